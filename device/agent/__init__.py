@@ -1,0 +1,1 @@
+"""The visit and who runs it: pure rules, journal, desk, workers, health."""

@@ -1,0 +1,69 @@
+"""What a screen may ask of the desk. The desk implements it; a test of the screens may bring another."""
+
+from collections.abc import Mapping
+from typing import Literal, Protocol
+
+from device.agent.events import Wish
+from device.agent.snapshot import Snapshot
+from device.ports import Finger, Hand
+
+CaptureKind = Literal["card", "photo", "finger", "signature", "seal"]
+
+
+class Front(Protocol):
+    """Every call answers at once or within two seconds; long work is seen through snapshots.
+
+    `Refused` and `KitError` raised here are answers to the one who asked; failures of captures that run in the
+    background arrive as `Snapshot.failure`.
+    """
+
+    def now(self) -> Snapshot: ...
+
+    def after(self, version: int, seconds: float) -> Snapshot:
+        """The first snapshot newer than `version`, or the present one when `seconds` have passed."""
+        ...
+
+    def unlock(self, officer_id: str, pin: str) -> None:
+        """KitError wrong-pin, too-many-tries, unknown-officer; Snapshot.gate has the tries left and the wait."""
+        ...
+
+    def lock(self) -> None: ...
+
+    def choose(self, visit_id: str) -> None:
+        """Open a visit of today's list, or go on with it. Refused unknown-visit; KitError recipients-expired,
+        cannot-seal, disk-full when the dry run says the application could not be sealed."""
+        ...
+
+    def leave(self) -> None:
+        """Back to the list; an unsealed visit stays open."""
+        ...
+
+    def wish(self, wish: Wish) -> None:
+        """Everything that needs no device. Refused when it does not fit."""
+        ...
+
+    def start(self, what: CaptureKind, hand: Hand | None = None, finger: Finger | None = None) -> None:
+        """Begin a capture (or the sealing). Refused not-now when one runs or the step does not allow it."""
+        ...
+
+    def finish_ink(self) -> None:
+        """The citizen is done signing."""
+        ...
+
+    def cancel(self) -> None: ...
+
+    def dismiss(self) -> None:
+        """The officer has read the failure."""
+        ...
+
+    def preview(self) -> bytes:
+        """A JPEG of the camera's newest frame. KitError when there is none."""
+        ...
+
+    def part(self, record: str) -> tuple[str, bytes]:
+        """Media type and bytes of a kept capture of the open visit, for the review screen only."""
+        ...
+
+    def summary(self) -> Mapping[str, str]:
+        """The open visit in codes and plain values for the review screen: procedure, fingers, exceptions."""
+        ...

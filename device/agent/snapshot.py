@@ -1,0 +1,127 @@
+"""What the screens may know: one frozen value, replaced at every change, never changed.
+
+It lives in memory only. Names are here while an officer is unlocked, and nowhere else.
+"""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal
+
+from device.agent.events import Step
+from device.errors import Code, Remedy
+from device.ports import Address, Condition, Finger, Hand, Identity
+
+
+@dataclass(frozen=True)
+class Officer:
+    officer_id: str
+    name: str
+
+
+@dataclass(frozen=True)
+class Gate:
+    """The PIN gate: how many tries are left before a wait, and how long the present wait still lasts."""
+
+    officers: tuple[Officer, ...]
+    tries_left: int
+    wait_s: int
+
+
+@dataclass(frozen=True)
+class VisitLine:
+    """One row of today's list."""
+
+    visit_id: str
+    starts: datetime
+    ends: datetime
+    name: str
+    street: str
+    place: str  # postcode and municipality
+    note: str
+    state: Literal["planned", "open", "sealed", "uploaded", "accepted", "rejected", "abandoned"]
+
+
+@dataclass(frozen=True)
+class FingerView:
+    """One hand: which finger is wanted now, what was taken, what was excepted."""
+
+    hand: Hand
+    wanted: Finger | None
+    kept: Finger | None
+    kept_record: str
+    excepted: tuple[Finger, ...]
+
+
+@dataclass(frozen=True)
+class VisitView:
+    """The open visit. `step` is the first that is not done; None once it is sealed or abandoned."""
+
+    visit_id: str
+    step: Step | None
+    done: tuple[Step, ...]
+    name: str  # as in the request
+    language: str
+    identity: Identity | None
+    address: Address | None
+    card_flags: tuple[str, ...]
+    card_genuine: str
+    card_waived: str
+    procedure: str
+    photo_record: str
+    hands: tuple[FingerView, ...]
+    signature_record: str
+    signature_excepted: str
+    validity_note: Literal["", "twelve-months"]  # all fingers temporarily impossible: card without prints, 12 months
+    sealed: Literal["", "queued", "uploading", "uploaded", "accepted", "rejected"]
+    answer_code: str
+    packet_id: str
+    abandoned: str
+
+
+@dataclass(frozen=True)
+class Busy:
+    """A capture that runs. `code` names what the citizen or officer should do now (words per language)."""
+
+    what: Literal["card", "photo", "finger", "signature", "seal"]
+    share: float
+    code: str
+    hand: Hand | None = None
+    finger: Finger | None = None
+    ink_svg: str = ""  # signature so far, for the screen
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The last capture or wish that failed, until the officer tries again or goes on."""
+
+    code: Code
+    remedy: Remedy
+    what: str  # as Busy.what, or "wish"
+    reasons: tuple[str, ...] = ()  # reason codes of a rejected card, hints of a poor capture
+
+
+@dataclass(frozen=True)
+class Link:
+    """What the uplink last said of itself."""
+
+    online: bool
+    waiting: int  # sealed applications not yet committed by the fleet
+    oldest_s: int
+    sending_share: float | None  # of the packet now being sent
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    version: int
+    gate: Gate
+    officer: Officer | None
+    visits: tuple[VisitLine, ...]
+    bag_date: str
+    visit: VisitView | None
+    busy: Busy | None
+    failure: Failure | None
+    peripherals: dict[str, Condition] = field(default_factory=dict)
+    link: Link = field(default_factory=lambda: Link(False, 0, 0, None))
+    test_trust: bool = False
+    example_picture: bool = False
+    reduced_protection: bool = True

@@ -1,0 +1,214 @@
+"""What the agent asks of the world outside it: four peripherals, a key source, a clock; and their results.
+
+Ports speak the officer's language (read a card, capture a finger); a driver behind a port raises only `KitError`.
+Every capture has a deadline in seconds on the monotonic clock, can be cancelled, and reports progress from 0 to 1.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Literal, Protocol
+
+Progress = Callable[[float, str], None]
+"""Called with (share done 0..1, code of what is going on, e.g. "place-finger", "reading-photo")."""
+
+State = Literal["ok", "degraded", "missing"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """Health of one peripheral. `detail` and `serial` never hold personal data."""
+
+    state: State
+    model: str = ""
+    serial: str = ""
+    firmware: str = ""
+    detail: str = ""
+    example: bool = False  # an emulated source that says so in its data (camera folder, test trust root)
+
+
+@dataclass(frozen=True)
+class Capture:
+    """How to run one capture: patience, a way to stop it, and where progress goes."""
+
+    deadline_s: float
+    progress: Progress
+    cancel: threading.Event
+
+
+# --- card -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Identity:
+    """Identity file 4031 (CONT18 / ID_ADRESSE_File_applet1_8_v5), verified. Names are those of the contract."""
+
+    national_number: str
+    surname: str
+    first_names: str
+    third_initial: str
+    nationality: str
+    birth_place: str
+    birth_date: date | int  # a bare year where the card has no more
+    sex: Literal["M", "F", "X"]
+    noble_condition: str
+    document_type: int
+    special_status: int
+    valid_from: date
+    valid_to: date
+    delivery_municipality: str
+    duplicate: str
+
+
+@dataclass(frozen=True)
+class Address:
+    street: str
+    postcode: str
+    municipality: str
+
+
+@dataclass(frozen=True)
+class CardPhoto:
+    """Photo file 4035: JPEG, 140x200 or 150x195, grey; for comparison only, never the new passport photo."""
+
+    jpeg: bytes = field(repr=False)
+    sha256: str
+    width: int
+    height: int
+
+
+Verdict = Literal["verified", "weak", "rejected", "not-an-eid", "no-card"]
+
+
+@dataclass(frozen=True)
+class CardReading:
+    """One whole read. A rejected card has no identity, address or photo: unverified data is never shown."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...] = ()
+    flags: tuple[str, ...] = ()
+    applet: str = ""
+    card_number: str = ""
+    chip_number: str = ""
+    identity: Identity | None = field(default=None, repr=False)
+    address: Address | None = field(default=None, repr=False)
+    photo: CardPhoto | None = field(default=None, repr=False)
+    genuine: Literal["proven", "unproven", "failed"] = "unproven"
+    test_trust: bool = False  # verified against a root that is not a pinned Belgium Root CA: TEST on every screen
+    apdus: int = 0
+    ms: int = 0
+
+
+Presence = Literal["no-reader", "no-card", "card"]
+
+
+class CardReader(Protocol):
+    def presence(self) -> Presence: ...
+    def condition(self) -> Condition: ...
+    def read(self, capture: Capture) -> CardReading:
+        """Read and judge the card in the reader. A judged card is a result, whatever its verdict; KitError is for
+        a card or reader that could not be read (no-card, card-removed, card-mute, reader-in-use, no-reader)."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# --- camera -----------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Photo:
+    """A still: JPEG, sRGB, at least 413x531 px after the 35x45 crop, with what was measured on it."""
+
+    jpeg: bytes = field(repr=False)
+    width: int
+    height: int
+    measures: dict[str, float]
+    hints: tuple[str, ...] = ()  # codes, e.g. too-dark, too-bright, blurred, too-small
+
+
+class Camera(Protocol):
+    def condition(self) -> Condition: ...
+    def preview(self) -> bytes:
+        """The newest frame as a JPEG of at most 640 px high. KitError when there is none."""
+        ...
+
+    def capture(self, capture: Capture) -> Photo: ...
+    def close(self) -> None: ...
+
+
+# --- fingerprint ------------------------------------------------------------------------------------------------
+
+Hand = Literal["right", "left"]
+Finger = Literal["index", "middle", "ring", "little", "thumb"]
+LADDER: tuple[Finger, ...] = ("index", "middle", "ring", "little", "thumb")  # order laid down by RD 10 Dec 2019
+
+
+@dataclass(frozen=True)
+class FingerImage:
+    """One flat capture: 8-bit grey, row by row from the top left, ridges dark, `ppi` pixels per inch (500)."""
+
+    pixels: bytes = field(repr=False)
+    width: int
+    height: int
+    ppi: int
+    measures: dict[str, float]
+    hints: tuple[str, ...] = ()  # codes of the contract: blank, low-contrast, partial, ...
+    device: str = ""
+
+
+class FingerprintScanner(Protocol):
+    def condition(self) -> Condition: ...
+    def capture(self, capture: Capture) -> FingerImage: ...
+    def close(self) -> None: ...
+
+
+# --- signature --------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """Points of one pen-down movement, in pad units, origin top left: ((x, y), ...)."""
+
+    points: tuple[tuple[int, int], ...] = field(repr=False)
+
+
+@dataclass(frozen=True)
+class SignatureInk:
+    strokes: tuple[Stroke, ...] = field(repr=False)
+    width: int  # of the active area, in pad units
+    height: int
+    device: str = ""
+
+
+class SignaturePad(Protocol):
+    def condition(self) -> Condition: ...
+    def capture(self, capture: Capture, ink: Callable[[SignatureInk], None], done: threading.Event) -> SignatureInk:
+        """Collect strokes until `done` is set or the pen has rested for the driver's pause after a real signature.
+
+        `ink` gets what is there so far, for the screen. KitError empty-signature when nothing was written."""
+        ...
+
+    def close(self) -> None: ...
+
+
+# --- the rest ---------------------------------------------------------------------------------------------------
+
+
+class KeySource(Protocol):
+    """Where the device's share of the store key lives (a file for development; TPM and OTP with their issue)."""
+
+    protection: Literal["hardware", "reduced"]
+
+    def device_secret(self) -> bytes:
+        """32 bytes, the same at every call on this device, never leaving it."""
+        ...
+
+
+class Clock(Protocol):
+    def now(self) -> datetime:
+        """Wall clock, with zone UTC."""
+        ...
+
+    def monotonic(self) -> float: ...

@@ -1,0 +1,1 @@
+"""The one hatch between agent and uplink, on disk: sealed things and reports only."""

@@ -1,0 +1,1 @@
+"""The network process: MQTT, resumable upload, receipts. It holds nothing readable."""

@@ -1,0 +1,1 @@
+"""One face for kit and fleet: tokens, layout, macros and words."""

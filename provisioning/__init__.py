@@ -1,0 +1,1 @@
+"""The IT administrator's tools: certificates, kits, and the demo of a whole fleet."""

@@ -1,0 +1,1 @@
+"""The fleet server: requests, visits, kits, applications and their way to the competent service."""
