@@ -1,0 +1,32 @@
+"""Identifiers both sides make and check: ULIDs, 26 characters of Crockford base32, upper case."""
+
+import re
+import secrets
+from datetime import UTC, datetime
+
+ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+# The first character holds three bits only: 128 bits in 26 characters of 5 (github.com/ulid/spec).
+_ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+def new_ulid(clock_ms: int | None = None) -> str:
+    """A new ULID: 48 bits of milliseconds since 1970 (now, unless given), 80 bits from the system's CSPRNG.
+
+    ULIDs of the same millisecond do not sort by making; nothing here relies on that."""
+    if clock_ms is None:
+        clock_ms = int(datetime.now(UTC).timestamp() * 1000)
+    if not 0 <= clock_ms < 1 << 48:
+        raise ValueError("a ULID holds 48 bits of milliseconds")
+    number = clock_ms << 80 | secrets.randbits(80)
+    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
+
+
+def is_ulid(text: str) -> bool:
+    """True for the one canonical spelling only: upper case, no I, L, O or U, at most 128 bits."""
+    return _ULID.fullmatch(text) is not None
+
+
+def is_sha256(text: str) -> bool:
+    """True for 64 lower-case hexadecimal digits."""
+    return _SHA256.fullmatch(text) is not None
