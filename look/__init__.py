@@ -1,1 +1,6 @@
-"""One face for kit and fleet: tokens, layout, macros and words."""
+"""One face for the kit's and the fleet's screens: words, layout, style, icons."""
+
+from look.face import mount
+from look.words import LANGUAGES, Words, WordsError
+
+__all__ = ["LANGUAGES", "Words", "WordsError", "mount"]

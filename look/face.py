@@ -1,0 +1,108 @@
+"""Gives a Flask app the common face: layout, macros, style, words, language choice, security headers."""
+
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+
+from flask import Blueprint, Flask, Response, g, request
+
+from look import moments
+from look.headers import protect
+from look.words import LANGUAGES, Words
+
+COOKIE = "lang"
+NAMES = {"nl": "Nederlands", "fr": "Français", "de": "Deutsch", "en": "English"}
+_YEAR_S = 365 * 24 * 3600
+
+
+def mount(
+    app: Flask,
+    words: Words,
+    languages: Sequence[str] = LANGUAGES,
+    *,
+    default: str | None = None,
+    choose: Callable[[], str | None] | None = None,
+) -> None:
+    """Register templates `look/...`, files under `/look/` (endpoint `look.static`) and each page's language.
+
+    The language is the first of: what `choose()` says, `?lang=`, the cookie `lang`, `default` (without one:
+    what the browser accepts), the first of `languages`. `?lang=` is kept in the cookie.
+    `g.language` has it.
+
+    Templates get `t(key, **values)`, `t_in(language, key, **values)`, `languages`, `language_names`,
+    `language()` and the filters `day`, `short_day`, `clock`, `moment`, `lasting`.
+    """
+    blueprint = Blueprint(
+        "look",
+        __name__,
+        template_folder="templates",
+        static_folder="static",
+        static_url_path="/look",
+    )
+    app.register_blueprint(blueprint)
+
+    def set_language() -> None:
+        g.language = _language(languages, default, choose)
+
+    def finish(response: Response) -> Response:
+        asked = request.args.get("lang", "")
+        if asked in languages:
+            response.set_cookie(
+                COOKIE, asked, max_age=_YEAR_S, samesite="Strict", httponly=True, secure=request.is_secure
+            )
+        if request.endpoint == "look.static":
+            response.headers["Cache-Control"] = "no-cache"  # kept, asked again with its ETag
+        return protect(response)
+
+    app.before_request(set_language)
+    app.after_request(finish)
+
+    def t(key: str, **values: object) -> str:
+        return words(key, g.language, **values)
+
+    def t_in(language: str, key: str, **values: object) -> str:
+        return words(key, language, **values)
+
+    app.jinja_env.globals.update(
+        t=t,
+        t_in=t_in,
+        languages=tuple(languages),
+        language_names=NAMES,
+        language=lambda: g.language,
+    )
+    app.jinja_env.filters.update(
+        day=_day,
+        short_day=_short_day,
+        clock=_clock,
+        moment=_moment,
+        lasting=_lasting,
+    )
+
+
+def _language(languages: Sequence[str], default: str | None, choose: Callable[[], str | None] | None) -> str:
+    candidates = (
+        choose() if choose else None,
+        request.args.get("lang"),
+        request.cookies.get(COOKIE),
+        default or request.accept_languages.best_match(languages),
+    )
+    return next((language for language in candidates if language and language in languages), languages[0])
+
+
+def _day(value: date) -> str:
+    return moments.day(value, g.language)
+
+
+def _short_day(value: date) -> str:
+    return moments.short_day(value, g.language)
+
+
+def _clock(value: datetime) -> str:
+    return moments.clock(value, g.language)
+
+
+def _moment(value: datetime) -> str:
+    return moments.moment(value, g.language)
+
+
+def _lasting(seconds: float) -> str:
+    return moments.lasting(seconds, g.language)
