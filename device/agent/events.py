@@ -1,6 +1,7 @@
 """Facts of a visit (past tense) and wishes about it (imperative). Neither ever holds a biometric or a name.
 
-Events are what the journal stores; they name vault records by id and digest. Wishes are what the desk is asked.
+Events are what the journal stores; they name vault records by id and digest. Wishes are what the desk is
+asked.
 """
 
 from typing import Literal
@@ -20,7 +21,7 @@ class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="k
     pass
 
 
-class Opened(Fact):
+class Opened(Fact, frozen=True):
     visit_id: str
     service_id: str
     catalogue: str  # sha256 of the catalogue entry, hex
@@ -28,7 +29,7 @@ class Opened(Fact):
     tenant: str
 
 
-class CardKept(Fact):
+class CardKept(Fact, frozen=True):
     record: str
     digest: str
     verdict: Literal["verified", "weak"]
@@ -37,36 +38,36 @@ class CardKept(Fact):
     test_trust: bool
 
 
-class CardWaived(Fact):
+class CardWaived(Fact, frozen=True):
     """Lawful exception: loss or theft, other proof of identity and annex 12 (valid one month) seen."""
 
     reason: Literal["loss", "theft", "unreadable"]
     document: Literal["annex12", "police-attest"]
 
 
-class Informed(Fact):
+class Informed(Fact, frozen=True):
     notice: str
     language: str
     aloud: bool
 
 
-class ProcedureChosen(Fact):
+class ProcedureChosen(Fact, frozen=True):
     procedure: Literal["normal", "urgent", "urgent-central"]
 
 
-class PhotoKept(Fact):
+class PhotoKept(Fact, frozen=True):
     record: str
     digest: str
 
 
-class FingerKept(Fact):
+class FingerKept(Fact, frozen=True):
     hand: Hand
     finger: Finger
     record: str
     digest: str
 
 
-class FingersExcepted(Fact):
+class FingersExcepted(Fact, frozen=True):
     """These fingers of this hand cannot be taken; the municipality decides, medical attest in doubt."""
 
     hand: Hand
@@ -76,42 +77,43 @@ class FingersExcepted(Fact):
     attest_seen: bool
 
 
-class SignatureKept(Fact):
+class SignatureKept(Fact, frozen=True):
     record: str
     digest: str
 
 
-class SignatureExcepted(Fact):
+class SignatureExcepted(Fact, frozen=True):
     reason: Literal["cannot", "refuses"]
 
 
-class Reviewed(Fact):
+class Reviewed(Fact, frozen=True):
     language: str
 
 
-class Redone(Fact):
+class Redone(Fact, frozen=True):
     """A step was taken back; what it kept is dropped from the vault in the same transaction."""
 
     step: Step
+    hand: Hand | None = None  # of the fingers only this hand, when given
 
 
-class Sealed(Fact):
+class Sealed(Fact, frozen=True):
     packet_id: str
     manifest_sha256: str
     size: int
 
 
-class Uploaded(Fact):
+class Uploaded(Fact, frozen=True):
     packet_id: str
 
 
-class Answered(Fact):
+class Answered(Fact, frozen=True):
     packet_id: str
     verdict: Literal["accepted", "rejected"]
     code: str
 
 
-class Abandoned(Fact):
+class Abandoned(Fact, frozen=True):
     reason: Literal["not-home", "unwell", "refused", "cannot", "mistake"]
 
 
@@ -135,14 +137,22 @@ Event = (
 )
 
 
-# --- wishes: imperative; those that carry a result name the vault record it will be stored under -------------------
+# --- wishes: imperative; those that carry a result name the vault record it will be stored under ---
 
 
 class Wish(msgspec.Struct, frozen=True):
     pass
 
 
-class KeepCard(Wish):
+class Open(Wish, frozen=True):
+    visit_id: str
+    service_id: str
+    catalogue: str
+    officer_id: str
+    tenant: str
+
+
+class KeepCard(Wish, frozen=True):
     record: str
     digest: str
     verdict: str
@@ -152,34 +162,34 @@ class KeepCard(Wish):
     expected_number: bool  # the card's national number is the one of the visit (or the visit names none)
 
 
-class WaiveCard(Wish):
+class WaiveCard(Wish, frozen=True):
     reason: str
     document: str
 
 
-class Inform(Wish):
+class Inform(Wish, frozen=True):
     notice: str
     language: str
     aloud: bool
 
 
-class ChooseProcedure(Wish):
+class ChooseProcedure(Wish, frozen=True):
     procedure: str
 
 
-class KeepPhoto(Wish):
+class KeepPhoto(Wish, frozen=True):
     record: str
     digest: str
 
 
-class KeepFinger(Wish):
+class KeepFinger(Wish, frozen=True):
     hand: Hand
     finger: Finger
     record: str
     digest: str
 
 
-class ExceptFingers(Wish):
+class ExceptFingers(Wish, frozen=True):
     hand: Hand
     fingers: tuple[Finger, ...]
     reason: str
@@ -187,38 +197,39 @@ class ExceptFingers(Wish):
     attest_seen: bool
 
 
-class KeepSignature(Wish):
+class KeepSignature(Wish, frozen=True):
     record: str
     digest: str
 
 
-class ExceptSignature(Wish):
+class ExceptSignature(Wish, frozen=True):
     reason: str
 
 
-class Review(Wish):
+class Review(Wish, frozen=True):
     language: str
 
 
-class Redo(Wish):
+class Redo(Wish, frozen=True):
     step: Step
+    hand: Hand | None = None  # of the fingers only this hand, when given
 
 
-class Seal(Wish):
+class Seal(Wish, frozen=True):
     packet_id: str
     manifest_sha256: str
     size: int
 
 
-class NoteUploaded(Wish):
+class NoteUploaded(Wish, frozen=True):
     packet_id: str
 
 
-class NoteAnswer(Wish):
+class NoteAnswer(Wish, frozen=True):
     packet_id: str
     verdict: str
     code: str
 
 
-class Abandon(Wish):
+class Abandon(Wish, frozen=True):
     reason: str

@@ -13,8 +13,8 @@ CaptureKind = Literal["card", "photo", "finger", "signature", "seal"]
 class Front(Protocol):
     """Every call answers at once or within two seconds; long work is seen through snapshots.
 
-    `Refused` and `KitError` raised here are answers to the one who asked; failures of captures that run in the
-    background arrive as `Snapshot.failure`.
+    `Refused` and `KitError` raised here are answers to the one who asked; failures of captures that run in
+    the background arrive as `Snapshot.failure`.
     """
 
     def now(self) -> Snapshot: ...
@@ -24,7 +24,7 @@ class Front(Protocol):
         ...
 
     def unlock(self, officer_id: str, pin: str) -> None:
-        """KitError wrong-pin, too-many-tries, unknown-officer; Snapshot.gate has the tries left and the wait."""
+        """KitError wrong-pin, too-many-tries, unknown-officer; Snapshot.gate has tries left and the wait."""
         ...
 
     def lock(self) -> None: ...

@@ -71,7 +71,7 @@ class VisitView:
     hands: tuple[FingerView, ...]
     signature_record: str
     signature_excepted: str
-    validity_note: Literal["", "twelve-months"]  # all fingers temporarily impossible: card without prints, 12 months
+    validity_note: Literal["", "twelve-months"]  # no prints for now: a card without them, 12 months
     sealed: Literal["", "queued", "uploading", "uploaded", "accepted", "rejected"]
     answer_code: str
     packet_id: str

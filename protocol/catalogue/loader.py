@@ -1,0 +1,49 @@
+"""Reads catalogue entries strictly: unknown keys, unknown steps and doubtful rules are refused."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from types import MappingProxyType
+
+import msgspec
+
+from protocol.catalogue.schema import Service
+
+LIMIT = 65_536
+"""Longest entry that is read, in bytes."""
+
+
+class BadCatalogue(ValueError):
+    """The entry is not one this program may follow; the message says which key and why."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A service, and the SHA-256 (hex) of the exact bytes it was read from: what the manifest names."""
+
+    service: Service
+    digest: str
+
+
+def parse(data: bytes) -> Entry:
+    """Entry of the TOML text `data`; raises BadCatalogue."""
+    if len(data) > LIMIT:
+        raise BadCatalogue(f"entry of {len(data)} bytes, at most {LIMIT}")
+    try:
+        service = msgspec.toml.decode(data, type=Service)
+    except msgspec.DecodeError as wrong:  # also its subclass ValidationError, which names the key
+        raise BadCatalogue(str(wrong)) from wrong
+    return Entry(service, hashlib.sha256(data).hexdigest())
+
+
+def shipped() -> Mapping[str, Entry]:
+    """The entries that come with this program, by service id."""
+    found = {}
+    for file in sorted(files("protocol.catalogue").iterdir(), key=lambda each: each.name):
+        if file.name.endswith(".toml"):
+            entry = parse(file.read_bytes())
+            if file.name != f"{entry.service.service}.toml":
+                raise BadCatalogue(f"{file.name} speaks of {entry.service.service}")
+            found[entry.service.service] = entry
+    return MappingProxyType(found)
