@@ -1,7 +1,7 @@
 """Reads catalogue entries strictly: unknown keys, unknown steps and doubtful rules are refused."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from types import MappingProxyType
@@ -32,18 +32,26 @@ def parse(data: bytes) -> Entry:
         raise BadCatalogue(f"entry of {len(data)} bytes, at most {LIMIT}")
     try:
         service = msgspec.toml.decode(data, type=Service)
-    except msgspec.DecodeError as wrong:  # also its subclass ValidationError, which names the key
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:  # a ValidationError names the key
         raise BadCatalogue(str(wrong)) from wrong
     return Entry(service, hashlib.sha256(data).hexdigest())
 
 
 def shipped() -> Mapping[str, Entry]:
     """The entries that come with this program, by service id."""
-    found = {}
-    for file in sorted(files("protocol.catalogue").iterdir(), key=lambda each: each.name):
-        if file.name.endswith(".toml"):
-            entry = parse(file.read_bytes())
-            if file.name != f"{entry.service.service}.toml":
-                raise BadCatalogue(f"{file.name} speaks of {entry.service.service}")
-            found[entry.service.service] = entry
-    return MappingProxyType(found)
+    return collect(
+        (file.name, file.read_bytes())
+        for file in files("protocol.catalogue").iterdir()
+        if file.name.endswith(".toml")
+    )
+
+
+def collect(found: Iterable[tuple[str, bytes]]) -> Mapping[str, Entry]:
+    """Entries by service id, of (file name, content); an entry lies in the file of its name."""
+    entries = {}
+    for name, data in found:
+        entry = parse(data)
+        if name != f"{entry.service.service}.toml":
+            raise BadCatalogue(f"{name} speaks of {entry.service.service}")
+        entries[entry.service.service] = entry
+    return MappingProxyType(entries)

@@ -1,0 +1,383 @@
+"""The rules of a visit: what fits, what is refused, and that nothing incomplete is ever sealed."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from device.agent import events as facts
+from device.agent.deciding import MAY, decide
+from device.agent.events import (
+    Abandon,
+    ChooseProcedure,
+    Event,
+    ExceptFingers,
+    ExceptSignature,
+    Inform,
+    KeepCard,
+    KeepFinger,
+    KeepPhoto,
+    KeepSignature,
+    NoteAnswer,
+    NoteUploaded,
+    Open,
+    Redo,
+    Review,
+    Seal,
+    WaiveCard,
+    Wish,
+)
+from device.agent.visit import (
+    HANDS,
+    NEW,
+    Visit,
+    evolve,
+    fold,
+    is_done,
+    next_step,
+    records,
+    stage,
+    validity_months,
+    wanted_finger,
+)
+from device.errors import Code, Refused
+from device.ports import LADDER
+from tests.device.agent.wishes import (
+    CARD,
+    INFORM,
+    LEFT,
+    NORMAL,
+    OPEN,
+    PACKET,
+    REVIEW,
+    RIGHT,
+    SEAL,
+    SERVICE,
+    SIGNATURE,
+    VISIT,
+    WHOLE,
+    digest,
+)
+
+
+def after(*wishes: Wish, visit: Visit = NEW) -> Visit:
+    for wish in wishes:
+        for event in decide(visit, wish, SERVICE):
+            visit = evolve(visit, event)
+    return visit
+
+
+def refusal(visit: Visit, wish: Wish) -> Code:
+    with pytest.raises(Refused) as refused:
+        decide(visit, wish, SERVICE)
+    return refused.value.code
+
+
+def up_to(wish: Wish) -> Visit:
+    return after(*WHOLE[: WHOLE.index(wish)])
+
+
+def test_a_visit_goes_through_the_steps_of_its_entry_in_order() -> None:
+    visit, seen = NEW, []
+    for wish in WHOLE:
+        seen.append(stage(visit, SERVICE))
+        visit = after(wish, visit=visit)
+    assert seen == ["new", *SERVICE.steps[:5], *SERVICE.steps[4:]]
+    assert stage(visit, SERVICE) == "sealed"
+    assert records(visit) == ("card-1", "photo-1", "finger-1", "finger-2", "signature-1")
+
+
+def test_the_answer_may_come_before_the_news_of_the_upload() -> None:
+    sealed = after(*WHOLE)
+    assert stage(after(NoteUploaded(PACKET), visit=sealed), SERVICE) == "uploaded"
+    for between in ((), (NoteUploaded(PACKET),)):
+        answered = after(*between, NoteAnswer(PACKET, "rejected", "photo-refused"), visit=sealed)
+        assert stage(answered, SERVICE) == "answered"
+        assert next_step(answered, SERVICE) is None
+
+
+@pytest.mark.parametrize("wish", WHOLE, ids=lambda wish: type(wish).__name__)
+def test_a_wish_is_refused_once_its_step_is_done(wish: Wish) -> None:
+    visit = after(*WHOLE[: WHOLE.index(wish) + 1])
+    assert refusal(visit, wish) is Code.NOT_NOW
+
+
+@pytest.mark.parametrize("wish", WHOLE[1:-1], ids=lambda wish: f"{type(wish).__name__}")
+def test_sealing_before_this_step_says_that_a_step_is_missing(wish: Wish) -> None:
+    assert refusal(up_to(wish), SEAL) is Code.STEP_MISSING
+
+
+def test_nothing_happens_to_a_sealed_or_abandoned_visit() -> None:
+    abandoned = after(OPEN, Abandon("unwell"))
+    assert stage(abandoned, SERVICE) == "abandoned"
+    assert next_step(abandoned, SERVICE) is None
+    answered = after(*WHOLE, NoteAnswer(PACKET, "accepted", ""))
+    for ended in (abandoned, answered):
+        for wish in (*WHOLE, Redo("photo"), Abandon("unwell"), NoteUploaded(PACKET)):
+            assert refusal(ended, wish) is Code.NOT_NOW
+    assert refusal(after(*WHOLE), Redo("photo")) is Code.NOT_NOW
+    assert refusal(after(*WHOLE), Abandon("mistake")) is Code.NOT_NOW
+
+
+@pytest.mark.parametrize(
+    ("card", "code"),
+    [
+        (msgspec.structs.replace(CARD, verdict="rejected"), Code.CARD_REJECTED),
+        (msgspec.structs.replace(CARD, verdict="not-an-eid"), Code.CARD_REJECTED),
+        (msgspec.structs.replace(CARD, verdict="rejected", expected_number=False), Code.CARD_REJECTED),
+        (msgspec.structs.replace(CARD, genuine="failed"), Code.NOT_GENUINE),
+        (msgspec.structs.replace(CARD, genuine=""), Code.NOT_GENUINE),
+        (msgspec.structs.replace(CARD, expected_number=False), Code.WRONG_PERSON),
+    ],
+)
+def test_a_card_that_is_rejected_or_not_genuine_or_of_another_is_not_kept(card: KeepCard, code: Code) -> None:
+    assert refusal(after(OPEN), card) is code
+
+
+@pytest.mark.parametrize(
+    ("before", "wish"),
+    [
+        (OPEN, msgspec.structs.replace(OPEN, service_id="be.kids.application")),
+        (CARD, WaiveCard("unreadable", "police-attest")),
+        (CARD, WaiveCard("forgotten", "annex12")),
+        (INFORM, Inform("another", "nl", True)),
+        (INFORM, Inform("eid-info", "es", True)),
+        (NORMAL, ChooseProcedure("overnight")),
+        (RIGHT, KeepFinger("right", "middle", "finger-9", digest("finger-9"))),
+        (RIGHT, ExceptFingers("right", (), "injured", "temporary", False)),
+        (RIGHT, ExceptFingers("right", ("index", "index"), "injured", "temporary", False)),
+        (RIGHT, ExceptFingers("right", ("index",), "missing", "temporary", False)),
+        (RIGHT, ExceptFingers("right", ("index",), "bandage", "permanent", False)),
+        (RIGHT, ExceptFingers("right", ("index",), "unwilling", "permanent", False)),
+        (LEFT, ExceptFingers("right", ("index",), "missing", "permanent", False)),
+        (LEFT, KeepFinger("right", "index", "finger-9", digest("finger-9"))),
+        (SIGNATURE, ExceptSignature("busy")),
+        (REVIEW, Review("es")),
+        (REVIEW, Redo("review")),
+        (REVIEW, Redo("seal")),
+        (REVIEW, Redo("photo", "left")),
+        (CARD, Redo("fingers")),
+        (CARD, Abandon("bored")),
+    ],
+)
+def test_what_the_entry_does_not_know_is_refused(before: Wish, wish: Wish) -> None:
+    assert refusal(up_to(before), wish) is Code.NOT_NOW
+
+
+def test_a_finger_that_was_excepted_is_not_excepted_twice() -> None:
+    visit = after(ExceptFingers("right", ("index",), "injured", "temporary", False), visit=up_to(RIGHT))
+    assert refusal(visit, ExceptFingers("right", ("index",), "worn", "permanent", True)) is Code.NOT_NOW
+
+
+def test_the_same_image_is_not_kept_for_both_hands() -> None:
+    again = KeepFinger("left", "index", "finger-2", RIGHT.digest)
+    assert refusal(after(RIGHT, visit=up_to(RIGHT)), again) is Code.SAME_FINGER
+
+
+def test_another_packet_moves_nothing() -> None:
+    other = "01KA0000000000000000000009"
+    assert refusal(after(*WHOLE), NoteUploaded(other)) is Code.NOT_NOW
+    assert refusal(after(*WHOLE), NoteAnswer(other, "accepted", "")) is Code.NOT_NOW
+    assert refusal(after(*WHOLE), NoteAnswer(PACKET, "perhaps", "")) is Code.NOT_NOW
+
+
+@pytest.mark.parametrize(
+    ("reason", "document"), [("loss", "annex12"), ("theft", "police-attest"), ("unreadable", "annex12")]
+)
+def test_the_card_is_waived_when_the_right_document_was_seen(reason: str, document: str) -> None:
+    visit = after(OPEN, WaiveCard(reason, document))
+    assert next_step(visit, SERVICE) == "inform"
+    assert records(visit) == ()
+
+
+@pytest.mark.parametrize("reason", ["cannot", "refuses"])
+def test_a_signature_may_be_excepted(reason: str) -> None:
+    assert next_step(after(ExceptSignature(reason), visit=up_to(SIGNATURE)), SERVICE) == "review"
+
+
+def test_the_ladder_goes_down_finger_by_finger_on_each_hand_by_itself() -> None:
+    visit = up_to(RIGHT)
+    for finger in LADDER:
+        assert wanted_finger(visit, "right", SERVICE) == finger
+        assert wanted_finger(visit, "left", SERVICE) == "index"
+        visit = after(ExceptFingers("right", (finger,), "missing", "permanent", False), visit=visit)
+    assert wanted_finger(visit, "right", SERVICE) is None
+    assert next_step(visit, SERVICE) == "fingers"
+    visit = after(LEFT, visit=visit)
+    assert wanted_finger(visit, "left", SERVICE) is None
+    assert next_step(visit, SERVICE) == "signature"
+
+
+@pytest.mark.parametrize(
+    ("right", "left", "months"),
+    [("permanent", "permanent", 0), ("temporary", "permanent", 12), ("temporary", "temporary", 12)],
+)
+def test_a_card_without_any_print_is_valid_twelve_months_when_one_can_come_later(
+    right: str, left: str, months: int
+) -> None:
+    begun = after(ExceptFingers("right", LADDER, "worn", right, True), visit=up_to(RIGHT))
+    assert validity_months(begun, SERVICE) == 0  # not known before the left hand is done
+    whole = after(ExceptFingers("left", LADDER, "worn", left, True), visit=begun)
+    assert validity_months(whole, SERVICE) == months
+    one_print = after(LEFT, visit=begun)
+    assert validity_months(one_print, SERVICE) == 0
+
+
+def test_doing_a_step_again_takes_the_review_back_and_nothing_else() -> None:
+    reviewed = up_to(SEAL)
+    visit = after(Redo("photo"), visit=reviewed)
+    assert visit == replace(reviewed, photo=None, reviewed=None)
+    assert next_step(visit, SERVICE) == "photo"
+    visit = after(KeepPhoto("photo-2", digest("photo-2")), visit=visit)
+    assert next_step(visit, SERVICE) == "review"
+    assert refusal(visit, SEAL) is Code.STEP_MISSING
+
+
+def test_one_hand_is_done_again_without_the_other() -> None:
+    visit = after(Redo("fingers", "right"), visit=up_to(SEAL))
+    assert wanted_finger(visit, "right", SERVICE) == "index"
+    assert wanted_finger(visit, "left", SERVICE) is None
+    both = after(Redo("fingers"), visit=visit)
+    assert wanted_finger(both, "left", SERVICE) == "index"
+
+
+def test_the_table_speaks_of_every_wish_and_every_stage_of_the_entry() -> None:
+    named = {wish for fitting in MAY.values() for wish in fitting}
+    assert named == set(Wish.__subclasses__())
+    assert set(SERVICE.steps) < set(MAY)
+
+
+def test_no_fact_has_room_for_a_name_or_a_picture() -> None:
+    held = {name for fact in facts.Fact.__subclasses__() for name in fact.__struct_fields__}
+    assert not held & {"name", "surname", "identity", "address", "jpeg", "png", "pixels", "data", "photo"}
+
+
+# --- whatever is asked -------------------------------------------------------------------------------------
+
+_IDS = st.sampled_from(["a", "b", "c", "d"])
+_HANDS = st.sampled_from(HANDS)
+_FINGERS = st.sampled_from(LADDER)
+_REASONS = st.sampled_from(["missing", "injured", "tremor", "worn", "bandage", "paralysed", "other"])
+_WISHES: list[st.SearchStrategy[Wish]] = [
+    st.just(OPEN),
+    st.builds(
+        KeepCard,
+        _IDS,
+        _IDS,
+        st.sampled_from(["verified", "weak", "rejected", "not-an-eid", "no-card"]),
+        st.just(()),
+        st.sampled_from(["proven", "unproven", "failed"]),
+        st.booleans(),
+        st.booleans(),
+    ),
+    st.builds(
+        WaiveCard,
+        st.sampled_from(["loss", "theft", "unreadable", "other"]),
+        st.sampled_from(["annex12", "police-attest", "other"]),
+    ),
+    st.builds(Inform, st.just("eid-info"), st.sampled_from(["nl", "es"]), st.booleans()),
+    st.builds(ChooseProcedure, st.sampled_from(["normal", "urgent", "urgent-central", "other"])),
+    st.builds(KeepPhoto, _IDS, _IDS),
+    st.builds(KeepFinger, _HANDS, _FINGERS, _IDS, _IDS),
+    st.builds(
+        ExceptFingers,
+        _HANDS,
+        st.lists(_FINGERS, max_size=5).map(tuple),
+        _REASONS,
+        st.sampled_from(["temporary", "permanent", "other"]),
+        st.booleans(),
+    ),
+    st.builds(KeepSignature, _IDS, _IDS),
+    st.builds(ExceptSignature, st.sampled_from(["cannot", "refuses", "other"])),
+    st.builds(Review, st.sampled_from(["nl", "es"])),
+    st.builds(Redo, st.sampled_from(SERVICE.steps), st.sampled_from([None, None, "left", "right"])),
+    st.builds(Seal, _IDS, _IDS, st.integers(1, 9)),
+    st.builds(NoteUploaded, _IDS),
+    st.builds(NoteAnswer, _IDS, st.sampled_from(["accepted", "rejected", "other"]), st.just("")),
+    st.builds(Abandon, st.sampled_from(["not-home", "other"])),
+]
+
+
+class AnyVisit(RuleBasedStateMachine):
+    """Random wishes, and now and then the one that fits, so that the far stages are reached as well."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visit = NEW
+        self.journal: list[Event] = []
+
+    @rule(wish=st.one_of(_WISHES))
+    def ask(self, wish: Wish) -> None:
+        before = self.visit
+        try:
+            told = decide(before, wish, SERVICE)
+        except Refused:
+            assert self.visit == before
+            return
+        assert type(wish) in MAY[stage(before, SERVICE)]
+        self._note(told)
+
+    @rule(data=st.data())
+    def ask_what_fits(self, data: st.DataObject) -> None:
+        where = stage(self.visit, SERVICE)
+        fitting = [wish for wish in WHOLE[:-1] if type(wish) in MAY[where]]
+        if where == "fingers":
+            hand = next(hand for hand in HANDS if wanted_finger(self.visit, hand, SERVICE))
+            finger = wanted_finger(self.visit, hand, SERVICE)
+            assert finger is not None
+            fitting = [
+                KeepFinger(hand, finger, "a", hand),
+                ExceptFingers(hand, (finger,), "worn", "permanent", False),
+            ]
+        if where == "seal":
+            fitting = [SEAL]
+        if fitting:
+            self._note(decide(self.visit, data.draw(st.sampled_from(fitting)), SERVICE))
+
+    def _note(self, told: tuple[Event, ...]) -> None:
+        for event in told:
+            self.journal.append(event)
+            self.visit = evolve(self.visit, event)
+
+    @invariant()
+    def the_journal_tells_the_same(self) -> None:
+        assert fold(self.journal) == self.visit
+
+    @invariant()
+    def sealed_only_with_every_capture_or_its_lawful_exception(self) -> None:
+        visit = self.visit
+        if visit.sealed is None:
+            return
+        assert visit.card
+        assert visit.informed
+        assert visit.procedure
+        assert visit.photo
+        assert visit.signature
+        assert visit.reviewed
+        for hand in HANDS:
+            state = visit.hands[hand]
+            excepted = [finger for finger in LADDER if finger in state.excepted]
+            if state.kept:  # the first of the ladder that is not excepted
+                assert next(finger for finger in LADDER if finger not in excepted) == state.kept.finger
+            else:
+                assert tuple(excepted) == LADDER
+            for exception in state.exceptions:
+                rules = SERVICE.fingers
+                lawful = rules.temporary if exception.lasting == "temporary" else rules.permanent
+                assert exception.reason in lawful.reasons
+        if isinstance(visit.card, facts.CardKept):
+            assert visit.card.verdict in ("verified", "weak")
+            assert visit.card.genuine != "failed"
+        assert all(is_done(visit, step, SERVICE) for step in SERVICE.steps)
+
+
+TestAnyVisit = AnyVisit.TestCase
+TestAnyVisit.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
+
+
+def test_the_opened_fact_names_the_entry() -> None:
+    visit = after(Open(VISIT, SERVICE.service, OPEN.catalogue, "an.peeters", "0207500123"))
+    assert visit.opened == facts.Opened(VISIT, SERVICE.service, OPEN.catalogue, "an.peeters", "0207500123")
