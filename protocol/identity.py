@@ -81,6 +81,11 @@ def role_of(certificate: x509.Certificate) -> tuple[Role, str]:
     return role, name
 
 
+def serial_of(certificate: x509.Certificate) -> str:
+    """The serial number as documents spell it: lower-case hex without leading zeros."""
+    return format(certificate.serial_number, "x")
+
+
 def check_use(certificate: x509.Certificate, role: Role) -> None:
     """BadIdentity unless key (P-256), key usage and extended key usage are those of `role`, and no CA's."""
     key = certificate.public_key()

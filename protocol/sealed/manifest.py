@@ -1,0 +1,159 @@
+"""The manifest: what may be known of a sealed application without opening it (docs/protocol.md section 3)."""
+
+import hashlib
+import re
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+from protocol import canonical, identity
+from protocol.ids import is_ulid
+from protocol.instant import PATTERN as INSTANT
+from protocol.instant import read_instant
+from protocol.sealed.refusal import BadPacket, Fault
+
+LONGEST = 65_536  # bytes
+LARGEST_PART = 16 * 1024 * 1024  # bytes
+SUITES = ("age1pq",)  # an allow-list: anything else is refused, never negotiated
+FIRST_PREV = "0" * 64
+CORE_NAME = "manifest-core.json"  # the archive's first member; no part may have its name
+
+# Meta searches: `$` would let a line feed through at the end, `\Z` does not.
+_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+_KeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+_Word = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
+_PART_NAME = re.compile(r"[a-z0-9]{1,20}(?:-[a-z0-9]{1,20}){0,4}\.(?:json|jpg|png|svg)")
+
+
+class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class RecipientId(_Member, frozen=True):
+    """A recipient by the key id of the service's recipient list."""
+
+    kid: _KeyId
+
+
+class Content(_Member, frozen=True):
+    """One part of the application: its file name, media type, size in bytes and SHA-256."""
+
+    name: str
+    type: Annotated[str, Meta(pattern=r"^[a-z]{1,20}/[a-z0-9.+-]{1,40}\Z")]
+    size: Annotated[int, Meta(ge=0, le=LARGEST_PART)]
+    sha256: _Digest
+
+
+class Legal(_Member, frozen=True):
+    """Why the data is held (a code) and until which day (ISO date) at most."""
+
+    reason: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:/-]{1,80}\Z")]
+    retention_until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+
+
+class Payload(_Member, frozen=True):
+    """The age file as it lies in the packet: SHA-512 in hex and size in bytes."""
+
+    sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")]
+    size: Annotated[int, Meta(ge=0)]
+
+
+class Core(_Member, frozen=True, kw_only=True):
+    """The manifest without `payload`: what the sealed part repeats inside, so that no other label fits."""
+
+    v: Annotated[int, Meta(ge=1, le=1)] = 1
+    suite: str = SUITES[0]
+    packet_id: str
+    visit_id: str
+    tenant: str
+    service_id: str
+    catalogue: _Digest
+    kit_id: str
+    kit_cert_serial: Annotated[str, Meta(pattern=r"^[1-9a-f][0-9a-f]{0,39}\Z")]
+    officer_id: str
+    created_utc: Annotated[str, Meta(pattern=INSTANT)]
+    seq: Annotated[int, Meta(ge=1, le=canonical.BIGGEST)]
+    prev: _Digest
+    recipients: Annotated[tuple[RecipientId, ...], Meta(min_length=1, max_length=8)]
+    contents: Annotated[tuple[Content, ...], Meta(min_length=1, max_length=64)]
+    legal: Legal
+    flags: Annotated[tuple[_Word, ...], Meta(max_length=16)] = ()
+
+
+class Manifest(Core, frozen=True, kw_only=True):
+    """The core and what lies sealed beside it."""
+
+    payload: Payload
+
+
+def encode(manifest: Core) -> bytes:
+    """Canonical JSON of a manifest, or of a core."""
+    return canonical.dumps(msgspec.to_builtins(manifest))
+
+
+def decode(data: bytes) -> Manifest:
+    """A manifest whose every member has been checked. BadPacket manifest-*, unknown-suite, too-large."""
+    if len(data) > LONGEST:
+        raise BadPacket(Fault.TOO_LARGE, "manifest")
+    try:
+        value = canonical.loads(data, LONGEST)
+    except canonical.NotCanonical as problem:
+        raise BadPacket(Fault.MANIFEST_NOT_CANONICAL, str(problem)) from problem
+    # first of all: a manifest of a suite to come may have members we do not know
+    if isinstance(value, dict) and value.get("suite", SUITES[0]) not in SUITES:
+        raise BadPacket(Fault.UNKNOWN_SUITE)
+    try:
+        manifest = msgspec.convert(value, Manifest)
+    except msgspec.ValidationError as problem:
+        # msgspec quotes member names and patterns only, never the value refused
+        raise BadPacket(Fault.MANIFEST_MALFORMED, str(problem)[:200]) from problem
+    if encode(manifest) != data:
+        raise BadPacket(Fault.MANIFEST_MALFORMED, "a member is missing")
+    wrong = next((name for name, right in _rules(manifest) if not right), None)
+    if wrong is not None:
+        raise BadPacket(Fault.MANIFEST_MALFORMED, wrong)
+    return manifest
+
+
+def core_of(manifest: Manifest) -> bytes:
+    """The canonical bytes of the manifest without its payload member."""
+    members = msgspec.to_builtins(manifest)
+    del members["payload"]
+    return canonical.dumps(members)
+
+
+def digest(data: bytes) -> str:
+    """SHA-256 in hex: of manifest bytes, what receipts and `prev` name."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def _rules(manifest: Manifest) -> list[tuple[str, bool]]:
+    """What the types above do not say, by the member it is about."""
+    names = [content.name for content in manifest.contents]
+    kids = [recipient.kid for recipient in manifest.recipients]
+    return [
+        ("packet_id", is_ulid(manifest.packet_id)),
+        ("visit_id", is_ulid(manifest.visit_id)),
+        ("tenant", identity.TENANT.fullmatch(manifest.tenant) is not None),
+        ("service_id", identity.SERVICE_ID.fullmatch(manifest.service_id) is not None),
+        ("kit_id", identity.KIT_ID.fullmatch(manifest.kit_id) is not None),
+        ("officer_id", identity.OFFICER_ID.fullmatch(manifest.officer_id) is not None),
+        ("created_utc", _is_instant(manifest.created_utc)),
+        ("prev", (manifest.prev == FIRST_PREV) == (manifest.seq == 1)),
+        ("recipients", len(set(kids)) == len(kids)),
+        ("contents", len(set(names)) == len(names) and all(map(_is_part_name, names))),
+        ("flags", list(manifest.flags) == sorted(set(manifest.flags))),
+    ]
+
+
+def _is_part_name(name: str) -> bool:
+    return _PART_NAME.fullmatch(name) is not None and name != CORE_NAME
+
+
+def _is_instant(text: str) -> bool:
+    try:
+        read_instant(text)
+    except ValueError:
+        return False
+    return True

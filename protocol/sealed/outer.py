@@ -1,0 +1,161 @@
+"""The container `thuisloket-packet/1` from outside: manifest, signatures, and where the payload begins.
+
+Whoever routes a packet (the fleet) gets this far and no further: everything here is checked without a key.
+"""
+
+import hashlib
+import io
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import BinaryIO
+
+import msgspec
+from cryptography import x509
+
+from protocol import canonical, signed
+from protocol.identity import Role, role_of, serial_of
+from protocol.instant import read_instant
+from protocol.sealed import manifest as manifests
+from protocol.sealed.manifest import Manifest
+from protocol.sealed.refusal import BadPacket, Fault
+
+MAGIC = b"thuisloket-packet/1\n"
+LONGEST_BLOCK = 65_536  # bytes of manifest.json, and of signatures.json
+LARGEST = 32 * 1024 * 1024  # bytes of a whole packet
+KIT_KIND = "manifest"
+OFFICER_KIND = "manifest-officer"
+OLDEST = timedelta(days=90)  # Regulation (EU) 2025/1208: prints are kept at most 90 days
+SKEW = timedelta(days=1)  # a kit's clock may be this far ahead
+_PIECE = 256 * 1024
+
+
+class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Detached JWS over the bytes of manifest.json."""
+
+    kit: str
+    officer: str
+
+
+@dataclass(frozen=True)
+class Outer:
+    """A packet's outside. `manifest_sha256` is what receipts and the next `prev` name."""
+
+    manifest: Manifest
+    manifest_bytes: bytes = field(repr=False)
+    manifest_sha256: str
+    signatures: Signatures = field(repr=False)
+    payload_offset: int
+
+
+def write_outer(manifest_bytes: bytes, signatures: Signatures) -> bytes:
+    """Everything before the payload."""
+    signed_by = canonical.dumps(msgspec.to_builtins(signatures))
+    blocks = [part for data in (manifest_bytes, signed_by) for part in (len(data).to_bytes(4), data)]
+    return b"".join([MAGIC, *blocks])
+
+
+def read_outer(source: bytes | BinaryIO) -> Outer:
+    """Read as far as the payload; a stream is left standing there. BadPacket; no signature is checked yet."""
+    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
+    magic = stream.read(len(MAGIC))
+    if magic != MAGIC:
+        cut = MAGIC.startswith(magic) and magic
+        raise BadPacket(Fault.TRUNCATED if cut else Fault.NOT_A_PACKET, "the first line")
+    data = _read_block(stream, "manifest")
+    manifest = manifests.decode(data)
+    raw = _read_block(stream, "signatures")
+    try:
+        signatures = msgspec.convert(canonical.loads(raw, LONGEST_BLOCK), Signatures)
+    except (canonical.NotCanonical, msgspec.ValidationError) as problem:
+        raise BadPacket(Fault.SIGNATURES_MALFORMED, str(problem)[:200]) from problem
+    offset = len(MAGIC) + 4 + len(data) + 4 + len(raw)
+    if offset + manifest.payload.size > LARGEST:
+        raise BadPacket(Fault.TOO_LARGE, "payload")
+    return Outer(manifest, data, manifests.digest(data), signatures, offset)
+
+
+def read_payload(outer: Outer, source: bytes | BinaryIO) -> bytes:
+    """The payload the manifest signs, from a stream standing at it, or from the whole packet's bytes."""
+    stream: BinaryIO = io.BytesIO(source[outer.payload_offset :]) if isinstance(source, bytes) else source
+    return b"".join(_payload(outer, stream))
+
+
+def check_payload(outer: Outer, stream: BinaryIO) -> None:
+    """As `read_payload`, keeping nothing: size and SHA-512 are those of the manifest. BadPacket."""
+    for _ in _payload(outer, stream):
+        pass
+
+
+def check_signatures(
+    outer: Outer,
+    kit_roots: Iterable[x509.Certificate],
+    officer_roots: Iterable[x509.Certificate],
+    at: datetime,
+) -> None:
+    """Kit and officer signed this manifest, with certificates that lead to the roots, valid when it was made.
+
+    A packet from more than a day ahead of `at`, or older than 90 days, is refused: else the key of a
+    certificate long expired could still date a packet back into its life. BadPacket."""
+    created = read_instant(outer.manifest.created_utc)
+    if created > at + SKEW:
+        raise BadPacket(Fault.FROM_THE_FUTURE, outer.manifest.created_utc)
+    if created < at - OLDEST:
+        raise BadPacket(Fault.TOO_OLD, outer.manifest.created_utc)
+    by = outer.signatures
+    kit = _signer(outer, by.kit, KIT_KIND, kit_roots, Role.KIT_SIGN, created)
+    officer = _signer(outer, by.officer, OFFICER_KIND, officer_roots, Role.OFFICER, created)
+    if role_of(kit)[1] != outer.manifest.kit_id or serial_of(kit) != outer.manifest.kit_cert_serial:
+        raise BadPacket(Fault.WRONG_SIGNER, "not the kit of the manifest")
+    if role_of(officer)[1] != outer.manifest.officer_id:
+        raise BadPacket(Fault.WRONG_SIGNER, "not the officer of the manifest")
+
+
+_CERTIFICATE_FAULTS = {
+    "certificate-untrusted": Fault.CERTIFICATE_UNTRUSTED,
+    "certificate-expired": Fault.CERTIFICATE_EXPIRED,
+    "certificate-usage": Fault.CERTIFICATE_USAGE,
+    "certificate-subject": Fault.UNKNOWN_ROLE,
+    "certificate-role": Fault.UNKNOWN_ROLE,
+    "unknown-role": Fault.UNKNOWN_ROLE,
+}
+
+
+def _signer(
+    outer: Outer, token: str, kind: str, roots: Iterable[x509.Certificate], role: Role, at: datetime
+) -> x509.Certificate:
+    try:
+        return signed.verify_detached_chain(token, kind, outer.manifest_bytes, roots, role, at)
+    except signed.BadSignature as problem:
+        plain = Fault.KIT_SIGNATURE if role is Role.KIT_SIGN else Fault.OFFICER_SIGNATURE
+        raise BadPacket(_CERTIFICATE_FAULTS.get(problem.code, plain), f"{role}: {problem}") from problem
+
+
+def _read_block(stream: BinaryIO, name: str) -> bytes:
+    head = stream.read(4)
+    if len(head) < 4:
+        raise BadPacket(Fault.TRUNCATED, name)
+    size = int.from_bytes(head)
+    if size > LONGEST_BLOCK:
+        raise BadPacket(Fault.TOO_LARGE, name)
+    data = stream.read(size)
+    if len(data) < size:
+        raise BadPacket(Fault.TRUNCATED, name)
+    return data
+
+
+def _payload(outer: Outer, stream: BinaryIO) -> Iterable[bytes]:
+    wanted = outer.manifest.payload
+    sha512 = hashlib.sha512()
+    left = wanted.size
+    while left:
+        piece = stream.read(min(left, _PIECE))
+        if not piece:
+            raise BadPacket(Fault.TRUNCATED, "payload")
+        left -= len(piece)
+        sha512.update(piece)
+        yield piece
+    if stream.read(1):
+        raise BadPacket(Fault.TRAILING_BYTES, "after the payload")
+    if sha512.hexdigest() != wanted.sha512:
+        raise BadPacket(Fault.PAYLOAD_DIGEST)

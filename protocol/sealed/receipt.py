@@ -1,0 +1,63 @@
+"""The competent service's signed answer to one sealed application; all that lets a kit delete it."""
+
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
+from msgspec import Meta
+
+from protocol import canonical, identity, signed
+from protocol.ids import is_ulid
+from protocol.instant import PATTERN as INSTANT
+from protocol.instant import read_instant
+
+KIND = "receipt"
+LONGEST = 4096  # bytes of payload
+
+
+class BadReceipt(ValueError):
+    """Not a receipt signed by the service. code: receipt-untrusted, receipt-malformed."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+        self.detail = detail
+
+
+class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """`code` is empty for an accepted application and says why for a rejected one."""
+
+    v: Annotated[int, Meta(ge=1, le=1)] = 1
+    packet_id: str
+    manifest_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+    kit_id: str
+    verdict: Literal["accepted", "rejected"]
+    code: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,39})?\Z")] = ""
+    at: Annotated[str, Meta(pattern=INSTANT)]
+
+
+def sign_receipt(receipt: Receipt, key: ec.EllipticCurvePrivateKey) -> str:
+    """The signed receipt, under the key id of `key`. BadReceipt when it breaks its own rules."""
+    kid = signed.key_id(key.public_key())
+    token = signed.sign(KIND, canonical.dumps(msgspec.to_builtins(receipt)), key, kid)
+    verify_receipt(token, {kid: key.public_key()})
+    return token
+
+
+def verify_receipt(token: str, keys: Mapping[str, ec.EllipticCurvePublicKey]) -> Receipt:
+    """The receipt in `token`, signed with one of the receipt `keys` of the recipient list. BadReceipt."""
+    try:
+        payload = signed.verify(token, KIND, keys)
+    except signed.BadSignature as problem:
+        raise BadReceipt("receipt-untrusted", str(problem)) from problem
+    try:
+        receipt = msgspec.convert(canonical.loads(payload, LONGEST), Receipt)
+        read_instant(receipt.at)
+    except (ValueError, msgspec.ValidationError) as problem:
+        raise BadReceipt("receipt-malformed", str(problem)[:200]) from problem
+    if not is_ulid(receipt.packet_id) or not identity.KIT_ID.fullmatch(receipt.kit_id):
+        raise BadReceipt("receipt-malformed", "packet_id or kit_id")
+    if (receipt.verdict == "accepted") != (receipt.code == ""):
+        raise BadReceipt("receipt-malformed", "a code goes with a rejection, and only with one")
+    return receipt
