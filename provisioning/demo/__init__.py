@@ -1,0 +1,1 @@
+"""A whole fleet on loopback: built from nothing, started, played by a person or by itself, stopped."""
