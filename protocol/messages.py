@@ -127,8 +127,9 @@ BODY_OF: dict[Tail, type[Body]] = {
 class Envelope(_Message, frozen=True, kw_only=True):
     """Around every body.
 
-    `ses` counts the sender's connects. `seq` of an event is its place in the kit's outbox: from 1, without gaps,
-    the same at every sending; of anything else it grows within the session. `ts` is when it became true.
+    `ses` counts the sender's connects. `seq` of an event is its place in the kit's outbox: from 1, without
+    gaps, the same at every sending; of anything else it grows within the session. `ts` is when it became
+    true.
     """
 
     v: Literal[1] = 1

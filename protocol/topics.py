@@ -28,7 +28,7 @@ STATES = frozenset({Tail.PRESENCE, Tail.BIRTH, Tail.HEALTH})  # retained: the ne
 EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION})  # outboxed: each counts, until a receipt names it
 
 # What an ingest worker subscribes to. Plain, never `$share`: with an acl_file SUBSCRIBE is not checked, so
-# any kit could join the group and swallow its part. Each worker sees all; the unique (kit, id) removes doubles.
+# any kit could join the group and swallow its part. Each worker sees all; unique (kit, id) removes doubles.
 FLEET_LISTENS = (_KIT + "+/state/+", _KIT + "+/up/evt/+")
 
 

@@ -1,1 +1,1 @@
-"""The one hatch between agent and uplink, on disk: sealed things and reports only."""
+"""The one hatch between agent and uplink: sealed things, reports and receipts on disk, and a doorbell."""

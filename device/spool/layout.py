@@ -1,0 +1,133 @@
+"""Where things lie in the spool, how many and how large they may be, and which names are names.
+
+packets/<packet>.sealed      the agent's; marks/<packet>.json the uplink's word on it
+events/<seq>-<message>.json  the agent puts, the uplink drops on receipt; events.seq is the last one offered
+shown/<name>.json            birth and health, newest only
+bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
+link.json, session           the uplink's; damaged/ is what could not be read any more
+"""
+
+import fcntl
+import os
+import re
+from pathlib import Path
+
+from device.spool import safefile
+from protocol.ids import is_ulid
+
+MAX_PACKET = 8 * 1024 * 1024  # an application is 300 to 900 kB
+MAX_PACKETS = 500
+MAX_BAG = 1024 * 1024
+MAX_RECEIPT = 16 * 1024
+MAX_RECEIPTS = 2000
+MAX_REPORT = 16 * 1024
+MAX_REPORTS = 10_000
+MAX_SHOWN = 16 * 1024
+
+_EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
+_FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged")
+
+
+class SpoolRefused(ValueError):
+    """Does not belong in a spool. `code` is one of bad-name, empty, too-big, differs, full."""
+
+    def __init__(self, code: str, detail: str = "") -> None:
+        super().__init__(f"{code}: {detail}" if detail else code)
+        self.code = code
+
+
+class Layout:
+    """Paths of one spool. Nothing becomes a file name before it is known to be an id."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.packets, self.marks, self.events, self.shown, self.receipts, self.damaged = (
+            root / name for name in _FOLDERS
+        )
+        self.event_counter = root / "events.seq"
+        self.bag = root / "bag"
+        self.link = root / "link.json"
+        self.session = root / "session"
+        self.agent_bell = root / "agent.bell"
+        self.uplink_bell = root / "uplink.bell"
+        self.agent_lock = root / "agent.lock"
+        self.uplink_lock = root / "uplink.lock"
+
+    def make(self) -> None:
+        for folder in (self.root, *(self.root / name for name in _FOLDERS)):
+            safefile.make_folder(folder)
+
+    def sweep(self, writer: str) -> int:
+        return sum(safefile.sweep(folder, writer) for folder in (self.root, *self._folders()))
+
+    def packet(self, packet_id: str) -> Path:
+        return self.packets / f"{checked(packet_id)}.sealed"
+
+    def mark(self, packet_id: str) -> Path:
+        return self.marks / f"{checked(packet_id)}.json"
+
+    def receipt(self, packet_id: str) -> Path:
+        return self.receipts / f"{checked(packet_id)}.jws"
+
+    def event(self, seq: int, message_id: str) -> Path:
+        return self.events / f"{seq:012d}-{checked(message_id)}.json"
+
+    def event_names(self) -> list[tuple[int, str]]:
+        """(seq, message id) of the events that lie there, oldest first."""
+        found = (_EVENT.fullmatch(name) for name in safefile.names(self.events))
+        return [(int(match[1]), match[2]) for match in found if match and is_ulid(match[2])]
+
+    def ids(self, folder: Path, suffix: str) -> list[str]:
+        """The ids that name files `<id><suffix>` in `folder`, oldest first."""
+        stems = (name.removesuffix(suffix) for name in safefile.names(folder) if name.endswith(suffix))
+        return [stem for stem in stems if is_ulid(stem)]
+
+    def _folders(self) -> tuple[Path, ...]:
+        return (self.packets, self.marks, self.events, self.shown, self.receipts, self.damaged)
+
+
+class Claim:
+    """A lock that dies with its process: who holds it is the agent, or the uplink, of this spool."""
+
+    def __init__(self, path: Path) -> None:
+        self._handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o660)
+        try:
+            fcntl.flock(self._handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            self.held = True
+        except BlockingIOError:
+            self.held = False
+        if os.fstat(self._handle).st_uid == os.geteuid():
+            os.fchmod(self._handle, 0o660)
+
+    def release(self) -> None:
+        if self._handle >= 0:
+            os.close(self._handle)
+            self._handle = -1
+
+
+def checked(identifier: str) -> str:
+    """`identifier`, if it is a ULID. SpoolRefused bad-name otherwise."""
+    if not is_ulid(identifier):
+        raise SpoolRefused("bad-name", repr(identifier[:40]))
+    return identifier
+
+
+def is_claimed(path: Path) -> bool:
+    """Whether somebody holds the claim at `path`; looking takes it for a moment, so a claimer tries twice."""
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return False
+    try:
+        fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(handle)
+    return False
+
+
+def read_number(path: Path) -> int:
+    """The number in a counter file; 0 when there is none to be read."""
+    data = safefile.take(path, 20)
+    return int(data) if data is not None and data.isdigit() else 0

@@ -1,0 +1,70 @@
+"""What lies in the spool besides sealed bytes: a report that waits, a packet's mark, what the uplink says."""
+
+from dataclasses import dataclass
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta
+
+from protocol.messages import Count, Instant, TimeSource, Ulid
+from protocol.topics import Tail
+
+_Code = Annotated[str, Meta(pattern=r"^[a-z0-9-]{0,64}\Z")]
+
+
+class _Record(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    pass
+
+
+class Report(_Record, frozen=True):
+    """An event that waits for the fleet's receipt; `body` is JSON that `messages.decode_body` takes."""
+
+    id: Ulid
+    seq: Annotated[int, Meta(ge=1)]
+    tail: Tail  # one of protocol.topics.EVENTS
+    ts: Instant
+    ts_src: TimeSource
+    body: msgspec.Raw
+
+
+class Mark(_Record, frozen=True):
+    """How far the uplink is with one packet. A refused packet has the fleet's code and is never deleted."""
+
+    state: Literal["sending", "uploaded", "refused"]
+    sent: Count
+    size: Count
+    code: _Code = ""
+
+
+class Says(_Record, frozen=True):
+    """What the uplink says of itself; `boot_s` is CLOCK_BOOTTIME, which no change of date disturbs."""
+
+    online: bool
+    fleet: bool
+    problem: _Code
+    sending: Annotated[str, Meta(pattern=r"^([0-9A-Z]{26})?\Z")]
+    boot_s: float
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A sealed packet in the spool. `mark` is None as long as the uplink has not begun."""
+
+    packet_id: str
+    size: int
+    since: float  # seconds since 1970, of the file
+    mark: Mark | None
+
+
+@dataclass(frozen=True)
+class LinkStatus:
+    """For the screens and the health report: all that the agent may know of the network."""
+
+    online: bool  # the uplink runs and its MQTT session is up
+    fleet: bool  # the fleet has said that it takes messages in
+    problem: str  # "" or why not, one of the uplink's codes
+    waiting: int  # sealed packets the fleet has not committed yet
+    oldest_s: int
+    reports_waiting: int
+    sending: str  # packet now being sent, or ""
+    sending_share: float | None  # 0..1
