@@ -32,24 +32,20 @@ class Control:
             self._listener.setblocking(False)
             self._selector.register(self._listener, selectors.EVENT_READ)
 
-    def watch(self, fd: int, events: int = selectors.EVENT_READ) -> None:
-        """Wake `serve` for this descriptor too."""
-        self._selector.register(fd, events)
-
-    def unwatch(self, fd: int) -> None:
-        self._selector.unregister(fd)
-
-    def serve(self, seconds: float) -> bool:
-        """Wait at most `seconds`, doing what is asked meanwhile. True when a watched descriptor is ready."""
-        ready = False
-        for key, _ in self._selector.select(max(0.0, seconds)):
+    def serve(self, seconds: float, also: int | None = None) -> None:
+        """Wait at most `seconds`, doing what is asked meanwhile; less when descriptor `also` becomes readable."""
+        if also is not None:
+            self._selector.register(also, selectors.EVENT_READ)
+        try:
+            ready = self._selector.select(max(0.0, seconds))
+        finally:
+            if also is not None:
+                self._selector.unregister(also)
+        for key, _ in ready:
             if key.fileobj is self._listener:
                 self._accept()
             elif isinstance(key.fileobj, socket.socket):
                 self._read(key.fileobj)
-            else:
-                ready = True
-        return ready
 
     def close(self) -> None:
         for peer in list(self._lines):

@@ -94,7 +94,9 @@ class Faults:
 
     def arm(self, faults: tuple[Fault, ...]) -> None:
         """Replace the script; counting starts at 0 again."""
-        self.__init__(faults)  # type: ignore[misc]
+        self._faults = faults
+        self._bytes = 0
+        self._packets = 0
 
     def spoil(self, packet: bytes) -> Iterator[Piece]:
         """What goes on the line instead of `packet`, in order."""

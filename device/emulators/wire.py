@@ -84,7 +84,11 @@ class Wire:
             left = until - time.monotonic()
             if left <= 0:
                 return b""
-            self._control.serve(min(left, LISTEN_S))
+            # An idle line with nobody on it is "ready" (hung up) all the time, so it is not watched but looked at.
+            if self._master is not None and self.open:
+                self._control.serve(min(left, self._replug_at - time.monotonic()), also=self._master)
+            else:
+                self._control.serve(min(left, LISTEN_S))
 
     def send(self, message: bytes) -> None:
         """Put one message on the line at the line's speed. Unplugged when it could not be finished."""
