@@ -57,8 +57,9 @@ class Answer:
         """The answer to `command`. BadAnswer when there is no status or more data than was asked for."""
         if len(raw) < 2:
             raise BadAnswer(f"{len(raw)} bytes, no status")
-        if len(raw) - 2 > (command.le or 0):
-            raise BadAnswer(f"{len(raw) - 2} bytes where {command.le or 0} were asked")
+        most = command.le or NO_LE_BYTE  # some readers fetch what waits after a case 3 by themselves
+        if len(raw) - 2 > most:
+            raise BadAnswer(f"{len(raw) - 2} bytes where {most} were asked")
         return cls(raw[:-2], int.from_bytes(raw[-2:], "big"))
 
     @property
@@ -131,7 +132,7 @@ def get_card_data() -> Command:
 
 
 def internal_authenticate(digest: bytes) -> Command:
-    """Have the basic key sign a SHA-384 digest (applet 1.8 manual 6.12), without PIN. The answer is r || s."""
+    """Have the basic key sign a SHA-384 digest (applet 1.8 manual 6.12), without PIN; answers r || s."""
     if len(digest) != 48:
         raise ValueError("48 bytes")
     return Command(0x00, 0x88, 0x02, 0x81, bytes((0x94, 0x30)) + digest)

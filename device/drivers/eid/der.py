@@ -28,7 +28,7 @@ def total_length(head: bytes) -> int | None:
 
 
 def cut(data: bytes) -> bytes:
-    """The SEQUENCE at the start of `data` without the zero padding. BadDer when cut short or not padding behind."""
+    """The SEQUENCE at the start of `data` without the zero padding. BadDer when cut short or more follows."""
     length = total_length(data)
     if length is None or length > len(data):
         raise BadDer("cut short")

@@ -79,14 +79,14 @@ class CardFiles:
     rrn: bytes = field(default=b"", repr=False)
 
 
-def read_file(send: Send, file: CardFile, block: int) -> bytes:
-    """The file's bytes, or none when the card has no such file. Select and reads belong in one transaction.
+def read_file(send: Send, file: CardFile, block: int) -> bytes | None:
+    """The file's bytes, or None when the card has no such file. Select and reads belong in one transaction.
 
     BadStatus when the card refuses, BadAnswer when the file has no end. `block` is 1 to 256 bytes.
     """
     answer = send(select(file.path))
     if answer.status in ABSENT:
-        return b""
+        return None
     if answer.status != OK:
         raise BadStatus(answer.status, f"select {file.name}")
     data = bytearray()

@@ -58,7 +58,7 @@ class BadContent(ValueError):
 
 
 def read_identity(fields: Mapping[int, bytes]) -> Identity:
-    """Everything the officer may see, from the parsed fields. BadContent names the first field that is wrong."""
+    """Everything the officer may see, from the parsed fields. BadContent names the first wrong field."""
     for tag in MANDATORY:
         if tag not in fields:
             raise BadContent("tlv", f"field {tag:02X} is missing")

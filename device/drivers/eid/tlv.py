@@ -1,8 +1,9 @@
 """Tag-length-value as in the identity and address files (Belgian eID card content v5.4, 6.1).
 
 One byte tag, one byte length; a length of 255 and more is written as FF bytes that count 255 each and a last
-byte below FF. Single length bytes of 128 to 254 are refused: no field is that long, and another reading of
-the standard (7 bits a byte) would see another length there. What follows the last field may only be zero bytes.
+byte below FF. Single length bytes of 128 to 254 are refused: no field is that long, and another
+reading of the standard (7 bits a byte) would see another length there. Behind the last field there
+may only be zero bytes.
 """
 
 LONG = 0xFF

@@ -1,0 +1,140 @@
+"""The only file that imports pyscard: its plain functions as a context, slots and a connection.
+
+The classes of pyscard are not used: they power the card down behind one's back, and their monitor threads die
+with pcscd. Every failure of a call is a `PcscError` with the code of PC/SC; codes are unsigned here.
+"""
+
+from dataclasses import dataclass
+
+from smartcard import scard
+
+NO_SERVICE = 0x8010001D
+INVALID_HANDLE = 0x80100003
+TIMEOUT = 0x8010000A
+SHARING_VIOLATION = 0x8010000B
+NO_SMARTCARD = 0x8010000C
+PROTO_MISMATCH = 0x8010000F
+UNKNOWN_READER = 0x80100009
+READER_UNAVAILABLE = 0x80100017
+NO_READERS = 0x8010002E
+UNRESPONSIVE_CARD = 0x80100066
+UNPOWERED_CARD = 0x80100067
+RESET_CARD = 0x80100068
+REMOVED_CARD = 0x80100069
+GONE_READER = frozenset({UNKNOWN_READER, READER_UNAVAILABLE, NO_READERS, NO_SERVICE})
+GONE_CARD = frozenset({NO_SMARTCARD, REMOVED_CARD})
+DUMB_CARD = frozenset({UNRESPONSIVE_CARD, UNPOWERED_CARD, PROTO_MISMATCH})
+
+COUNTER_SHIFT = 16  # the upper half of an event state counts insertions and removals (pcsc-lite)
+
+
+class PcscError(Exception):
+    """A call that did not answer SCARD_S_SUCCESS."""
+
+    def __init__(self, call: str, code: int) -> None:
+        super().__init__(f"{call}: {code:08X}")
+        self.code = code
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One reader at one moment."""
+
+    name: str
+    state: int
+    present: bool
+    mute: bool  # something is in it that gives no answer to reset
+    atr: bytes
+
+    @property
+    def changes(self) -> int:
+        """How often a card has come or gone since the reader appeared."""
+        return self.state >> COUNTER_SHIFT
+
+
+def _check(call: str, code: int) -> None:
+    if code & 0xFFFFFFFF:
+        raise PcscError(call, code & 0xFFFFFFFF)
+
+
+class Connection:
+    """A card shared with other programs, under T=0. To be disconnected always; the card keeps its power."""
+
+    def __init__(self, handle: int) -> None:
+        self._handle = handle
+
+    def begin(self) -> None:
+        """Keep other programs out; waits while one of them does the same."""
+        _check("SCardBeginTransaction", scard.SCardBeginTransaction(self._handle))
+
+    def end(self) -> None:
+        _check("SCardEndTransaction", scard.SCardEndTransaction(self._handle, scard.SCARD_LEAVE_CARD))
+
+    def transmit(self, command: bytes) -> bytes:
+        """Raw answer with its status, perhaps empty when the card was pulled. Blocks as long as the card does."""
+        code, answer = scard.SCardTransmit(self._handle, scard.SCARD_PCI_T0, list(command))
+        _check("SCardTransmit", code)
+        return bytes(value & 0xFF for value in answer)
+
+    def disconnect(self, reset: bool = False) -> None:
+        """Never raises: what is gone is gone."""
+        scard.SCardDisconnect(self._handle, scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD)
+
+
+class Context:
+    """A conversation with pcscd. Any error may mean that pcscd is gone: release it and make another."""
+
+    def __init__(self) -> None:
+        code, self._handle = scard.SCardEstablishContext(scard.SCARD_SCOPE_USER)
+        _check("SCardEstablishContext", code)
+
+    def __enter__(self) -> "Context":
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.release()
+
+    def release(self) -> None:
+        scard.SCardReleaseContext(self._handle)
+
+    def slots(self) -> tuple[Slot, ...]:
+        """All readers as they are now, in the order of their names."""
+        code, names = scard.SCardListReaders(self._handle, [])
+        if code & 0xFFFFFFFF == NO_READERS:
+            return ()
+        _check("SCardListReaders", code)
+        if not names:
+            return ()
+        return self._changes([(name, scard.SCARD_STATE_UNAWARE) for name in sorted(names)], 0)
+
+    def wait(self, slots: tuple[Slot, ...], seconds: float) -> bool:
+        """Until something differs from `slots` (True), at most `seconds`."""
+        known = [(slot.name, slot.state) for slot in slots]
+        code, _ = scard.SCardGetStatusChange(self._handle, int(seconds * 1000), known)
+        if code & 0xFFFFFFFF == TIMEOUT:
+            return False
+        _check("SCardGetStatusChange", code)
+        return True
+
+    def connect(self, reader: str) -> Connection:
+        code, handle, _ = scard.SCardConnect(
+            self._handle, reader, scard.SCARD_SHARE_SHARED, scard.SCARD_PROTOCOL_T0
+        )
+        _check("SCardConnect", code)
+        return Connection(handle)
+
+    def _changes(self, known: list[tuple[str, int]], milliseconds: int) -> tuple[Slot, ...]:
+        code, states = scard.SCardGetStatusChange(self._handle, milliseconds, known)
+        _check("SCardGetStatusChange", code)
+        return tuple(_slot(*state) for state in states)
+
+
+def _slot(name: str, event: int, atr: list[int]) -> Slot:
+    state = event & 0xFFFFFFFF
+    return Slot(
+        name=name,
+        state=state & ~scard.SCARD_STATE_CHANGED,
+        present=bool(state & scard.SCARD_STATE_PRESENT),
+        mute=bool(state & scard.SCARD_STATE_MUTE),
+        atr=bytes(value & 0xFF for value in atr),
+    )
