@@ -1,0 +1,60 @@
+"""The kit's key tree, and the one way the vault encrypts.
+
+device secret (key source) + PIN (Argon2id) -> officer key, per officer
+    officer key -> wraps the store key; wraps that officer's signing key
+        store key -> records key -> wraps one random key per visit -> the records of that visit
+"""
+
+import secrets
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
+
+from device.errors import Code, KitError, Remedy
+
+KEY = 32  # bytes
+SALT = 16
+NONCE = 12  # 96 bits, random: few enough messages per key for that (NIST SP 800-38D: 2**32)
+MEMORY_KIB = 64 * 1024
+ITERATIONS = 3
+LANES = 4
+
+
+def new_key() -> bytes:
+    return secrets.token_bytes(KEY)
+
+
+def derive(key: bytes, label: str) -> bytes:
+    """A key of its own for each purpose (HKDF-SHA-256)."""
+    info = f"thuisloket/vault/{label}".encode()
+    return HKDF(algorithm=hashes.SHA256(), length=KEY, salt=None, info=info).derive(key)
+
+
+def officer_key(pin: str, salt: bytes, device_secret: bytes, officer_id: str) -> bytes:
+    """What PIN and device together give. Costs 64 MiB and about 0.3 s, on purpose; neither half is enough."""
+    stretched = Argon2id(
+        salt=salt, length=KEY, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB
+    ).derive(pin.encode())
+    return derive(stretched + device_secret, f"officer|{officer_id}")
+
+
+def bind(table: str, name: str, version: int) -> bytes:
+    """Associated data: a ciphertext opens only in the row and the version it was made for."""
+    return f"{table}|{name}|{version}".encode()
+
+
+def lock_up(key: bytes, plain: bytes, where: bytes) -> bytes:
+    """AES-256-GCM with a random nonce in front."""
+    nonce = secrets.token_bytes(NONCE)
+    return nonce + AESGCM(key).encrypt(nonce, plain, where)
+
+
+def unlock(key: bytes, sealed: bytes, where: bytes) -> bytes:
+    """KitError vault-damaged when key, place or bytes are not those of `lock_up`."""
+    try:
+        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], where)
+    except (InvalidTag, ValueError) as problem:
+        raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, where.decode()) from problem

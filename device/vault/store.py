@@ -1,0 +1,125 @@
+"""The open vault: captures of visits in progress, each encrypted under the random key of its visit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device.errors import Code, KitError, Remedy
+from device.vault import keys
+from device.vault.database import Database, Transaction
+from device.vault.shelf import SealedPacket, Store
+
+__all__ = ["OpenVault", "Record", "SealedPacket", "Store"]
+
+LARGEST = 16 * 1024 * 1024  # bytes of one record
+_KEY_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Record:
+    """A kept capture. `kind` is what it is in the visit's words, e.g. `photo`; it stays readable on disk."""
+
+    kind: str
+    data: bytes = field(repr=False)
+
+
+class OpenVault(Store):
+    """The vault while an officer is unlocked. `signing_key` and `chain` are that officer's.
+
+    `lock` forgets the keys; every call that needs them is then refused with KitError locked. Python may
+    keep copies in memory until they are overwritten: best effort, hence no swap and no core dumps."""
+
+    def __init__(
+        self,
+        database: Database,
+        store_key: bytes,
+        officer_id: str = "",
+        name: str = "",
+        signing_key: ec.EllipticCurvePrivateKey | None = None,
+        chain: Sequence[x509.Certificate] = (),
+    ) -> None:
+        super().__init__(database)
+        self.officer_id = officer_id
+        self.name = name
+        self.chain = tuple(chain)
+        self._store_key: bytes | None = store_key
+        self._signing_key = signing_key
+
+    @property
+    def locked(self) -> bool:
+        return self._store_key is None
+
+    def lock(self) -> None:
+        self._store_key = None
+        self._signing_key = None
+
+    def store_key(self) -> bytes:
+        """For the gate, which wraps it for another officer."""
+        if self._store_key is None:
+            raise KitError(Code.LOCKED, Remedy.OFFICER)
+        return self._store_key
+
+    def signing_key(self) -> ec.EllipticCurvePrivateKey:
+        """The officer's own key, for the second signature on a manifest."""
+        if self._signing_key is None:
+            raise KitError(Code.LOCKED, Remedy.OFFICER)
+        return self._signing_key
+
+    def new_visit_key(self, tx: Transaction, visit_id: str) -> None:
+        """Give a visit its key. A visit that has one keeps it."""
+        wrapped = keys.lock_up(self._records_key(), keys.new_key(), _of_visit(visit_id))
+        tx.execute("INSERT INTO visit_key VALUES (?, ?) ON CONFLICT DO NOTHING", (visit_id, wrapped))
+
+    def put(self, tx: Transaction, visit_id: str, record_id: str, kind: str, data: bytes) -> None:
+        """Keep a capture, in place of one of the same id. KitError locked; vault-damaged without visit key."""
+        if len(data) > LARGEST:
+            raise ValueError(f"a record of more than {LARGEST} bytes")
+        key = self._visit_key(visit_id)
+        held = self.database.row(
+            "SELECT version FROM record WHERE visit_id = ? AND record_id = ?", (visit_id, record_id)
+        )
+        version = 1 if held is None else held[0] + 1
+        sealed = keys.lock_up(key, data, _of_record(visit_id, record_id, kind, version))
+        tx.execute(
+            "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)",
+            (visit_id, record_id, kind, version, sealed),
+        )
+        if held is not None:
+            tx.shred()
+
+    def get(self, visit_id: str, record_id: str) -> Record:
+        """A kept capture. KitError locked; vault-damaged when it is not here, or not what was put here."""
+        row = self.database.row(
+            "SELECT kind, version, sealed FROM record WHERE visit_id = ? AND record_id = ?",
+            (visit_id, record_id),
+        )
+        key = self._visit_key(visit_id)
+        if row is None:
+            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no record {record_id}")
+        kind, version, sealed = row
+        return Record(kind, keys.unlock(key, sealed, _of_record(visit_id, record_id, kind, version)))
+
+    def drop(self, tx: Transaction, visit_id: str, record_id: str) -> None:
+        """Forget one capture, e.g. because the step is done again."""
+        tx.execute("DELETE FROM record WHERE visit_id = ? AND record_id = ?", (visit_id, record_id))
+        tx.shred()
+
+    def _records_key(self) -> bytes:
+        return keys.derive(self.store_key(), "records")
+
+    def _visit_key(self, visit_id: str) -> bytes:
+        records_key = self._records_key()
+        row = self.database.row("SELECT wrapped FROM visit_key WHERE visit_id = ?", (visit_id,))
+        if row is None:
+            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no key for visit {visit_id}")
+        return keys.unlock(records_key, row[0], _of_visit(visit_id))
+
+
+def _of_visit(visit_id: str) -> bytes:
+    return keys.bind("visit_key", visit_id, _KEY_VERSION)
+
+
+def _of_record(visit_id: str, record_id: str, kind: str, version: int) -> bytes:
+    return keys.bind("record", f"{visit_id}/{record_id}/{kind}", version)
