@@ -113,7 +113,9 @@ class Finger:
         return None
 
     def _reply(self, command: int, flag: int, param: int = 0, size: int = 0, data: bytes = b"") -> None:
-        head = bytes([0x40, command]) + param.to_bytes(4, "little") + size.to_bytes(4, "little") + bytes([flag])
+        head = (
+            bytes([0x40, command]) + param.to_bytes(4, "little") + size.to_bytes(4, "little") + bytes([flag])
+        )
         self._wire.send(head + bytes([sum(head) % 256, 0x0A]))
         if data:
             self._wire.send(data + b"\x0a")
@@ -210,7 +212,9 @@ def picture(path: Path) -> bytes:
 def main(argv: list[str]) -> int:
     options = parser("finger", "Suprema SFM fingerprint module on a pseudo-terminal")
     serial_options(options, "suprema-sfm", 115200)
-    options.add_argument("--image", type=Path, action="append", default=[], help="finger laid down; repeatable")
+    options.add_argument(
+        "--image", type=Path, action="append", default=[], help="finger laid down; repeatable"
+    )
     options.add_argument("--delay", type=float, default=0.4, help="seconds until a finger is laid down")
     given: argparse.Namespace = options.parse_args(argv)
     settle(given)

@@ -55,7 +55,9 @@ def master(seed: int, rounds: int = ROUNDS) -> Master:
         spectrum = np.fft.rfft2(field)
         grown = np.zeros_like(field)
         for number in range(DIRECTIONS):
-            weight = np.where(index == number, 1 - part, 0) + np.where((index + 1) % DIRECTIONS == number, part, 0)
+            weight = np.where(index == number, 1 - part, 0) + np.where(
+                (index + 1) % DIRECTIONS == number, part, 0
+            )
             if weight.any():
                 filtered = np.fft.irfft2(spectrum * kernels[number], s=field.shape)
                 grown += weight.astype(np.float32) * filtered.astype(np.float32)
@@ -96,11 +98,13 @@ def _directions(pattern: Pattern, chance: np.random.Generator) -> Grid:
     pattern's cores less those from its deltas (Sherlock and Monro 1993)."""
     rows, columns = np.mgrid[0:MASTER_HEIGHT, 0:MASTER_WIDTH].astype(np.float32)
     x, y = columns - MASTER_WIDTH / 2, MASTER_HEIGHT / 2 - rows
-    jitter = chance.uniform(-8, 8, 4)
+    jitter = chance.uniform(-20, 20, 4)
+    # No two fingers bend alike: without this, two loops with the same cores would fork in the same places.
+    own = 0.13 * _soft_noise(chance, MASTER_HEIGHT, MASTER_WIDTH, 45.0)
     if pattern == "arch":
         # No singularity: ridges rise in the middle, most at the height of the nail bed.
         rise = chance.uniform(0.8, 1.1) * np.exp(-(((y + 30 + jitter[0]) / 110) ** 2))
-        return np.arctan(rise * np.sin(-x / 75) * 1.6).astype(np.float32)
+        return (own + np.arctan(rise * np.sin(-x / 75) * 1.6)).astype(np.float32)
     side = -1 if pattern == "left-loop" else 1
     if pattern == "whorl":
         gap = chance.uniform(14, 26)
@@ -109,7 +113,7 @@ def _directions(pattern: Pattern, chance: np.random.Generator) -> Grid:
     else:
         cores = [(jitter[0], 25 + jitter[1])]
         deltas = [(-side * (95 + jitter[2]), -95 + jitter[3])]
-    angle = np.zeros_like(x)
+    angle = own
     for cx, cy in cores:
         angle = angle + 0.5 * np.arctan2(y - cy, x - cx)
     for dx, dy in deltas:
@@ -138,7 +142,9 @@ def _kernels(period: float) -> list[Grid]:
         across_x, across_y = -np.sin(theta), -np.cos(theta)
         across = u * across_x + v * across_y
         along = -u * across_y + v * across_x
-        spread_across, spread_along = 0.028, 0.030
+        # Broad lobes let ridges end and fork where chance wants it; narrow ones leave that to the field alone, and
+        # then two loops get their forks in the same places (Bozorth3 between different fingers rose to 57).
+        spread_across, spread_along = 0.045, 0.042
         lobe = np.exp(-((np.abs(across) - 1 / period) ** 2) / (2 * spread_across**2))
         kernels.append((lobe * np.exp(-(along**2) / (2 * spread_along**2))).astype(np.float32))
     return kernels

@@ -123,5 +123,3 @@ def _identify(talk: Talk) -> Condition:
 
 def open_driver(settings: Settings) -> SfmScanner:
     return SfmScanner(settings)
-
-
