@@ -76,6 +76,7 @@ class VisitView:
     answer_code: str
     packet_id: str
     abandoned: str
+    card_record: str = ""  # its photo may be asked for with `part`, to compare
 
 
 @dataclass(frozen=True)

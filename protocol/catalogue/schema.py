@@ -96,8 +96,9 @@ class SignatureRules(Data, frozen=True):
 
 
 class Retention(Data, frozen=True):
-    """Biometrics may be kept at most this long anywhere (Act of 19 July 1991: three months)."""
+    """Why the data is held (a code), and how long biometrics may be kept anywhere (three months)."""
 
+    reason: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9.:/-]{1,80}$")]
     biometric_days_max: Annotated[int, msgspec.Meta(ge=1, le=90)]
 
 

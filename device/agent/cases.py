@@ -1,0 +1,72 @@
+"""All visits of this kit as the journal tells them, and the one way to add a fact: on disk first."""
+
+from collections.abc import Callable, Mapping
+
+from device.agent.deciding import decide
+from device.agent.events import Open, Wish
+from device.agent.journal import Journal
+from device.agent.landmarks import Passed
+from device.agent.visit import NEW, Visit, evolve, fold
+from device.errors import Code, KitError, Remedy
+from device.ports import Clock
+from device.vault.database import Database, Transaction
+from protocol.catalogue import Entry
+
+Alongside = Callable[[Transaction], None]
+
+
+def nothing_else(tx: Transaction) -> None:
+    """No record belongs to this fact."""
+
+
+class Cases:
+    """All calls on the desk's thread."""
+
+    def __init__(
+        self, database: Database, clock: Clock, catalogue: Mapping[str, Entry], passed: Passed
+    ) -> None:
+        self._database = database
+        self.journal = Journal(database)
+        self._clock = clock
+        self._catalogue = catalogue
+        self._passed = passed
+        self.visits: dict[str, Visit] = {
+            visit_id: fold(entry.event for entry in entries)
+            for visit_id, entries in self.journal.read().items()
+        }
+
+    def entry(self, service_id: str) -> Entry:
+        """The catalogue's entry. KitError cannot-seal when this kit does not know the service."""
+        found = self._catalogue.get(service_id)
+        if found is None:
+            raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a service this kit does not know")
+        return found
+
+    def entry_of(self, visit_id: str) -> Entry:
+        opened = self.visits[visit_id].opened
+        assert opened is not None  # a journal begins with Opened
+        return self.entry(opened.service_id)
+
+    def of_packet(self, packet_id: str) -> str | None:
+        """The visit whose packet this is."""
+        for visit_id, visit in self.visits.items():
+            if visit.sealed is not None and visit.sealed.packet_id == packet_id:
+                return visit_id
+        return None
+
+    def note(self, visit_id: str, wish: Wish, alongside: Alongside = nothing_else) -> Visit:
+        """Decide, write the facts and what goes `alongside` in one transaction, and only then know them.
+
+        Refused when the wish does not fit; KitError disk-full or vault-damaged. Nothing has changed then."""
+        visit = self.visits.get(visit_id, NEW)
+        entry = self.entry(wish.service_id) if isinstance(wish, Open) else self.entry_of(visit_id)
+        events = decide(visit, wish, entry.service)
+        self._passed("noted:before")
+        with self._database.transaction() as tx:
+            alongside(tx)
+            self.journal.append(tx, visit_id, self._clock.now(), events)
+        self._passed("noted:after")
+        for event in events:
+            visit = evolve(visit, event)
+        self.visits[visit_id] = visit
+        return visit

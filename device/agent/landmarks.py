@@ -1,0 +1,28 @@
+"""Places in the life of a visit that everything else can be told about, by name and in order.
+
+They are passed around the moments after which something counts. A kit does nothing there; a test that wants
+to know what a power cut leaves behind hands the desk a `Passed` of its own.
+"""
+
+from collections.abc import Callable
+from typing import Literal
+
+Landmark = Literal[
+    "noted:before",  # an event (and the record it names) is about to be committed
+    "noted:after",  # it is on disk, the screen does not know yet
+    "sealed:before",  # the packet is made; nothing of it is on disk
+    "sealed:after",  # packet and event are on disk, the visit's key is gone; nothing is offered yet
+    "offered:before",
+    "offered:after",  # the uplink may have it
+    "reported:before",
+    "reported:after",  # the fleet may hear it; we have not noted that we told it
+    "answered:before",
+    "answered:after",  # the answer counts and the packet is gone here; the spool still has packet and receipt
+    "withdrawn:after",
+]
+
+Passed = Callable[[Landmark], None]
+
+
+def nothing(landmark: Landmark) -> None:
+    """What a kit does at a landmark."""

@@ -1,0 +1,146 @@
+"""The files of a sealed application, made of a finished visit and its records (docs/protocol.md 3). Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+
+from device.agent.events import CardKept, CardWaived, SignatureExcepted
+from device.agent.records import KeptFinger, KeptSignature
+from device.agent.visit import HANDS, Visit, validity_months
+from device.ports import CardReading, Hand, Photo
+from protocol.bag import BagVisit
+from protocol.catalogue import Entry
+from protocol.sealed.packet import Part
+
+
+class Records(msgspec.Struct, frozen=True):
+    """What the vault held of the visit, unpacked. A part of it is absent where an exception stands."""
+
+    card: CardReading | None
+    photo: Photo
+    fingers: Mapping[Hand, KeptFinger]
+    signature: KeptSignature | None
+
+    def __repr__(self) -> str:
+        return "Records(...)"
+
+
+def make(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> tuple[Part, ...]:
+    """The parts in the order of the protocol, application.json last."""
+    parts = []
+    if records.card is not None:
+        parts.append(_json("identity.json", _identity(records.card)))
+        if records.card.photo is not None:
+            parts.append(Part("card-photo.jpg", "image/jpeg", records.card.photo.jpeg))
+    parts.append(Part("photo.jpg", "image/jpeg", records.photo.jpeg))
+    for hand, finger in records.fingers.items():
+        parts.append(Part(f"{_finger_name(visit, hand)}.png", "image/png", finger.png))
+    if records.signature is not None:
+        parts.append(Part("signature.svg", "image/svg+xml", records.signature.svg))
+        parts.append(Part("signature.png", "image/png", records.signature.png))
+    parts.append(_json("application.json", _application(visit, request, records, entry)))
+    return tuple(parts)
+
+
+def flags(visit: Visit, records: Records, example_picture: bool) -> tuple[str, ...]:
+    """What a second person should know before opening; sorted codes, no fact about the citizen's body."""
+    card = visit.card
+    poor = [bool(records.photo.hints), *(bool(finger.hints) for finger in records.fingers.values())]
+    said = {
+        "test-trust": isinstance(card, CardKept) and card.test_trust,
+        "weak-card": isinstance(card, CardKept) and card.verdict == "weak",
+        "card-waived": isinstance(card, CardWaived),
+        "exception": isinstance(visit.signature, SignatureExcepted)
+        or any(state.exceptions for state in visit.hands.values()),
+        "poor-capture": any(poor),
+        "example-picture": example_picture,
+    }
+    return tuple(sorted(name for name, holds in said.items() if holds))
+
+
+def _identity(card: CardReading) -> dict[str, Any]:
+    """As the contract's `read-card` names it."""
+    return {
+        "verdict": card.verdict,
+        "flags": card.flags,
+        "genuine": card.genuine,
+        "applet": card.applet,
+        "card_number": card.card_number,
+        "chip_number": card.chip_number,
+        "identity": card.identity,
+        "address": card.address,
+    }
+
+
+def _application(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> dict[str, Any]:
+    assert visit.informed is not None
+    assert visit.procedure is not None
+    assert visit.reviewed is not None
+    told: dict[str, Any] = {
+        "v": 1,
+        "service": entry.service.service,
+        "catalogue": entry.digest,
+        "catalogue_version": entry.service.version,
+        "language": request.language,
+        "procedure": visit.procedure.procedure,
+        "informed": _plain(visit.informed),
+        "reviewed": _plain(visit.reviewed),
+        "hands": {hand: _hand(visit, hand) for hand in HANDS},
+        "validity_months": validity_months(visit, entry.service),
+        "measures": _measures(visit, records),
+    }
+    if isinstance(visit.card, CardWaived):
+        # Nothing on a card says who this is: the request does, and the officer has seen the document.
+        told["card"] = {"state": "waived", **_plain(visit.card)}
+        told["request"] = msgspec.to_builtins(request.citizen)
+    else:
+        told["card"] = {"state": "read"}
+    if isinstance(visit.signature, SignatureExcepted):
+        told["signature"] = {"state": "excepted", **_plain(visit.signature)}
+    else:
+        told["signature"] = {"state": "given"}
+    return told
+
+
+def _hand(visit: Visit, hand: Hand) -> dict[str, Any]:
+    state = visit.hands[hand]
+    exceptions = [_plain(each) for each in state.exceptions]
+    for each in exceptions:
+        del each["hand"]
+    return {"finger": state.kept.finger if state.kept else "", "exceptions": exceptions}
+
+
+def _measures(visit: Visit, records: Records) -> dict[str, Any]:
+    measured: dict[str, Any] = {"photo": _measured(records.photo)}
+    for hand, finger in records.fingers.items():
+        measured[_finger_name(visit, hand)] = {**_measured(finger), "device": finger.device}
+    if records.signature is not None:
+        kept = records.signature
+        measured["signature"] = {"strokes": kept.strokes, "points": kept.points, "device": kept.device}
+    return measured
+
+
+def _measured(capture: Photo | KeptFinger) -> dict[str, Any]:
+    return {
+        "width": capture.width,
+        "height": capture.height,
+        "measures": capture.measures,
+        "hints": capture.hints,
+    }
+
+
+def _finger_name(visit: Visit, hand: Hand) -> str:
+    kept = visit.hands[hand].kept
+    assert kept is not None  # there is a record because there is a fact
+    return f"finger-{hand}-{kept.finger}"
+
+
+def _plain(fact: msgspec.Struct) -> dict[str, Any]:
+    plain: dict[str, Any] = msgspec.to_builtins(fact)
+    del plain["kind"]
+    return plain
+
+
+def _json(name: str, value: Mapping[str, Any]) -> Part:
+    return Part(name, "application/json", msgspec.json.encode(value, order="sorted"))

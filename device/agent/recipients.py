@@ -1,0 +1,58 @@
+"""The competent service's recipient list on the kit: to whom to seal, whose receipts to believe."""
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device.errors import Code, KitError, Remedy
+from protocol.instant import read_instant
+from protocol.sealed.recipients import LONGEST, BadRecipients, RecipientList, verify_list
+
+_EXPIRED = "recipients-expired"
+
+
+class Recipients:
+    """Reads the list anew at every use: the administrator may replace it while the kit runs."""
+
+    def __init__(self, path: Path, list_key: ec.EllipticCurvePublicKey) -> None:
+        self._path = path
+        self._list_key = list_key
+
+    def valid(self, service_id: str, at: datetime) -> RecipientList:
+        """The list for a service, valid `at`. KitError recipients-expired, recipients-untrusted."""
+        try:
+            held = verify_list(self._read(), self._list_key, at)
+        except BadRecipients as problem:
+            code = Code.RECIPIENTS_EXPIRED if problem.code == _EXPIRED else Code.RECIPIENTS_UNTRUSTED
+            raise KitError(code, Remedy.WORKSHOP, problem.detail) from problem
+        if held.service_id != service_id:
+            raise KitError(Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "a list for another service")
+        return held
+
+    def receipt_keys(self, at: datetime) -> Mapping[str, ec.EllipticCurvePublicKey]:
+        """Whose receipts count. An expired list still says that: what was sealed before may be answered now.
+
+        KitError recipients-untrusted."""
+        token = self._read()
+        try:
+            try:
+                held = verify_list(token, self._list_key, at)
+            except BadRecipients as problem:
+                if problem.code != _EXPIRED:
+                    raise
+                last_moment = read_instant(problem.detail) - timedelta(milliseconds=1)
+                held = verify_list(token, self._list_key, last_moment)
+        except (BadRecipients, ValueError) as problem:
+            raise KitError(Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no receipt keys") from problem
+        return held.public_receipt_keys()
+
+    def _read(self) -> str:
+        try:
+            with self._path.open("rb") as file:
+                return file.read(2 * LONGEST).decode("ascii")
+        except (OSError, UnicodeDecodeError) as problem:
+            raise KitError(
+                Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no list that can be read"
+            ) from problem

@@ -1,0 +1,72 @@
+"""What the vault keeps of a visit until it is sealed: the request, the card, and three captures. Memory and
+bytes.
+
+Each is one vault record; the journal names it by id and by the SHA-256 of its bytes, so that a record that
+is not the one that was kept is seen before it is sealed.
+"""
+
+import hashlib
+from typing import Literal, TypeVar
+
+import msgspec
+
+from device.errors import Code, KitError, Remedy
+from device.ports import CardReading, Photo
+from protocol.bag import BagVisit
+
+Kind = Literal["request", "card", "photo", "finger", "signature"]
+REQUEST = "request"
+"""Id of the record that holds the visit as it was asked for; there is one a visit."""
+
+
+class KeptFinger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """8-bit grey PNG at 500 ppi, and what was measured on it."""
+
+    png: bytes
+    width: int
+    height: int
+    ppi: int
+    measures: dict[str, float]
+    hints: tuple[str, ...]
+    device: str
+
+    def __repr__(self) -> str:
+        return "KeptFinger(...)"
+
+
+class KeptSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    svg: bytes
+    png: bytes
+    strokes: int
+    points: int
+    device: str
+
+    def __repr__(self) -> str:
+        return "KeptSignature(...)"
+
+
+Kept = BagVisit | CardReading | Photo | KeptFinger | KeptSignature
+K = TypeVar("K", bound=Kept)
+
+
+def pack(kept: Kept) -> bytes:
+    return msgspec.msgpack.encode(kept)
+
+
+def unpack(data: bytes, kind: type[K]) -> K:
+    """KitError vault-damaged when these bytes are no such record."""
+    try:
+        return msgspec.msgpack.decode(data, type=kind)
+    except msgspec.DecodeError as problem:
+        raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"record is no {kind.__name__}") from problem
+
+
+def digest(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()
+
+
+def check(data: bytes, expected: str) -> bytes:
+    """`data`, when its digest is the one the journal names; KitError vault-damaged otherwise."""
+    if digest(data) != expected:
+        raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "a record is not the one that was kept")
+    return data

@@ -1,0 +1,166 @@
+"""Sealing: first a dry run before anyone is bothered, at the end the real thing, once and for good."""
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device.agent import parts
+from device.agent.events import CardKept, SignatureKept
+from device.agent.recipients import Recipients
+from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, unpack
+from device.agent.visit import Visit
+from device.errors import Code, KitError, Remedy
+from device.ports import CardReading, Clock, Photo
+from device.vault.quota import check_room
+from device.vault.store import OpenVault
+from protocol.bag import BagVisit
+from protocol.catalogue import Entry
+from protocol.identity import BadIdentity, Role, check_use, role_of
+from protocol.ids import new_ulid
+from protocol.instant import write_instant
+from protocol.sealed import packet
+from protocol.sealed.manifest import Core, Legal
+from protocol.sealed.packet import BadPacket, Part, Sealed, Signer
+
+
+@dataclass(frozen=True)
+class KitSigner:
+    """The kit's name and its signing key."""
+
+    kit_id: str
+    signer: Signer = field(repr=False)
+
+    @property
+    def serial(self) -> str:
+        return format(self.signer.chain[0].serial_number, "x")
+
+    @property
+    def until(self) -> datetime:
+        return self.signer.chain[0].not_valid_after_utc
+
+
+def load_signer(kit_id: str, certificate: Path, key: Path) -> KitSigner:
+    """KitError bad-config unless these are the kit's own signing certificate (leaf first) and its key."""
+    try:
+        chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+        secret = serialization.load_pem_private_key(key.read_bytes(), None)
+        check_use(chain[0], Role.KIT_SIGN)
+        named = role_of(chain[0])
+    except (OSError, ValueError, TypeError, BadIdentity) as problem:
+        detail = f"signing certificate or key: {type(problem).__name__}"
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail) from problem
+    if not isinstance(secret, ec.EllipticCurvePrivateKey) or named != (Role.KIT_SIGN, kit_id):
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "signing certificate is not this kit's")
+    if secret.public_key() != chain[0].public_key():
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "signing key is not that of its certificate")
+    return KitSigner(kit_id, Signer(secret, tuple(chain)))
+
+
+class Sealer:
+    def __init__(self, kit: KitSigner, recipients: Recipients, data: Path, clock: Clock) -> None:
+        """`data` is the folder whose disk must have room."""
+        self._kit = kit
+        self._recipients = recipients
+        self._data = data
+        self._clock = clock
+
+    def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
+        """Seal a visit without content, and throw it away: what cannot be sealed is known before it begins.
+
+        KitError recipients-expired, recipients-untrusted, disk-full, cannot-seal."""
+        check_room(self._data)
+        empty = (Part("application.json", "application/json", b"{}"),)
+        self._seal(new_ulid(), empty, (), request, entry, vault)
+
+    def seal(
+        self,
+        packet_id: str,
+        visit: Visit,
+        request: BagVisit,
+        entry: Entry,
+        vault: OpenVault,
+        example_picture: bool,
+    ) -> Sealed:
+        """The packet of a visit whose every step is done. Nothing is written. KitError as above."""
+        records = read_records(visit, request.visit_id, vault)
+        return self._seal(
+            packet_id,
+            parts.make(visit, request, records, entry),
+            parts.flags(visit, records, example_picture),
+            request,
+            entry,
+            vault,
+        )
+
+    def _seal(
+        self,
+        packet_id: str,
+        content: tuple[Part, ...],
+        flags: tuple[str, ...],
+        request: BagVisit,
+        entry: Entry,
+        vault: OpenVault,
+    ) -> Sealed:
+        now = self._clock.now().astimezone(UTC)
+        held = self._recipients.valid(entry.service.service, now)
+        officer = Signer(vault.signing_key(), vault.chain)
+        for signer in (self._kit.signer, officer):
+            if not signer.chain[0].not_valid_before_utc <= now < signer.chain[0].not_valid_after_utc:
+                raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a signing certificate is not valid today")
+        seq, prev = vault.next_seq()
+        retention = entry.service.retention
+        core = Core(
+            packet_id=packet_id,
+            visit_id=request.visit_id,
+            tenant=request.tenant,
+            service_id=entry.service.service,
+            catalogue=entry.digest,
+            kit_id=self._kit.kit_id,
+            kit_cert_serial=self._kit.serial,
+            officer_id=vault.officer_id,
+            created_utc=write_instant(now),
+            seq=seq,
+            prev=prev,
+            recipients=packet.kids_of(held.recipients),
+            contents=packet.contents_of(content),
+            legal=Legal(
+                reason=retention.reason,
+                retention_until=(now + timedelta(days=retention.biometric_days_max)).date().isoformat(),
+            ),
+            flags=flags,
+        )
+        try:
+            return packet.seal(content, core, held.recipients, self._kit.signer, officer)
+        except BadPacket as problem:
+            raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
+
+
+def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records:
+    """What the facts name, from the vault. KitError vault-damaged when it is not what was kept."""
+
+    def read(record: str, digest: str) -> bytes:
+        return check(vault.get(visit_id, record).data, digest)
+
+    photo, card, signature = visit.photo, visit.card, visit.signature
+    assert photo is not None  # sealing is the last step
+    return parts.Records(
+        card=unpack(read(card.record, card.digest), CardReading) if isinstance(card, CardKept) else None,
+        photo=unpack(read(photo.record, photo.digest), Photo),
+        fingers={
+            hand: unpack(read(state.kept.record, state.kept.digest), KeptFinger)
+            for hand, state in visit.hands.items()
+            if state.kept is not None
+        },
+        signature=unpack(read(signature.record, signature.digest), KeptSignature)
+        if isinstance(signature, SignatureKept)
+        else None,
+    )
+
+
+def read_request(visit_id: str, vault: OpenVault) -> BagVisit:
+    """The visit as it was asked for, kept when it was opened."""
+    return unpack(vault.get(visit_id, REQUEST).data, BagVisit)

@@ -1,0 +1,136 @@
+"""What the screens are told of visits, made of what is known of them. Pure."""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Literal
+
+from device.agent.events import CardKept, CardWaived, SignatureExcepted, SignatureKept
+from device.agent.snapshot import FingerView, VisitLine, VisitView
+from device.agent.visit import HANDS, Visit, is_done, next_step, validity_months, wanted_finger
+from device.ports import CardReading, Hand
+from protocol.bag import BagVisit
+from protocol.catalogue.schema import Service
+from protocol.instant import read_instant
+
+
+def lines(requests: Iterable[BagVisit], visits: Mapping[str, Visit]) -> tuple[VisitLine, ...]:
+    """Today's list, in the order of the day."""
+    rows = [_line(request, visits.get(request.visit_id)) for request in requests]
+    return tuple(sorted(rows, key=_by_time))
+
+
+def visit_view(
+    visit: Visit, request: BagVisit, service: Service, card: CardReading | None, sending: str
+) -> VisitView:
+    """The open visit. `card` is the card that was kept; `sending` the packet the uplink is busy with."""
+    kept_card = visit.card if isinstance(visit.card, CardKept) else None
+    opened = _line(request, visit)
+    return VisitView(
+        visit_id=opened.visit_id,
+        step=next_step(visit, service),
+        done=tuple(step for step in service.steps if is_done(visit, step, service)),
+        name=opened.name,
+        language=request.language,
+        identity=card.identity if card else None,
+        address=card.address if card else None,
+        card_flags=kept_card.flags if kept_card else (),
+        card_genuine=kept_card.genuine if kept_card else "",
+        card_waived=visit.card.reason if isinstance(visit.card, CardWaived) else "",
+        procedure=visit.procedure.procedure if visit.procedure else "",
+        photo_record=visit.photo.record if visit.photo else "",
+        hands=tuple(_hand(visit, hand, service) for hand in HANDS),
+        signature_record=visit.signature.record if isinstance(visit.signature, SignatureKept) else "",
+        signature_excepted=visit.signature.reason if isinstance(visit.signature, SignatureExcepted) else "",
+        validity_note="twelve-months" if validity_months(visit, service) == 12 else "",
+        sealed=_sealed(visit, sending),
+        answer_code=visit.answered.code if visit.answered else "",
+        packet_id=visit.sealed.packet_id if visit.sealed else "",
+        abandoned=visit.abandoned.reason if visit.abandoned else "",
+        card_record=kept_card.record if kept_card else "",
+    )
+
+
+def summary(visit: Visit, service: Service) -> dict[str, str]:
+    """The visit in codes, for the review screen; absent facts are empty.
+
+    `card` is "read" or "<reason>/<document>"; a hand is its finger; `<hand>-excepted` lists
+    "<finger>/<reason>/<lasting>" separated by spaces; `signature` is "given", "cannot" or "refuses".
+    """
+    codes = {
+        "card": "",
+        "informed": visit.informed.language if visit.informed else "",
+        "procedure": visit.procedure.procedure if visit.procedure else "",
+        "photo": "taken" if visit.photo else "",
+        "signature": "",
+        "validity-months": str(validity_months(visit, service) or ""),
+    }
+    if isinstance(visit.card, CardWaived):
+        codes["card"] = f"{visit.card.reason}/{visit.card.document}"
+    elif visit.card:
+        codes["card"] = "read"
+    if isinstance(visit.signature, SignatureExcepted):
+        codes["signature"] = visit.signature.reason
+    elif visit.signature:
+        codes["signature"] = "given"
+    for hand in HANDS:
+        state = visit.hands[hand]
+        codes[hand] = state.kept.finger if state.kept else ""
+        codes[f"{hand}-excepted"] = " ".join(
+            f"{finger}/{each.reason}/{each.lasting}" for each in state.exceptions for finger in each.fingers
+        )
+    return codes
+
+
+def _line(request: BagVisit, visit: Visit | None) -> VisitLine:
+    place = request.place
+    return VisitLine(
+        visit_id=request.visit_id,
+        starts=read_instant(request.starts),
+        ends=read_instant(request.ends),
+        name=request.citizen.name,
+        street=place.street,
+        place=f"{place.postcode} {place.municipality}".strip(),
+        note=place.note,
+        state=_state(visit),
+    )
+
+
+def _by_time(row: VisitLine) -> tuple[datetime, str]:
+    return row.starts, row.visit_id
+
+
+def _state(
+    visit: Visit | None,
+) -> Literal["planned", "open", "sealed", "uploaded", "accepted", "rejected", "abandoned"]:
+    if visit is None:
+        return "planned"
+    if visit.abandoned:
+        return "abandoned"
+    if visit.answered:
+        return visit.answered.verdict
+    if visit.uploaded:
+        return "uploaded"
+    return "sealed" if visit.sealed else "open"
+
+
+def _sealed(
+    visit: Visit, sending: str
+) -> Literal["", "queued", "uploading", "uploaded", "accepted", "rejected"]:
+    if visit.sealed is None:
+        return ""
+    if visit.answered:
+        return visit.answered.verdict
+    if visit.uploaded:
+        return "uploaded"
+    return "uploading" if visit.sealed.packet_id == sending else "queued"
+
+
+def _hand(visit: Visit, hand: Hand, service: Service) -> FingerView:
+    state = visit.hands[hand]
+    return FingerView(
+        hand=hand,
+        wanted=wanted_finger(visit, hand, service),
+        kept=state.kept.finger if state.kept else None,
+        kept_record=state.kept.record if state.kept else "",
+        excepted=tuple(finger for each in state.exceptions for finger in each.fingers),
+    )
