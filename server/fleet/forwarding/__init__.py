@@ -1,0 +1,1 @@
+"""Bringing sealed applications to the competent service, and its signed answers back."""

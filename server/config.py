@@ -1,0 +1,51 @@
+"""Reads fleet.toml into frozen structs; what is wrong is named with its place in the file."""
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from protocol.identity import SERVICE_ID
+from server.settings import Fleet
+
+
+class BadConfig(Exception):
+    """fleet.toml cannot be used; the message says where and why."""
+
+
+def read(path: Path) -> Fleet:
+    """The configuration in `path`. Relative paths in it are relative to its folder. BadConfig."""
+    try:
+        content = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as problem:
+        raise BadConfig(f"{path}: cannot be read: {problem.strerror}") from problem
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as problem:
+        raise BadConfig(f"{path}: not TOML: {problem}") from problem
+    folder = path.resolve().parent
+
+    def hook(kind: type[Any], value: object) -> object:
+        del kind  # Path is the only type in there that TOML does not know
+        if not isinstance(value, str):
+            raise ValueError("expected a path")
+        return folder / value
+
+    try:
+        config = msgspec.convert(_without_empty(content), Fleet, dec_hook=hook)
+    except msgspec.ValidationError as problem:
+        raise BadConfig(f"{path}: {problem}") from problem
+    for service_id, service in config.services.items():
+        if not SERVICE_ID.fullmatch(service_id):
+            raise BadConfig(f"{path}: not the name of a service - at `$.services`")
+        if (service.certificate is None) != (service.key is None):
+            raise BadConfig(f"{path}: certificate and key go together - at `$.services.{service_id}`")
+    return config
+
+
+def _without_empty(table: dict[str, Any]) -> dict[str, Any]:
+    """An empty text is a key that was left out."""
+    return {
+        key: _without_empty(value) if isinstance(value, dict) else value
+        for key, value in table.items()
+        if value != ""
+    }

@@ -1,0 +1,28 @@
+"""The tables, by subject. Importing this package defines them all, so that foreign keys resolve."""
+
+from server.db.tables.cases import Application, Request, StatusCode, Visit
+from server.db.tables.fleet import Booking, Kit, KitTenant, Municipality, Officer, Postcode
+from server.db.tables.people import Account, SignIn, Throttle
+from server.db.tables.shape import Base, OfTenant
+from server.db.tables.traffic import Message, OutboxRow, Upload
+
+__all__ = [
+    "Account",
+    "Application",
+    "Base",
+    "Booking",
+    "Kit",
+    "KitTenant",
+    "Message",
+    "Municipality",
+    "OfTenant",
+    "Officer",
+    "OutboxRow",
+    "Postcode",
+    "Request",
+    "SignIn",
+    "StatusCode",
+    "Throttle",
+    "Upload",
+    "Visit",
+]

@@ -1,0 +1,65 @@
+"""Municipalities, their officers, the kits, and when officers and kits are taken. No citizen is in here."""
+
+from datetime import date, datetime
+
+from sqlalchemy import BigInteger, ForeignKey, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.tables.shape import Base, OfTenant
+
+
+class Municipality(Base):
+    __tablename__ = "municipality"
+    tenant: Mapped[str] = mapped_column(String(10), primary_key=True)  # KBO number
+    name: Mapped[str] = mapped_column(String(80))
+
+
+class Postcode(Base):
+    """Which municipality answers for a postcode."""
+
+    __tablename__ = "postcode"
+    postcode: Mapped[str] = mapped_column(String(4), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("municipality.tenant"), index=True)
+
+
+class Officer(OfTenant, Base):
+    __tablename__ = "officer"
+    officer_id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(80))
+
+
+class Kit(Base):
+    """A kit, the day bag that waits for it, and what it last said of itself (docs/protocol.md 7)."""
+
+    __tablename__ = "kit"
+    kit_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    bag_recipient: Mapped[str] = mapped_column(String(2400))  # age1pq1...: 1,959 characters
+    added: Mapped[datetime]
+    retired: Mapped[datetime | None]
+    bag_version: Mapped[int] = mapped_column(default=0)
+    bag_date: Mapped[date | None]
+    bag_sha256: Mapped[str | None] = mapped_column(String(64))
+    session: Mapped[int] = mapped_column(BigInteger, default=0)  # `ses` of the newest connection heard of
+    presence: Mapped[str] = mapped_column(String(8), default="unknown")
+    presence_at: Mapped[datetime | None]
+    birth: Mapped[dict[str, object] | None]
+    health: Mapped[dict[str, object] | None]
+    health_at: Mapped[datetime | None]
+
+
+class KitTenant(OfTenant, Base):
+    """A kit serves this municipality. A kit may serve several; a planner sees the kits of her own only."""
+
+    __tablename__ = "kit_tenant"
+    kit_id: Mapped[str] = mapped_column(ForeignKey("kit.kit_id"), primary_key=True)
+    tenant: Mapped[str] = mapped_column(ForeignKey("municipality.tenant"), primary_key=True)
+
+
+class Booking(Base):
+    """An officer or a kit is taken from `starts` to `ends`. Across municipalities; not said by whom."""
+
+    __tablename__ = "booking"
+    resource: Mapped[str] = mapped_column(String(48), primary_key=True)  # "officer:<id>" or "kit:<id>"
+    visit_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    starts: Mapped[datetime]
+    ends: Mapped[datetime]

@@ -1,0 +1,58 @@
+"""What is on its way: uploads under way, messages heard once, and work that must happen."""
+
+from datetime import datetime
+
+from sqlalchemy import BigInteger, ForeignKey, Index, Integer, String
+from sqlalchemy.orm import Mapped, mapped_column
+
+from server.db.tables.shape import Base
+
+
+class Upload(Base):
+    """A packet being sent by a kit. `written` bytes are on disk; only the newest `generation` may add."""
+
+    __tablename__ = "upload"
+    packet_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    kit_id: Mapped[str] = mapped_column(ForeignKey("kit.kit_id"), index=True)
+    size: Mapped[int]
+    sha256: Mapped[str] = mapped_column(String(64))
+    generation: Mapped[int]
+    written: Mapped[int]
+    state: Mapped[str] = mapped_column(String(8))  # open, complete, refused
+    reason: Mapped[str] = mapped_column(String(40), default="")
+    touched: Mapped[datetime]
+
+
+class Message(Base):
+    """A message of a kit that was taken in. Its key makes a second delivery do nothing."""
+
+    __tablename__ = "message"
+    kit_id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    message_id: Mapped[str] = mapped_column(String(26), primary_key=True)
+    received: Mapped[datetime] = mapped_column(index=True)
+    outcome: Mapped[str] = mapped_column(String(40))
+
+
+class OutboxRow(Base):
+    """Work that must happen, written in the transaction of the fact that causes it; deleted when done."""
+
+    __tablename__ = "outbox"
+    # SQLite numbers rows by itself only when the key is exactly INTEGER.
+    row_id: Mapped[int] = mapped_column(
+        BigInteger().with_variant(Integer, "sqlite"), primary_key=True, autoincrement=True
+    )
+    queue: Mapped[str] = mapped_column(String(16))
+    subject: Mapped[str] = mapped_column(String(80))  # packet id, kit id: what the work is about
+    body: Mapped[str] = mapped_column(String(80), default="")  # message id, doorbell name
+    run_after: Mapped[datetime]
+    lease_until: Mapped[datetime | None]
+    owner: Mapped[str] = mapped_column(
+        String(32), default=""
+    )  # changes with every claim: fences off the last one
+    attempts: Mapped[int] = mapped_column(default=0)
+    error: Mapped[str] = mapped_column(String(80), default="")
+
+    __table_args__ = (
+        Index("outbox_next", "queue", "run_after"),
+        Index("outbox_by_subject", "queue", "subject"),
+    )

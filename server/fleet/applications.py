@@ -1,0 +1,166 @@
+"""Sealed applications and the one state each of them is in; the fleet routes them and never opens one.
+
+What was created is always the sum of all states: a row comes with the kit's word that it sealed, or with the
+packet itself, whichever is first, and from then on only moves.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from protocol.lifecycle import ApplicationState, VisitState
+from protocol.sealed.receipt import Receipt
+from server.auth.roles import Actor
+from server.db.tables import Application, Visit
+from server.fleet import outbox, visits
+from server.fleet.refused import Refused
+
+# Where an application may go from where it is. A receipt is final.
+MAY: dict[ApplicationState, frozenset[ApplicationState]] = {
+    ApplicationState.SEALED: frozenset({ApplicationState.UPLOADED}),
+    ApplicationState.UPLOADED: frozenset(
+        {
+            ApplicationState.FORWARDED,
+            ApplicationState.ACCEPTED,
+            ApplicationState.REJECTED,
+            ApplicationState.STUCK,
+        }
+    ),
+    ApplicationState.FORWARDED: frozenset(
+        {ApplicationState.ACCEPTED, ApplicationState.REJECTED, ApplicationState.STUCK}
+    ),
+    ApplicationState.STUCK: frozenset({ApplicationState.UPLOADED}),
+    ApplicationState.ACCEPTED: frozenset(),
+    ApplicationState.REJECTED: frozenset(),
+}
+
+
+@dataclass(frozen=True)
+class Packet:
+    """What the fleet learns of a packet from its outside, every check passed."""
+
+    packet_id: str
+    visit_id: str
+    tenant: str
+    service_id: str
+    kit_id: str
+    kit_cert_serial: str
+    seq: int
+    manifest_sha256: str
+    size: int
+    blob_sha256: str
+
+
+def announced(
+    db: Session, packet_id: str, visit: Visit, kit_id: str, manifest_sha256: str, now: datetime
+) -> Application:
+    """A kit says that it sealed an application: from now on it is counted."""
+    application = db.get(Application, packet_id, with_for_update=True)
+    if application is None:
+        application = Application(
+            packet_id=packet_id,
+            tenant=visit.tenant,
+            visit_id=visit.visit_id,
+            service_id=visit.service_id,
+            kit_id=kit_id,
+            state=ApplicationState.SEALED,
+            manifest_sha256=manifest_sha256,
+            created=now,
+            changed=now,
+            reason="",
+        )
+        db.add(application)
+    return application
+
+
+def arrived(db: Session, packet: Packet, now: datetime) -> Application:
+    """The packet is on our disk: count it as uploaded and see that it is forwarded. Once: a second time does
+    nothing. Refused: unknown-visit, wrong-visit, packet-differs, sequence-used."""
+    visit = db.get(Visit, packet.visit_id)
+    if visit is None:
+        raise Refused("unknown-visit")
+    if visit.tenant != packet.tenant or visit.service_id != packet.service_id:
+        raise Refused("wrong-visit")
+    application = announced(db, packet.packet_id, visit, packet.kit_id, packet.manifest_sha256, now)
+    if application.kit_id != packet.kit_id or application.visit_id != packet.visit_id:
+        raise Refused("packet-differs")
+    if application.state != ApplicationState.SEALED:
+        if application.manifest_sha256 != packet.manifest_sha256:
+            raise Refused("packet-differs")
+        return application
+    same_place = select(Application.packet_id).where(
+        Application.kit_id == packet.kit_id,
+        Application.kit_cert_serial == packet.kit_cert_serial,
+        Application.seq == packet.seq,
+    )
+    if db.scalar(same_place) is not None:
+        raise Refused("sequence-used")
+    application.manifest_sha256 = packet.manifest_sha256  # the packet is signed, the announcement was not
+    application.kit_cert_serial, application.seq = packet.kit_cert_serial, packet.seq
+    application.size, application.blob_sha256 = packet.size, packet.blob_sha256
+    application.uploaded = now
+    _move(application, ApplicationState.UPLOADED, now)
+    visits.move(db, visit, VisitState.SEALED)
+    outbox.put(db, "forward", packet.packet_id, now)
+    return application
+
+
+def offered(application: Application, now: datetime) -> None:
+    """The service has it and will answer later."""
+    if application.state == ApplicationState.UPLOADED:
+        _move(application, ApplicationState.FORWARDED, now)
+
+
+def answered(db: Session, application: Application, receipt: Receipt, token: str, now: datetime) -> None:
+    """The service's signed answer, verified and about this packet: kept for the kit, which is told."""
+    state = ApplicationState(receipt.verdict)
+    _move(application, state, now)
+    application.reason, application.receipt, application.answered = receipt.code, token, now
+    outbox.put_once(db, "doorbell", application.kit_id, now)
+    visit = db.get(Visit, application.visit_id)
+    assert visit is not None  # a foreign key says so
+    if visits.move(db, visit, VisitState.CLOSED, receipt.code) and state is ApplicationState.REJECTED:
+        visits.reopen(db, visit)
+
+
+def stuck(application: Application, reason: str, now: datetime) -> None:
+    """Forwarding cannot go on by itself; a person decides."""
+    _move(application, ApplicationState.STUCK, now)
+    application.reason = reason[:80]
+
+
+def release(db: Session, actor: Actor, packet_id: str, now: datetime) -> None:
+    """Let a stuck application try again. Refused: not-allowed, unknown-application, not-stuck."""
+    if not actor.may("release"):
+        raise Refused("not-allowed")
+    application = db.get(Application, packet_id, with_for_update=True)
+    if application is None:
+        raise Refused("unknown-application")
+    if application.state != ApplicationState.STUCK:
+        raise Refused("not-stuck")
+    _move(application, ApplicationState.UPLOADED, now)
+    application.reason = ""
+    outbox.put(db, "forward", packet_id, now)
+
+
+def counts(db: Session) -> dict[ApplicationState, int]:
+    """How many are in each state, in the scope of the session; every state is named."""
+    rows = db.execute(select(Application.state, func.count()).group_by(Application.state))
+    found = {ApplicationState(state): count for state, count in rows}
+    return {state: found.get(state, 0) for state in ApplicationState}
+
+
+def newest(db: Session, limit: int = 100) -> list[Application]:
+    """In the scope of the session: the stuck ones first, then the last changed."""
+    stuck_first = (Application.state == ApplicationState.STUCK).desc()
+    return list(
+        db.scalars(select(Application).order_by(stuck_first, Application.changed.desc()).limit(limit))
+    )
+
+
+def _move(application: Application, state: ApplicationState, now: datetime) -> None:
+    if state not in MAY[ApplicationState(application.state)]:
+        raise Refused("application-state")
+    application.state, application.changed = state, now

@@ -1,0 +1,89 @@
+"""The day bag of a kit: what its officers need today, built anew at every change and sealed to that kit."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import or_, select
+from sqlalchemy.orm import Session
+
+from protocol.bag import BagVisit, Citizen, DayBag, Place, seal_bag
+from protocol.instant import write_instant
+from protocol.lifecycle import VisitState
+from server.db.field_key import FieldKey
+from server.db.tables import Kit, Request, Visit
+from server.fleet import municipalities, outbox, persons, visits
+from server.fleet.blobs import BlobStore
+
+
+@dataclass(frozen=True)
+class Sealer:
+    """What sealing a bag takes: the fleet's command key, whose public half is pinned on every kit."""
+
+    key: ec.EllipticCurvePrivateKey = field(repr=False)
+    kid: str
+
+
+def build(db: Session, fields: FieldKey, sealer: Sealer, blobs: BlobStore, kit_id: str, now: datetime) -> int:
+    """Build and keep the bag of `kit_id` for today, and ring its doorbell; the bag's version.
+
+    0 when the kit is unknown or retired. `db` is a session for everyone: a kit may serve several."""
+    kit = db.get(Kit, kit_id, with_for_update=True)
+    if kit is None or kit.retired is not None:
+        return 0
+    today = visits.local_day(now)
+    names = municipalities.names(db)
+    lines = [
+        _line(db, fields, visit, names)
+        for visit in visits.of_day(db, today, kit_id)
+        if visit.state != VisitState.ABANDONED
+    ]
+    version = kit.bag_version + 1
+    bag = DayBag(
+        kit_id=kit_id,
+        version=version,
+        issued=write_instant(now),
+        date=today.isoformat(),
+        visits=tuple(lines),
+    )
+    kit.bag_sha256 = blobs.put(seal_bag(bag, kit.bag_recipient, sealer.key, sealer.kid))
+    kit.bag_version, kit.bag_date = version, today
+    outbox.put_once(db, "doorbell", kit_id, now)
+    return version
+
+
+def renew(db: Session, now: datetime) -> None:
+    """Ask for a new bag for every kit whose bag is not today's: yesterday's names must not stay."""
+    today = visits.local_day(now)
+    stale = or_(Kit.bag_date.is_(None), Kit.bag_date != today)
+    for kit_id in db.scalars(select(Kit.kit_id).where(Kit.retired.is_(None), stale)):
+        outbox.put_once(db, "bag", kit_id, now)
+
+
+def _line(db: Session, fields: FieldKey, visit: Visit, names: dict[str, str]) -> BagVisit:
+    request = db.get(Request, visit.request_id)
+    assert request is not None  # a foreign key says so
+    person = persons.open_(fields, request)
+    return BagVisit(
+        visit_id=visit.visit_id,
+        service_id=visit.service_id,
+        tenant=visit.tenant,
+        municipality=names[visit.tenant],
+        starts=write_instant(visit.starts),
+        ends=write_instant(visit.ends),
+        officer_id=visit.officer_id,
+        language=request.language,
+        citizen=Citizen(
+            name=person.name,
+            birth_date=person.birth_date,
+            national_number=person.national_number,
+            phone=person.phone,
+        ),
+        place=Place(
+            street=person.street,
+            postcode=request.postcode,
+            municipality=request.municipality,
+            note=person.note,
+        ),
+        evidence=request.evidence,
+    )

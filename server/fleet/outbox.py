@@ -1,0 +1,105 @@
+"""Work that must happen: written with the fact that causes it, claimed under a lease, deleted when done.
+
+At least once: a worker that dies leaves its lease to run out. Whoever receives the work is idempotent by key.
+A claim gets a fresh `owner`, and only that owner may finish the row: a worker that slept past its lease is
+fenced off.
+"""
+
+import random
+import secrets
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy.orm import Session
+
+from server.db.tables import OutboxRow
+
+Queue = Literal["forward", "bag", "doorbell", "receipt"]
+
+LEASE = timedelta(seconds=60)
+LONGEST_WAIT_S = 300.0
+
+
+@dataclass(frozen=True)
+class Claim:
+    """One piece of work, ours until the lease ends. `attempts` counts this one."""
+
+    row_id: int
+    owner: str
+    queue: str
+    subject: str
+    body: str
+    attempts: int
+
+
+def put(db: Session, queue: Queue, subject: str, now: datetime, body: str = "") -> None:
+    db.add(OutboxRow(queue=queue, subject=subject, body=body, run_after=now, attempts=0, owner="", error=""))
+
+
+def put_once(db: Session, queue: Queue, subject: str, now: datetime) -> None:
+    """As `put`, unless the same work waits already and nobody has begun it."""
+    waiting = select(OutboxRow.row_id).where(
+        OutboxRow.queue == queue, OutboxRow.subject == subject, OutboxRow.lease_until.is_(None)
+    )
+    if db.scalar(waiting.limit(1)) is None:
+        put(db, queue, subject, now)
+
+
+def due(db: Session, queues: Sequence[Queue], now: datetime) -> bool:
+    """Whether there is anything to claim: a read, so that idle workers write nothing."""
+    return db.scalar(_claimable(queues, now).with_only_columns(OutboxRow.row_id).limit(1)) is not None
+
+
+def claim(db: Session, queues: Sequence[Queue], limit: int, now: datetime) -> list[Claim]:
+    """At most `limit` pieces of work, oldest first, now ours for LEASE."""
+    query = _claimable(queues, now).order_by(OutboxRow.run_after, OutboxRow.row_id).limit(limit)
+    claims = []
+    for row in db.scalars(query.with_for_update(skip_locked=True)):
+        row.owner = secrets.token_hex(8)
+        row.lease_until = now + LEASE
+        row.attempts += 1
+        claims.append(Claim(row.row_id, row.owner, row.queue, row.subject, row.body, row.attempts))
+    return claims
+
+
+def done(db: Session, claim: Claim) -> bool:
+    """Take the row away; False when the claim was no longer ours."""
+    gone = db.execute(
+        delete(OutboxRow)
+        .where(OutboxRow.row_id == claim.row_id, OutboxRow.owner == claim.owner)
+        .returning(OutboxRow.row_id)
+    )
+    return gone.scalar_one_or_none() is not None
+
+
+def again(db: Session, claim: Claim, now: datetime, error: str, wait_s: float | None = None) -> None:
+    """Put the row back for later: after `wait_s` seconds, or after a growing, jittered wait."""
+    wait = backoff_s(claim.attempts) if wait_s is None else wait_s
+    db.execute(
+        update(OutboxRow)
+        .where(OutboxRow.row_id == claim.row_id, OutboxRow.owner == claim.owner)
+        .values(owner="", lease_until=None, run_after=now + timedelta(seconds=wait), error=error[:80])
+    )
+
+
+def backoff_s(attempts: int) -> float:
+    """Between half of and all of 1, 2, 4 ... 300 seconds: a service that comes back is not stampeded."""
+    longest = min(LONGEST_WAIT_S, 2.0 ** min(attempts - 1, 12))
+    return longest * random.uniform(0.5, 1.0)  # noqa: S311 (no secret depends on it)
+
+
+def waiting(db: Session) -> dict[str, int]:
+    """How many rows each queue holds."""
+    rows = db.execute(select(OutboxRow.queue, func.count()).group_by(OutboxRow.queue)).tuples()
+    return dict(rows.all())
+
+
+def _claimable(queues: Sequence[Queue], now: datetime) -> Select[OutboxRow]:
+    return select(OutboxRow).where(
+        OutboxRow.queue.in_(queues),
+        OutboxRow.run_after <= now,
+        or_(OutboxRow.lease_until.is_(None), OutboxRow.lease_until < now),
+    )

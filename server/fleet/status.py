@@ -1,0 +1,46 @@
+"""What a citizen may learn with her code: where her request stands, in a word, and nothing else."""
+
+from datetime import datetime, timedelta
+from typing import Literal
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from protocol.lifecycle import ApplicationState, VisitState
+from server.auth import throttle
+from server.db.tables import Application, Request
+from server.fleet import requests, visits
+from server.fleet.refused import Refused
+
+State = Literal["received", "planned", "not-visited", "visited", "sent", "accepted", "rejected"]
+TRIES, WINDOW = 20, timedelta(minutes=15)
+
+
+def ask(db: Session, code: str, place: str, now: datetime) -> State | None:
+    """The state behind `code`, None when there is none. `place`: the caller's address, for counting tries.
+
+    Refused throttled. `db` is a writing session for everyone."""
+    if not throttle.take(db, "status", place, TRIES, WINDOW, now):
+        raise Refused("throttled")
+    request = requests.of_code(db, code)
+    if request is None:
+        return None
+    if request.merged_into is not None or request.state == VisitState.REQUESTED:
+        return "received"  # of a request that was added to another, the other's course is not told
+    if request.state == VisitState.PLANNED:
+        return "planned"
+    states = _applications(db, request)
+    if ApplicationState.ACCEPTED in states:
+        return "accepted"
+    if ApplicationState.REJECTED in states:
+        return "rejected"
+    if states - {ApplicationState.SEALED}:
+        return "sent"
+    return "not-visited" if request.state == VisitState.ABANDONED else "visited"
+
+
+def _applications(db: Session, request: Request) -> set[str]:
+    """The states of what the last visit brought."""
+    last = visits.of_request(db, request.request_id)[:1]
+    query = select(Application.state).where(Application.visit_id.in_([visit.visit_id for visit in last]))
+    return set(db.scalars(query))

@@ -1,0 +1,151 @@
+"""Visits: planned for a request, given to an officer and a kit, moved on by what the kit reports."""
+
+from datetime import date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from protocol.ids import new_ulid
+from protocol.lifecycle import VisitState
+from server.auth.roles import Actor
+from server.db.tables import Booking, Kit, Officer, Request, Visit
+from server.fleet import kits, outbox
+from server.fleet.refused import Refused
+
+ZONE = ZoneInfo("Europe/Brussels")
+SHORTEST, LONGEST = 10, 240  # minutes
+UNASSIGNED = "unassigned"
+_RANK = {VisitState.PLANNED: 1, VisitState.OPENED: 2, VisitState.SEALED: 3, VisitState.CLOSED: 4}
+
+
+def plan(
+    db: Session,
+    actor: Actor,
+    request_id: str,
+    officer_id: str,
+    kit_id: str,
+    starts: datetime,
+    minutes: int,
+    now: datetime,
+) -> Visit:
+    """Give a request to an officer and a kit at a time. Refused: not-allowed, unknown-request,
+    request-not-open, unknown-officer, unknown-kit, bad-minutes, in-the-past, officer-taken, kit-taken."""
+    if not actor.may("plan"):
+        raise Refused("not-allowed")
+    request = db.get(Request, request_id, with_for_update=True)
+    if request is None:
+        raise Refused("unknown-request")
+    if request.merged_into or request.state not in (VisitState.REQUESTED, VisitState.ABANDONED):
+        raise Refused("request-not-open")
+    # The rows are locked, so that two planners of two municipalities cannot take the same kit at once.
+    officer = db.get(Officer, officer_id, with_for_update=True)
+    if officer is None or officer.tenant != request.tenant:
+        raise Refused("unknown-officer")
+    kit = db.get(Kit, kit_id, with_for_update=True)
+    if kit is None or kit.retired is not None or not kits.serves(db, kit_id, request.tenant):
+        raise Refused("unknown-kit")
+    if not SHORTEST <= minutes <= LONGEST:
+        raise Refused("bad-minutes")
+    if local_day(starts) < local_day(now):
+        raise Refused("in-the-past")
+    ends = starts + timedelta(minutes=minutes)
+    for resource, code in ((f"officer:{officer_id}", "officer-taken"), (f"kit:{kit_id}", "kit-taken")):
+        if _taken(db, resource, starts, ends):
+            raise Refused(code)
+    visit = Visit(
+        visit_id=new_ulid(),
+        tenant=request.tenant,
+        request_id=request_id,
+        service_id=request.service_id,
+        officer_id=officer_id,
+        kit_id=kit_id,
+        starts=starts,
+        ends=ends,
+        state=VisitState.PLANNED,
+        reason="",
+    )
+    db.add(visit)
+    for resource in (f"officer:{officer_id}", f"kit:{kit_id}"):
+        db.add(Booking(resource=resource, visit_id=visit.visit_id, starts=starts, ends=ends))
+    request.state = VisitState.PLANNED
+    outbox.put_once(db, "bag", kit_id, now)
+    return visit
+
+
+def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
+    """Take a planned visit back; its request can be planned again. Refused: not-allowed, unknown-visit,
+    visit-begun. The row stays: a kit that was offline may have opened the visit all the same."""
+    if not actor.may("plan"):
+        raise Refused("not-allowed")
+    visit = db.get(Visit, visit_id, with_for_update=True)
+    if visit is None:
+        raise Refused("unknown-visit")
+    if visit.state != VisitState.PLANNED:
+        raise Refused("visit-begun")
+    visit.state, visit.reason = VisitState.ABANDONED, UNASSIGNED
+    _free(db, visit)
+    _request_of(db, visit).state = VisitState.REQUESTED
+    outbox.put_once(db, "bag", visit.kit_id, now)
+    return visit
+
+
+def move(db: Session, visit: Visit, state: VisitState, reason: str = "") -> bool:
+    """Note what a kit or the service says of a visit. False when it is old news: facts only move forward.
+
+    A visit that was taken back but happened all the same comes alive again: what was done counts."""
+    if state is VisitState.ABANDONED:
+        if visit.state not in (VisitState.PLANNED, VisitState.OPENED):
+            return False
+        _free(db, visit)
+    elif visit.state == VisitState.ABANDONED:
+        if state is VisitState.OPENED and visit.reason != UNASSIGNED:
+            return False
+    elif _RANK[state] <= _RANK[VisitState(visit.state)]:
+        return False
+    visit.state, visit.reason = state, reason
+    _request_of(db, visit).state = state
+    return True
+
+
+def reopen(db: Session, visit: Visit) -> None:
+    """The service rejected what this visit brought: its request may be planned once more."""
+    _request_of(db, visit).state = VisitState.ABANDONED
+
+
+def of_day(db: Session, day: date, kit_id: str | None = None) -> list[Visit]:
+    """The visits of a Belgian day in the scope of the session, by time; of one kit if given."""
+    begin = datetime.combine(day, time(), ZONE)
+    end = datetime.combine(day + timedelta(days=1), time(), ZONE)
+    query = select(Visit).where(Visit.starts >= begin, Visit.starts < end).order_by(Visit.starts)
+    if kit_id is not None:
+        query = query.where(Visit.kit_id == kit_id)
+    return list(db.scalars(query))
+
+
+def of_request(db: Session, request_id: str) -> list[Visit]:
+    """Newest first."""
+    return list(
+        db.scalars(select(Visit).where(Visit.request_id == request_id).order_by(Visit.visit_id.desc()))
+    )
+
+
+def local_day(at: datetime) -> date:
+    return at.astimezone(ZONE).date()
+
+
+def _taken(db: Session, resource: str, starts: datetime, ends: datetime) -> bool:
+    overlap = select(Booking.visit_id).where(
+        Booking.resource == resource, Booking.starts < ends, Booking.ends > starts
+    )
+    return db.scalar(overlap.limit(1)) is not None
+
+
+def _free(db: Session, visit: Visit) -> None:
+    db.execute(delete(Booking).where(Booking.visit_id == visit.visit_id))
+
+
+def _request_of(db: Session, visit: Visit) -> Request:
+    request = db.get(Request, visit.request_id)
+    assert request is not None  # a foreign key says so
+    return request

@@ -1,0 +1,97 @@
+"""The shape of fleet.toml, one struct a table. Pure: `server/config.py` reads the file.
+
+A Struct's constructor does not validate; decoding does. Paths are absolute once read.
+"""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+Port = Annotated[int, Meta(ge=1, le=65535)]
+Text = Annotated[str, Meta(min_length=1)]
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """Unknown keys are refused."""
+
+
+class DatabaseTable(Table, frozen=True, kw_only=True):
+    """`url` as SQLAlchemy writes it; empty: SQLite, `fleet.db` in the data folder."""
+
+    url: str = ""
+
+
+class Web(Table, frozen=True, kw_only=True):
+    """The pages. `secure_cookies` wherever they are behind HTTPS, which is everywhere but on loopback."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 8750
+    secure_cookies: bool = False
+    metrics_token: Path | None = None  # file with the bearer token that may read /metrics
+
+
+class Kits(Table, frozen=True, kw_only=True):
+    """The listener for kits, mutual TLS. `client_ca`: PEM bundle of what kits' certificates lead to."""
+
+    host: Text = "127.0.0.1"
+    port: Port = 8751
+    certificate: Path
+    key: Path
+    client_ca: Path
+    crl: Path | None = None
+
+
+class Mqtt(Table, frozen=True, kw_only=True):
+    """The broker. `client_id` is the CN of the certificate and never changes, so that the session is kept."""
+
+    host: Text
+    port: Port
+    ca: Path
+    certificate: Path
+    key: Path
+    client_id: Annotated[str, Meta(pattern=r"^[a-z0-9-]{4,32}\Z")] = "fleet-ingest-1"
+
+
+class Trust(Table, frozen=True, kw_only=True):
+    """`roots`: folder of PEM or DER root certificates that kits' and officers' signatures must lead to."""
+
+    roots: Path
+
+
+class Keys(Table, frozen=True, kw_only=True):
+    """`command_key`: PEM, P-256, signs day bags. `field_key`: 32 bytes, encrypts personal data."""
+
+    command_key: Path
+    command_kid: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
+    field_key: Path
+
+
+class Service(Table, frozen=True, kw_only=True):
+    """A competent service. `recipients`: its signed list, which names its receipt keys; `list_key`: PEM."""
+
+    url: Annotated[str, Meta(pattern=r"^https://[^\s/]+(/\S*)?\Z")]
+    ca: Path
+    recipients: Path
+    list_key: Path
+    certificate: Path | None = None
+    key: Path | None = None
+
+
+class Fleet(Table, frozen=True, kw_only=True):
+    """The whole of fleet.toml."""
+
+    data: Path
+    language: Annotated[str, Meta(pattern=r"^(nl|fr|de|en)\Z")] = "nl"
+    database: DatabaseTable = DatabaseTable()
+    web: Web = Web()
+    kits: Kits
+    mqtt: Mqtt
+    trust: Trust
+    keys: Keys
+    services: dict[str, Service]
+
+    @property
+    def database_url(self) -> str:
+        return self.database.url or f"sqlite:///{self.data / 'fleet.db'}"

@@ -1,0 +1,68 @@
+"""Keys and certificates from disk: root certificates of a folder, the command key, the field key.
+
+Secrets are refused when others than their owner may read them.
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from protocol.chain import load_certificate
+from server.db.field_key import FieldKey
+from server.settings import Keys
+
+
+class BadTrust(Exception):
+    """A key or certificate that cannot be used; the message says which file and why."""
+
+
+def roots(folder: Path) -> Sequence[x509.Certificate]:
+    """Every certificate in the folder's `.pem`, `.crt`, `.cer` and `.der` files; at least one. BadTrust."""
+    if not folder.is_dir():
+        raise BadTrust(f"{folder}: no such folder")
+    found: list[x509.Certificate] = []
+    for path in sorted(folder.iterdir()):
+        if path.suffix not in (".pem", ".crt", ".cer", ".der"):
+            continue
+        data = path.read_bytes()
+        try:
+            if b"-----BEGIN" in data:
+                found.extend(x509.load_pem_x509_certificates(data))
+            else:
+                found.append(load_certificate(data))
+        except ValueError as problem:
+            raise BadTrust(f"{path}: not a certificate") from problem
+    if not found:
+        raise BadTrust(f"{folder}: no certificate in it")
+    return found
+
+
+def command_key(keys: Keys) -> ec.EllipticCurvePrivateKey:
+    """The key that signs day bags. BadTrust."""
+    try:
+        key = load_pem_private_key(_secret(keys.command_key), None)
+    except (ValueError, TypeError) as problem:
+        raise BadTrust(f"{keys.command_key}: not a private key in PEM") from problem
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise BadTrust(f"{keys.command_key}: not a key on P-256")
+    return key
+
+
+def field_key(keys: Keys) -> FieldKey:
+    """The key of personal data in the database. BadTrust."""
+    try:
+        return FieldKey(_secret(keys.field_key))
+    except ValueError as problem:
+        raise BadTrust(f"{keys.field_key}: {problem}") from problem
+
+
+def _secret(path: Path) -> bytes:
+    try:
+        if path.stat().st_mode & 0o077:
+            raise BadTrust(f"{path}: others may read this secret; chmod 600")
+        return path.read_bytes()
+    except OSError as problem:
+        raise BadTrust(f"{path}: cannot be read: {problem.strerror}") from problem
