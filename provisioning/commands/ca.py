@@ -103,6 +103,7 @@ def list_issued(ca: Folder, json: Json = False) -> None:
 
 def _reason(text: str) -> Reason:
     try:
-        return msgspec.convert(text, Reason)
+        reason: Reason = msgspec.convert(text, Reason)
     except msgspec.ValidationError as problem:
         raise typer.BadParameter(f"{text!r} is not a reason", param_hint="--reason") from problem
+    return reason

@@ -36,7 +36,7 @@ TOWNS = (
 
 @dataclass(frozen=True)
 class Citizen:
-    """Somebody to visit. `series`: the three digits of the day in an invented national number, odd for men."""
+    """Somebody to visit. `series`: the three digits of the day in an invented number, odd for men."""
 
     key: str  # of the card's folder and in the demo's page
     surname: str

@@ -1,0 +1,88 @@
+"""`thuisloket-provision kit`: kits from their first certificate to their last day."""
+
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+
+from provisioning import kit
+from provisioning.ca import Authority
+
+app = typer.Typer(help=__doc__, no_args_is_help=True)
+
+Ca = Annotated[Path, typer.Option("--ca", help="the authority's folder", envvar="THUISLOKET_CA")]
+Kits = Annotated[Path, typer.Option(help="the folder of all kit folders")]
+Fleet = Annotated[Path | None, typer.Option(help="fleet.toml of the server that is to know")]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
+
+
+class _Officer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    officer_id: str
+    name: str
+
+
+class _Roster(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    officer: tuple[_Officer, ...]
+
+
+@app.command()
+def add(
+    kit_id: Annotated[str, typer.Argument(help="kit-...")],
+    ca: Ca,
+    kits: Kits,
+    site: Annotated[Path, typer.Option(help="site.toml: what is the same for every kit")],
+    officers: Annotated[Path, typer.Option(help="TOML with [[officer]] tables: officer_id, name")],
+    tenant: Annotated[list[str] | None, typer.Option(help="KBO number of a municipality it serves")] = None,
+    fleet: Fleet = None,
+    json: Json = False,
+) -> None:
+    """Make a kit's folder, with a new PIN for each officer, and register it with the fleet."""
+    try:
+        roster = msgspec.toml.decode(officers.read_bytes(), type=_Roster).officer
+    except (OSError, msgspec.DecodeError) as problem:
+        raise kit.KitFolderError(f"{officers}: {problem}") from problem
+    people = [kit.NewOfficer(one.officer_id, one.name, kit.new_pin()) for one in roster]
+    added = kit.add(kits, kit_id, Authority(ca), kit.read_site(site), site.parent, people)
+    if fleet is not None:
+        kit.register(fleet, kit_id, added.bag_recipient, tenant or ())
+    if json:
+        facts = {
+            "kit_id": kit_id,
+            "folder": str(added.folder),
+            "bag_recipient": added.bag_recipient,
+            "pins": {person.officer_id: person.pin for person in people},
+        }
+        print(msgspec.json.encode(facts).decode())
+        return
+    print(f"{added.folder}: made")
+    print("PINs, shown once; hand them over on paper:")
+    for person in people:
+        print(f"  {person.name} ({person.officer_id}): {person.pin}")
+
+
+@app.command("list")
+def list_kits(ca: Ca, kits: Kits, json: Json = False) -> None:
+    """The kits, and until when their certificates live."""
+    lines = kit.listed(kits, Authority(ca))
+    if json:
+        print(msgspec.json.encode({"kits": [msgspec.to_builtins(line) for line in lines]}).decode())
+        return
+    for line in lines:
+        print(f"{line.kit_id:<32} {line.until}{'  revoked' if line.revoked else ''}")
+
+
+@app.command()
+def renew(kit_id: str, ca: Ca, kits: Kits) -> None:
+    """Fresh certificates for a kit that stands still; copy its certs/ folder onto it afterwards."""
+    kit.renew(kits, kit_id, Authority(ca))
+    print(f"{kit_id}: renewed")
+
+
+@app.command()
+def retire(kit_id: str, ca: Ca, kits: Kits, fleet: Fleet = None) -> None:
+    """Revoke a kit's certificates and let the fleet refuse it. Load the new lists into broker and server."""
+    kit.retire(kits, kit_id, Authority(ca))
+    if fleet is not None:
+        kit.unregister(fleet, kit_id)
+    print(f"{kit_id}: retired; its folder is still there")
