@@ -1,1 +1,1 @@
-"""The competent service's side: the tool that opens a sealed application, and a reference service for demo and tests."""
+"""The competent service's side: the tool that opens a sealed application, and a reference service."""

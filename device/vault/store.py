@@ -73,7 +73,7 @@ class OpenVault(Store):
         tx.execute("INSERT INTO visit_key VALUES (?, ?) ON CONFLICT DO NOTHING", (visit_id, wrapped))
 
     def put(self, tx: Transaction, visit_id: str, record_id: str, kind: str, data: bytes) -> None:
-        """Keep a capture, in place of one of the same id. KitError locked; vault-damaged without visit key."""
+        """Keep a capture, in place of one of the same id. KitError locked; vault-damaged without a key."""
         if len(data) > LARGEST:
             raise ValueError(f"a record of more than {LARGEST} bytes")
         key = self._visit_key(visit_id)

@@ -1,0 +1,94 @@
+"""`thuisloket-open`: verify a sealed application, open it, and write its parts; or nothing at all.
+
+Exit status: 0 opened, 1 could not work, 2 usage, 3 packet refused (reason code on stderr), 130 cancelled.
+"""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from competent.failure import Failed
+from competent.opening import explain as explained
+from competent.opening import read_packet, summary, write_parts
+from competent.trust import read_identities, read_roots
+from protocol.instant import read_instant
+from protocol.sealed.outer import read_outer
+from protocol.sealed.packet import BadPacket, open_packet
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+
+
+def _instant(text: str) -> datetime:
+    try:
+        return read_instant(text)
+    except ValueError as problem:
+        raise typer.BadParameter("an instant like 2026-11-23T09:30:00Z") from problem
+
+
+@app.command()
+def open_(
+    packet: Annotated[Path, typer.Argument(metavar="PACKET", help="The sealed application.")],
+    key: Annotated[
+        Path | None, typer.Option(metavar="KEYFILE", help="Age identities of the service, one a line.")
+    ] = None,
+    trust: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Root certificates of kits and officers, PEM or DER.")
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Where the parts go: an empty or a new folder.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
+    explain: Annotated[
+        bool, typer.Option("--explain", help="Print the manifest; open nothing, verify no signature.")
+    ] = False,
+    at: Annotated[
+        datetime | None,
+        typer.Option(
+            parser=_instant, metavar="INSTANT", help="Judge as of then instead of now, e.g. from an archive."
+        ),
+    ] = None,
+) -> None:
+    """Verify who signed PACKET, open it, check it against its manifest, and write its parts."""
+    try:
+        data = read_packet(packet)
+        if explain:
+            typer.echo(json.dumps(explained(read_outer(data)), indent=None if as_json else 2))
+            return
+        if key is None or trust is None or out is None:
+            raise typer.BadParameter("--key, --trust and --out are needed to open a packet")
+        roots, identities = read_roots(trust), read_identities(key)
+        opened = open_packet(data, identities, roots, roots, at or datetime.now(UTC))
+        write_parts(opened, out)
+        _tell(as_json, summary(opened), f"{len(opened.parts)} parts in {out}")
+    except BadPacket as refusal:
+        answer = {"verdict": "refused", "code": str(refusal.code), "detail": refusal.detail}
+        _complain(as_json, answer, f"refused: {refusal}", 3)
+    except Failed as problem:
+        answer = {"verdict": "failed", "code": problem.code, "remedy": problem.remedy}
+        _complain(as_json, answer, f"failed: {problem}", 1)
+
+
+def main() -> None:
+    try:
+        app(prog_name="thuisloket-open")
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _tell(as_json: bool, answer: dict[str, Any], line: str) -> None:
+    typer.echo(json.dumps(answer) if as_json else line)
+
+
+def _complain(as_json: bool, answer: dict[str, Any], line: str, status: int) -> None:
+    if as_json:
+        typer.echo(json.dumps(answer))
+    typer.echo(line, err=True)
+    raise typer.Exit(status)
+
+
+if __name__ == "__main__":
+    main()
