@@ -1,8 +1,9 @@
 """The uplink's side of the hatch: take what waits, put down what came, tell how it goes."""
 
 import time
+from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import Literal
 
 import msgspec
 
@@ -59,7 +60,7 @@ class Hatch:
             found.append(Waiting(packet_id, there.st_size, there.st_mtime, read_mark(self._at, packet_id)))
         return found
 
-    def open_packet(self, packet_id: str) -> BinaryIO:
+    def open_packet(self, packet_id: str) -> BufferedReader:
         """FileNotFoundError when the agent has withdrawn it."""
         return self._at.packet(packet_id).open("rb")
 

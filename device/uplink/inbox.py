@@ -1,0 +1,117 @@
+"""What the fleet has for this kit: the day bag and signed receipts, fetched, stored, confirmed (protocol 6).
+
+Neither is opened or judged here: the bag is sealed to the agent, and a receipt counts by its signature.
+"""
+
+import base64
+import binascii
+from threading import Event
+from typing import Annotated
+
+import msgspec
+import structlog
+from msgspec import Meta
+
+from device.spool import layout
+from device.spool.hatch import Hatch
+from device.spool.layout import SpoolRefused
+from device.uplink.backoff import Backoff
+from device.uplink.door import Door
+from device.uplink.problems import LinkDown
+from device.uplink.settings import UplinkSettings
+from device.uplink.standing import Standing
+from protocol.messages import Instant, Ulid
+
+log = structlog.get_logger()
+
+_ANSWER_BYTES = 4 * 1024 * 1024
+_BATCHES = 20  # in one fetch; the rest comes with the next
+
+
+class _Bag(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    version: Annotated[int, Meta(ge=1, le=10**15)]
+    sealed: Annotated[str, Meta(max_length=layout.MAX_BAG * 4 // 3 + 4)]
+
+
+class _Inbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bag: _Bag | None
+    receipts: Annotated[list[Annotated[str, Meta(max_length=layout.MAX_RECEIPT)]], Meta(max_length=500)]
+    now: Instant
+
+
+class _Answers(msgspec.Struct, frozen=True):
+    packet_id: Ulid
+
+
+class Inbox:
+    """The fetcher's thread, with a connection of its own."""
+
+    def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
+        self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
+        self._work = Event()
+
+    def wake(self) -> None:
+        """The doorbell rang, or the link is up again. May be called from any thread."""
+        self._work.set()
+
+    def run(self, stop: Event) -> None:
+        patience = Backoff(self._settings.retry_first_s, self._settings.retry_most_s)
+        while not stop.is_set():
+            self._work.clear()
+            try:
+                self._fetch(stop)
+            except LinkDown as problem:
+                pause = patience.next()
+                if not stop.is_set():
+                    log.warning("inbox-unreachable", code=problem.code, detail=problem.detail)
+                    self._standing.https(problem.code)
+            else:
+                pause = self._settings.inbox_every_s
+                patience.reset()
+                self._standing.https("")
+            self._door.close()
+            if not stop.is_set():
+                self._work.wait(pause)
+
+    def _fetch(self, stop: Event) -> None:
+        for _ in range(_BATCHES):
+            held = self._hatch.bag_version()
+            answer = self._door.call("GET", f"/kit/v1/inbox?bag={held}", limit=_ANSWER_BYTES)
+            if answer.status != 200:
+                raise LinkDown(f"status-{answer.status}")
+            inbox = answer.read(_Inbox)
+            if inbox.bag is not None:
+                self._store_bag(inbox.bag)
+            stored = [name for name in map(self._store_receipt, inbox.receipts) if name]
+            if stored:
+                done = self._door.post("/kit/v1/inbox/done", {"receipts": stored}, limit=_ANSWER_BYTES)
+                if done.status != 204:
+                    raise LinkDown(f"status-{done.status}")
+            if not stored or stop.is_set():
+                return
+
+    def _store_bag(self, bag: _Bag) -> None:
+        try:
+            if self._hatch.store_bag(bag.version, base64.b64decode(bag.sealed, validate=True)):
+                log.info("bag", version=bag.version)
+        except (binascii.Error, SpoolRefused) as problem:
+            raise LinkDown("bad-answer", "a bag that cannot be one") from problem
+
+    def _store_receipt(self, receipt: str) -> str:
+        """The packet it is for, once it is on disk; "" for one that is not taken, which the fleet keeps."""
+        try:
+            packet_id = msgspec.json.decode(_payload(receipt), type=_Answers).packet_id
+            self._hatch.store_receipt(packet_id, receipt)
+        except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, SpoolRefused) as problem:
+            log.warning("receipt-not-taken", problem=type(problem).__name__)
+            return ""
+        log.info("receipt", packet=packet_id)
+        return packet_id
+
+
+def _payload(receipt: str) -> bytes:
+    """The claimed content of a compact JWS; only to know under which name to keep it."""
+    parts = receipt.encode("ascii", "replace").split(b".")
+    if len(parts) != 3:
+        raise binascii.Error("not a compact JWS")
+    return base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))

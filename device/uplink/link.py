@@ -1,0 +1,65 @@
+"""MQTT sessions one after the other, for as long as the uplink runs."""
+
+import os
+import time
+from collections.abc import Callable
+from threading import Event
+
+import structlog
+
+from device.spool.hatch import Hatch
+from device.uplink.backoff import Backoff
+from device.uplink.problems import LinkDown
+from device.uplink.session import Session
+from device.uplink.settings import UplinkSettings
+from device.uplink.standing import Standing
+
+log = structlog.get_logger()
+
+
+class Link:
+    """`up` is called after every connect, `inbox` at every doorbell: both only set something in motion."""
+
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        hatch: Hatch,
+        standing: Standing,
+        up: Callable[[], None],
+        inbox: Callable[[], None],
+    ) -> None:
+        self._settings, self._hatch, self._standing = settings, hatch, standing
+        self._up, self._inbox = up, inbox
+        self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
+
+    def wake(self) -> None:
+        """There is something new in the spool, or it is time to stop. May be called from any thread."""
+        os.eventfd_write(self._wake, 1)
+
+    def close(self) -> None:
+        os.close(self._wake)
+
+    def run(self, stop: Event) -> None:
+        patience = Backoff(self._settings.retry_first_s, self._settings.retry_most_s)
+        while not stop.is_set():
+            began = time.monotonic()
+            try:
+                self._one_session(stop)
+            except LinkDown as problem:
+                log.warning("mqtt-down", code=problem.code, detail=problem.detail)
+                self._standing.mqtt(online=False, problem=problem.code)
+            if time.monotonic() - began > self._settings.steady_s:
+                patience.reset()
+            stop.wait(patience.next())
+        self._standing.mqtt(online=False)
+
+    def _one_session(self, stop: Event) -> None:
+        session = Session(self._settings, self._hatch, self._standing, self._wake, self._inbox)
+        try:
+            session.open()
+            self._standing.mqtt(online=True)
+            self._up()
+            session.serve(stop.is_set)
+            session.say_off()
+        finally:
+            session.cut()

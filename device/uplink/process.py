@@ -1,0 +1,94 @@
+"""The uplink as a process: MQTT, uploads and inbox, a thread each, until it is told to stop.
+
+A bug in any of them ends all of them and comes out of `run`: the process dies and systemd starts it again.
+"""
+
+import ssl
+import time
+from concurrent.futures import Future, ThreadPoolExecutor
+from threading import Event
+
+import structlog
+
+from device.spool.hatch import Hatch
+from device.uplink.door import Door
+from device.uplink.inbox import Inbox
+from device.uplink.link import Link
+from device.uplink.settings import UplinkSettings
+from device.uplink.standing import Standing
+from device.uplink.tls import context
+from device.uplink.uploads import Uploads
+
+log = structlog.get_logger()
+
+_LISTEN_S = 0.25  # how soon a `stop` from outside is noticed
+
+
+def run(settings: UplinkSettings, stop: Event) -> None:
+    """Work until `stop` is set; then say `off` and return.
+
+    OSError when the certificate files do not fit at start; device.spool.hatch.SpoolTaken when another uplink
+    works on this spool."""
+    context(settings.ca, settings.certificate, settings.key)
+    hatch = Hatch(settings.spool)
+    try:
+        _run(settings, hatch, stop)
+    finally:
+        hatch.close()
+
+
+def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
+    standing = Standing(hatch)
+    uploads_door, inbox_door = _door(settings), _door(settings)
+    uploads = Uploads(settings, hatch, standing, uploads_door)
+    inbox = Inbox(settings, hatch, standing, inbox_door)
+
+    def up() -> None:
+        uploads.hurry()
+        inbox.wake()
+
+    link = Link(settings, hatch, standing, up, inbox.wake)
+    ending = Event()
+    log.info("uplink", kit=settings.kit_id)
+    with ThreadPoolExecutor(3, thread_name_prefix="uplink") as pool:
+        threads: list[Future[None]] = [pool.submit(part.run, ending) for part in (link, uploads, inbox)]
+        try:
+            _listen(settings, hatch, standing, stop, threads, link, uploads)
+        finally:
+            ending.set()
+            for door in (uploads_door, inbox_door):
+                door.abort()
+            link.wake()
+            uploads.hurry()
+            inbox.wake()
+    link.close()
+    for thread in threads:
+        thread.result()  # what ended it, if it was not the stop
+    log.info("uplink-off", kit=settings.kit_id)
+
+
+def _listen(
+    settings: UplinkSettings,
+    hatch: Hatch,
+    standing: Standing,
+    stop: Event,
+    threads: list[Future[None]],
+    link: Link,
+    uploads: Uploads,
+) -> None:
+    """Pass the agent's rings on, until the stop or until a thread has ended."""
+    looked = time.monotonic()
+    while not stop.is_set() and not any(thread.done() for thread in threads):
+        rang = hatch.wait_for_uplink(_LISTEN_S)
+        if rang or time.monotonic() - looked > settings.look_every_s:
+            looked = time.monotonic()
+            link.wake()
+            uploads.wake()
+        standing.repeat()
+
+
+def _door(settings: UplinkSettings) -> Door:
+    def trust() -> ssl.SSLContext:
+        return context(settings.ca, settings.certificate, settings.key)
+
+    return Door(settings.https, trust, settings.connect_s, settings.read_s)

@@ -1,0 +1,282 @@
+"""One MQTT session with the broker, from CONNECT to its end, in one thread.
+
+A session has its own paho client. One that lives on would send again what it holds in memory, for ever if
+that is oversized; what must arrive lies in the outbox, and the broker keeps the session by the kit's id. The
+loop is ours (paho's external-loop calls): its own `loop` and `loop_start` open a TCP pair on 127.0.0.1 to
+wake themselves, which the sandbox of the unit does not allow.
+"""
+
+import os
+import select
+import ssl
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+import paho.mqtt.client as mqtt
+import structlog
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+from device.spool.hatch import Hatch
+from device.spool.timesource import time_source
+from device.uplink.problems import LinkDown, code_of
+from device.uplink.settings import UplinkSettings
+from device.uplink.standing import Standing
+from device.uplink.tls import context
+from device.uplink.window import Window
+from protocol.ids import new_ulid
+from protocol.messages import (
+    MAX_BYTES,
+    BadMessage,
+    Body,
+    Doorbell,
+    Envelope,
+    FleetState,
+    Presence,
+    Receipts,
+    decode,
+    decode_body,
+    encode,
+    instant,
+)
+from protocol.topics import Tail, kit_listens, topic_of
+
+log = structlog.get_logger()
+
+PLACES = 8  # events under way at a time, and what we take from the broker unacknowledged
+_STATES = 3  # presence, birth and health may be under way beside the events
+_OVERHEAD = 24  # fixed header, lengths, packet id, properties of a PUBLISH
+_TICK_S = 1.0  # keepalive and time-outs are looked at this often
+_SHOWN: dict[Literal["birth", "health"], Tail] = {"birth": Tail.BIRTH, "health": Tail.HEALTH}
+
+
+class Session:
+    """`wake` is a file descriptor that becomes readable when the spool has something new."""
+
+    def __init__(
+        self, settings: UplinkSettings, hatch: Hatch, standing: Standing, wake: int, inbox: Callable[[], None]
+    ) -> None:
+        self._settings, self._hatch, self._standing = settings, hatch, standing
+        self._wake, self._inbox = wake, inbox
+        self._number = hatch.next_session()
+        self._seq = 0
+        self._window = Window(PLACES, settings.receipt_s, settings.retry_first_s, settings.retry_most_s)
+        self._largest = MAX_BYTES + 1024  # a whole PUBLISH; CONNACK may say less
+        self._shown: dict[str, bytes] = {}
+        self._unacked: set[int] = set()  # states on their way
+        self._welcome: ReasonCode | None = None
+        self._ended = ""
+        self._looked = float("-inf")
+        self._client = self._make_client()
+
+    # --- the life of a session ------------------------------------------------------------------------
+
+    def open(self) -> None:
+        """Connect and wait for the broker's welcome. LinkDown when there is none."""
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = self._settings.session_expiry_s
+        properties.ReceiveMaximum = PLACES
+        properties.MaximumPacketSize = 2 * MAX_BYTES
+        try:
+            # clean_start=False always: the broker does not keep a session over its own restart otherwise.
+            self._client.connect(
+                self._settings.mqtt_host,
+                self._settings.mqtt_port,
+                self._settings.keepalive_s,
+                clean_start=False,
+                properties=properties,
+            )
+        except OSError as problem:
+            raise LinkDown(code_of(problem), type(problem).__name__) from problem
+        until = time.monotonic() + self._settings.connect_s
+        while self._welcome is None and self._pump(0.2):
+            if time.monotonic() > until:
+                self.cut()
+                raise LinkDown("timed-out", "no CONNACK")
+        if self._welcome is None or self._welcome.is_failure:
+            self.cut()
+            # Over TLS 1.3 a refused certificate is a connection that ends before the first word.
+            raise LinkDown(_reason_code(self._welcome) if self._welcome else "refused", self._ended)
+        log.info("mqtt-up", session=self._number)
+
+    def serve(self, stopping: Callable[[], bool]) -> None:
+        """Send and take until `stopping` or until the connection ends, which is LinkDown."""
+        self._client.subscribe([(topic, 1) for topic in kit_listens(self._settings.kit_id)])
+        self._publish(Tail.PRESENCE, Presence(s="online"))
+        while not stopping():
+            now = time.monotonic()
+            if now - self._looked > self._settings.look_every_s:
+                self._looked = now
+                self._send_states()
+                self._send_events()
+            if not self._pump(min(_TICK_S, self._settings.look_every_s)):
+                raise LinkDown(self._ended or "link-lost")
+
+    def say_off(self) -> None:
+        """Switched off on purpose: `off` instead of the will, and a proper goodbye."""
+        last = self._publish(Tail.PRESENCE, Presence(s="off"))
+        until = time.monotonic() + 5.0
+        while last in self._unacked and time.monotonic() < until and self._pump(0.1):
+            pass
+        self._client.disconnect()
+        while time.monotonic() < until and self._pump(0.1):
+            pass
+
+    def cut(self) -> None:
+        """Close without a word; the broker publishes the will if it is not told otherwise in time."""
+        connection = self._client.socket()
+        if connection is not None:
+            connection.close()
+
+    # --- the loop -------------------------------------------------------------------------------------
+
+    def _pump(self, seconds: float) -> bool:
+        """Let paho read, write and keep alive; at most `seconds` of waiting. False when it has ended."""
+        connection = self._client.socket()
+        if not isinstance(connection, ssl.SSLSocket):
+            return False
+        reading: list[ssl.SSLSocket | int] = [connection, self._wake]
+        writing = [connection] if self._client.want_write() else []
+        readable, writable, _ = select.select(reading, writing, [], seconds)
+        if self._wake in readable:
+            os.eventfd_read(self._wake)
+            self._looked = float("-inf")
+        if connection in readable:
+            self._client.loop_read()
+            while self._is_up() and connection.pending():  # TLS has it, select has not
+                self._client.loop_read()
+        if writable and self._is_up():
+            self._client.loop_write()
+        self._client.loop_misc()
+        return self._is_up()
+
+    def _is_up(self) -> bool:
+        return self._client.socket() is not None
+
+    # --- up -------------------------------------------------------------------------------------------
+
+    def _send_states(self) -> None:
+        for name, tail in _SHOWN.items():
+            body = self._hatch.shown(name)
+            if body is None or self._shown.get(name) == body:
+                continue
+            self._shown[name] = body
+            try:
+                self._publish(tail, decode_body(tail, body))
+            except BadMessage as problem:
+                log.error("shown-unusable", name=name, code=problem.code, detail=problem.detail)
+
+    def _send_events(self) -> None:
+        now = time.monotonic()
+        for report in self._hatch.reports(self._window.room(now), self._window.resting(now)):
+            topic = topic_of(self._settings.kit_id, report.tail)
+            body = decode_body(report.tail, bytes(report.body))
+            data = encode(topic, self._envelope(body, report.id, report.seq, report.ts, report.ts_src))
+            if not self._fits(topic, data):
+                log.error("event-too-big", message=report.id, bytes=len(data), largest=self._largest)
+                self._window.shelve(report.id)
+                continue
+            mid = self._client.publish(topic, data, qos=1).mid
+            self._window.sent(report.id, mid, now)
+
+    def _publish(self, tail: Tail, body: Body) -> int:
+        topic = topic_of(self._settings.kit_id, tail)
+        data = encode(topic, self._state(body))
+        if not self._fits(topic, data):
+            log.error("state-too-big", topic=tail, bytes=len(data), largest=self._largest)
+            return 0
+        mid = self._client.publish(topic, data, qos=1, retain=True).mid
+        self._unacked.add(mid)
+        return mid
+
+    def _fits(self, topic: str, data: bytes) -> bool:
+        # paho does not look: mosquitto would answer an oversized PUBLISH by ending the connection.
+        return len(data) + len(topic) + _OVERHEAD <= self._largest
+
+    def _state(self, body: Body) -> Envelope:
+        self._seq += 1
+        return self._envelope(body, new_ulid(), self._seq, instant(datetime.now(UTC)), time_source())
+
+    def _envelope(
+        self, body: Body, message_id: str, seq: int, ts: str, ts_src: Literal["rtc", "ntp", "none"]
+    ) -> Envelope:
+        kit_id = self._settings.kit_id
+        return Envelope(id=message_id, kit=kit_id, ses=self._number, seq=seq, ts=ts, ts_src=ts_src, body=body)
+
+    # --- what paho calls, in this thread; a bug in here passes through paho and ends the process ------
+
+    def _make_client(self) -> mqtt.Client:
+        settings = self._settings
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=settings.kit_id,
+            protocol=mqtt.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.tls_set_context(context(settings.ca, settings.certificate, settings.key))
+        client.connect_timeout = settings.connect_s
+        will = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+        will.WillDelayInterval = settings.will_delay_s
+        topic = topic_of(settings.kit_id, Tail.PRESENCE)
+        lost = encode(topic, self._state(Presence(s="lost")))
+        client.will_set(topic, lost, qos=1, retain=True, properties=will)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_publish = self._on_publish
+        client.on_message = self._on_message
+        return client
+
+    def _on_connect(
+        self, _c: mqtt.Client, _u: Any, _f: mqtt.ConnectFlags, reason: ReasonCode, said: Properties | None
+    ) -> None:
+        self._welcome = reason
+        self._largest = min(self._largest, getattr(said, "MaximumPacketSize", self._largest))
+        self._window.shrink(getattr(said, "ReceiveMaximum", 65535) - _STATES)
+
+    def _on_disconnect(
+        self, _c: mqtt.Client, _u: Any, flags: mqtt.DisconnectFlags, reason: ReasonCode, _p: Properties | None
+    ) -> None:
+        by_broker = flags.is_disconnect_packet_from_server
+        self._ended = _reason_code(reason) if by_broker else "link-lost"
+
+    def _on_publish(
+        self, _c: mqtt.Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None
+    ) -> None:
+        code = int(reason.value)
+        if mid in self._unacked:
+            self._unacked.discard(mid)
+            if reason.is_failure:
+                log.error("state-refused", code=hex(code))
+            return
+        failed = self._window.acked(mid, code, time.monotonic())
+        if failed is not None:
+            log.warning("event-kept", message=failed, code=hex(code))
+
+    def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
+        try:
+            body = decode(message.topic, bytes(message.payload)).body
+        except BadMessage as problem:
+            log.warning("message-refused", code=problem.code, detail=problem.detail)
+            return
+        match body:
+            case Receipts():
+                for message_id in self._hatch.drop_reports(body.ids):
+                    self._window.done(message_id)
+                    log.info("event-receipted", message=message_id)
+                self._looked = float("-inf")
+            case Doorbell():
+                self._inbox()
+            case FleetState():
+                self._standing.fleet(body.s == "online")
+                if body.s == "online":
+                    self._window.hurry()
+                    self._looked = float("-inf")
+
+
+def _reason_code(reason: ReasonCode) -> str:
+    """The broker's reason as one of our codes: "Session taken over" is session-taken-over."""
+    return reason.getName().lower().replace(" ", "-")

@@ -1,0 +1,33 @@
+"""What the uplink must know; plain values, so that it needs no room of the agent's to read them."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class UplinkSettings:
+    """`https` is `https://host[:port]`; `certificate` is the kit-tls leaf and its issuing CA, `ca` the roots.
+
+    Times in seconds. Everything from `keepalive_s` on has the value of production."""
+
+    kit_id: str
+    spool: Path
+    mqtt_host: str
+    mqtt_port: int
+    https: str
+    ca: Path
+    certificate: Path
+    key: Path
+    keepalive_s: int = 60
+    will_delay_s: int = 30
+    session_expiry_s: int = 7 * 24 * 3600
+    connect_s: float = 10.0  # TCP and TLS together with the first answer
+    read_s: float = 30.0  # the longest silence of the fleet within an answer
+    retry_first_s: float = 1.0
+    retry_most_s: float = 120.0
+    steady_s: float = 60.0  # a session this long was a good one: the next retry starts at the beginning again
+    receipt_s: float = 60.0  # an event without receipt by then is sent again
+    refused_again_s: float = 3600.0  # a refused packet is offered again: the cause may lie at the fleet
+    inbox_every_s: float = 300.0
+    look_every_s: float = 5.0  # at the spool, in case a ring was lost
+    piece_bytes: int = 65_536
