@@ -1,4 +1,6 @@
-"""A unix socket by which a test or the demo changes an emulator while it runs: one JSON object a line each way."""
+"""A unix socket by which a test or the demo changes an emulator while it runs: one JSON object a line each
+way.
+"""
 
 import json
 import os
@@ -10,8 +12,8 @@ from typing import Any
 
 LONGEST_LINE = 1 << 16
 
-Handler = Callable[[dict[str, Any]], None]
-"""Does what one request asks; ValueError when it cannot, whose text is answered."""
+Handler = Callable[[dict[str, Any]], dict[str, Any] | None]
+"""Does what one request asks, and may answer facts; ValueError when it cannot, whose text is answered."""
 
 
 class Control:
@@ -33,7 +35,9 @@ class Control:
             self._selector.register(self._listener, selectors.EVENT_READ)
 
     def serve(self, seconds: float, also: int | None = None) -> None:
-        """Wait at most `seconds`, doing what is asked meanwhile; less when descriptor `also` becomes readable."""
+        """Wait at most `seconds`, doing what is asked meanwhile; less when descriptor `also` becomes
+        readable.
+        """
         if also is not None:
             self._selector.register(also, selectors.EVENT_READ)
         try:
@@ -91,18 +95,19 @@ class Control:
             wish = json.loads(request)
             if not isinstance(wish, dict):
                 raise ValueError("a request is an object")
-            self._handler(wish)
+            facts = self._handler(wish)
         except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
             return {"ok": False, "error": str(error)}
-        return {"ok": True}
+        return {"ok": True, **(facts or {})}
 
 
-def ask(path: Path, **wish: Any) -> None:
-    """Send one request to an emulator (for tests and the demo). ValueError with its answer when refused."""
+def ask(path: Path, **wish: Any) -> dict[str, Any]:
+    """Send one request to an emulator (for tests and the demo), and get its facts. ValueError when refused."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(10)
         peer.connect(os.fspath(path))
         peer.sendall(json.dumps(wish).encode() + b"\n")
-        answer = json.loads(peer.makefile("rb").readline(LONGEST_LINE))
+        answer: dict[str, Any] = json.loads(peer.makefile("rb").readline(LONGEST_LINE))
     if not answer["ok"]:
         raise ValueError(answer["error"])
+    return answer

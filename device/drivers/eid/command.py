@@ -1,7 +1,7 @@
 """`thuisloket-kit read-card`: one card to one JSON object (or a few lines), and an exit code.
 
-0 verified or weak; 3 rejected, or no Belgian eID; 4 no reader, no card, or pulled while reading; 1 could not be
-read for another reason (mute, reader in use).
+0 verified or weak; 3 rejected, or no Belgian eID; 4 no reader, no card, or pulled while reading; 1 could not
+be read for another reason (mute, reader in use, trust folder).
 """
 
 import json
@@ -9,8 +9,12 @@ import sys
 import threading
 import time
 from datetime import date
+from pathlib import Path
 from typing import Any
 
+from device.drivers.eid.driver import open_reader
+from device.drivers.eid.settings import Settings
+from device.drivers.eid.trust import load_trust
 from device.errors import Code, KitError
 from device.ports import Capture, CardReader, CardReading, Identity
 
@@ -21,18 +25,35 @@ FIELDS_OF_IDENTITY = Identity.__dataclass_fields__
 GONE = frozenset({Code.NO_READER, Code.NO_CARD, Code.CARD_REMOVED, Code.PERIPHERAL_ABSENT})
 
 
-def read_card_command(reader: CardReader, wait: float, as_json: bool) -> int:
-    """Read the card, waiting at most `wait` seconds for one; prints the result on stdout, answers the exit code."""
+def read_card_command(reader: str, trust: Path, wait: float, as_json: bool) -> int:
+    """Read a card in the reader of that name (or that begins so; empty: any) against the roots in `trust`."""
+    try:
+        store = load_trust(trust)
+    except KitError as error:
+        return _fail(error, as_json)
+    opened = open_reader(Settings(reader=reader), store)
+    try:
+        return read_card(opened, wait, as_json)
+    finally:
+        opened.close()
+
+
+def read_card(reader: CardReader, wait: float, as_json: bool) -> int:
+    """Read the card, waiting at most `wait` seconds for one; the result goes to stdout."""
     capture = Capture(READ_S, lambda share, code: None, threading.Event())
     try:
         _wait_for_card(reader, wait)
         reading = reader.read(capture)
     except KitError as error:
-        sys.stderr.write(f"read-card: {error} (remedy: {error.remedy})\n")
-        _say({"verdict": "no-card", "reasons": [str(error.code)], "flags": []}, as_json)
-        return ABSENT if error.code in GONE else FAILED
+        return _fail(error, as_json)
     _say(as_object(reading), as_json)
     return DONE if reading.verdict in ("verified", "weak") else REFUSED
+
+
+def _fail(error: KitError, as_json: bool) -> int:
+    sys.stderr.write(f"read-card: {error} (remedy: {error.remedy})\n")
+    _say({"verdict": "no-card", "reasons": [str(error.code)], "flags": []}, as_json)
+    return ABSENT if error.code in GONE else FAILED
 
 
 def as_object(reading: CardReading) -> dict[str, Any]:

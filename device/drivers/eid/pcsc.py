@@ -71,7 +71,7 @@ class Connection:
         _check("SCardEndTransaction", scard.SCardEndTransaction(self._handle, scard.SCARD_LEAVE_CARD))
 
     def transmit(self, command: bytes) -> bytes:
-        """Raw answer with its status, perhaps empty when the card was pulled. Blocks as long as the card does."""
+        """Raw answer with its status, or nothing when the card was pulled. Blocks while the card does."""
         code, answer = scard.SCardTransmit(self._handle, scard.SCARD_PCI_T0, list(command))
         _check("SCardTransmit", code)
         return bytes(value & 0xFF for value in answer)

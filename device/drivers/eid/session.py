@@ -1,7 +1,7 @@
 """One read of one card from connecting to the verdict, on the thread that may be left behind.
 
-Each file is selected and read within one transaction, because another program's SELECT would change the
-file under our READ. Whatever disturbs the conversation, the whole read begins anew: parts of two conversations,
+Each file is selected and read within one transaction, because another program's SELECT would change the file
+under our READ. Whatever disturbs the conversation, the whole read begins anew: parts of two conversations,
 and so perhaps of two cards, are never put together; the chip number is read again at the end to be sure.
 """
 
@@ -150,7 +150,7 @@ class Session:
         return files, proof
 
     def _card_data(self, connection: pcsc.Connection) -> bytes:
-        """Answer to GET CARD DATA, empty when the card does not know it. Swapped when another chip answers."""
+        """Answer to GET CARD DATA, empty when the card has none. Swapped when another chip answers."""
         with self._transaction(connection) as send:
             answer = send(get_card_data())
         card_data = answer.data if answer.status == OK else b""

@@ -78,7 +78,7 @@ class Watch:
 def look_again(slot: Slot, seconds: float) -> Slot | None:
     """The reader of `slot` after lost communication; None when the reader itself is gone.
 
-    Looks until the card is seen gone or replaced, at most `seconds`: pcscd notices a pull only at its next poll.
+    Looks until the card is seen gone or replaced, at most `seconds`: pcscd sees a pull only at its next poll.
     """
     end = time.monotonic() + seconds
     while True:

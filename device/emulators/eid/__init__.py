@@ -1,1 +1,1 @@
-"""A Belgian eID at the level of APDUs, the virtual reader's line, and the making of cards. From the data sheets."""
+"""A Belgian eID at the level of APDUs, the virtual reader's line, and the making of cards."""

@@ -1,7 +1,7 @@
 """How an emulated card misbehaves, by script.
 
-A script is a JSON list of objects `{"do": ..., "at": n, ...}`; `at` is the number of the command, counted from 1
-since insertion, at which it begins (0: always).
+A script is a JSON list of objects `{"do": ..., "at": n, ...}`; `at` is the number of the command, counted
+from 1 since insertion, at which it begins (0: always).
 
     pull             the card is pulled instead of answering
     mute             no answer, for `seconds` (0: for ever)
@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 DOS = frozenset(
-    "pull mute slow status status-on endless-6c endless-61 endless-blocks one-byte long resolve-6c swap".split()
+    {"pull", "mute", "slow", "status", "status-on", "endless-6c", "endless-61", "endless-blocks"}
+    | {"one-byte", "long", "resolve-6c", "swap"}
 )
 FIELDS = frozenset({"do", "at", "seconds", "status", "ins", "count", "card"})
 READ_BINARY = 0xB0

@@ -1,6 +1,7 @@
 """A card held as files in a folder: `DF014031.bin` is EF 3F00/DF01/4031, `atr.bin`, `carddata.bin`.
 
-Optional `basic-key.pem` (P-384) lets the card prove that it is genuine, `auth-key.pem` lets it sign with its PIN.
+Optional `basic-key.pem` (P-384) lets the card prove that it is genuine, `auth-key.pem` lets it sign with its
+PIN.
 """
 
 import re

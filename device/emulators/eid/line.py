@@ -4,8 +4,8 @@
     1 byte     control: 0 power off, 1 power on, 2 reset (no answer); 4 asks for the answer to reset
     longer     a command; the answer is data and status
 
-Connecting is inserting, closing is pulling. An empty answer would block the slot, so none is ever sent. Without
-TCP_QUICKACK before every receive each command takes 50 ms: vpcd writes length and body separately.
+Connecting is inserting, closing is pulling. An empty answer would block the slot, so none is ever sent.
+Without TCP_QUICKACK before every receive each command takes 50 ms: vpcd writes length and body separately.
 """
 
 import contextlib
