@@ -5,6 +5,7 @@ device then needs no special treatment, the next operation simply finds it again
 """
 
 import errno
+import select
 import termios
 import time
 from collections.abc import Iterator
@@ -70,17 +71,12 @@ class SerialLink:
 
     def read(self, seconds: float) -> bytes:
         """Whatever arrives first within `seconds`; b"" when nothing does."""
+        # Not pyserial's own time-out: setting that rewrites the terminal's settings at every read.
         with _broken():
-            self._port.timeout = max(0.0, seconds)
-            first: bytes = self._port.read(1)
-            if not first:
+            if not select.select([self._port.fileno()], [], [], max(0.0, seconds))[0]:
                 return b""
-            waiting = min(self._port.in_waiting, CHUNK)
-            if not waiting:
-                return first
-            self._port.timeout = 0
-            rest: bytes = self._port.read(waiting)
-            return first + rest
+            data: bytes = self._port.read(min(CHUNK, max(1, self._port.in_waiting)))
+            return data
 
     def write(self, data: bytes) -> None:
         """All of `data`. KitError timed-out when the line takes no more."""

@@ -1,4 +1,6 @@
-"""One capture from the command line: Ctrl-C cancels it, and every failure becomes an exit code of the contract."""
+"""One capture from the command line: Ctrl-C cancels it, and every failure becomes an exit code of the
+contract.
+"""
 
 import json
 import signal

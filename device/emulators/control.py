@@ -96,8 +96,8 @@ class Control:
             if not isinstance(wish, dict):
                 raise ValueError("a request is an object")
             facts = self._handler(wish)
-        except ValueError as error:  # JSONDecodeError and UnicodeDecodeError are ValueErrors
-            return {"ok": False, "error": str(error)}
+        except (ValueError, KeyError, TypeError) as error:  # JSON and Unicode errors are ValueErrors
+            return {"ok": False, "error": f"{type(error).__name__}: {error}"}
         return {"ok": True, **(facts or {})}
 
 

@@ -1,15 +1,16 @@
-"""A line that misbehaves by script: which bytes are lost, changed, added or late, and when the plug is pulled.
+"""A line that misbehaves by script: which bytes are lost, changed, added or late, and when the plug is
+pulled.
 
 A script is a JSON list of objects:
 
     {"at": 100, "unit": "byte"|"packet", "do": "drop|flip|insert|hangup|silence|slow",
      "count": 1, "seconds": 0.5, "every": 0}
 
-`at` counts from 0 what the emulator has sent since the script was loaded; a packet is one message of the device.
-`drop`, `flip` and `insert` concern `count` bytes (with unit "packet": the whole packet, or `count` bytes before
-it for insert). `silence` loses everything from there for `seconds` (0: for ever). `slow` waits `seconds` first.
-`hangup` pulls the plug and puts it back after `seconds` (0: stays out). `every` repeats the fault every so many
-units.
+`at` counts from 0 what the emulator has sent since the script was loaded; a packet is one message of the
+device. `drop`, `flip` and `insert` concern `count` bytes (with unit "packet": the whole packet, or `count`
+bytes before it for insert). `silence` loses everything from there for `seconds` (0: for ever). `slow` waits
+`seconds` first. `hangup` pulls the plug and puts it back after `seconds` (0: stays out). `every` repeats the
+fault every so many units.
 """
 
 import json

@@ -1,10 +1,11 @@
 """`emulate finger`: a Suprema SFM6020-OP (272x320, 500 ppi) on a pseudo-terminal.
 
-Written from the UF Protocol Manual and the published SDK headers, not from our codec. Files given with --image are
-laid on the window one after the other, each a moment after a scan is asked for, and again from the first.
-Control requests: {"do":"finger","image":PATH} lays that finger down until {"do":"no-finger"} or {"do":"turns"}
-(back to the files in turn); {"do":"answer","flag":0x63} answers the next scan with that code; {"do":"unplug"},
-{"do":"unplug","seconds":2}, {"do":"plug"}; {"do":"silence"}, {"do":"speak"}; {"do":"fault","script":[...]}.
+Written from the UF Protocol Manual and the published SDK headers, not from our codec. Files given with
+--image are laid on the window one after the other, each a moment after a scan is asked for, and again from
+the first. Control requests: {"do":"finger","image":PATH} lays that finger down until {"do":"no-finger"} or
+{"do":"turns"} (back to the files in turn); {"do":"answer","flag":0x63} answers the next scan with that code;
+{"do":"unplug"}, {"do":"unplug","seconds":2}, {"do":"plug"}; {"do":"silence"}, {"do":"speak"};
+{"do":"fault","script":[...]}.
 """
 
 import argparse
@@ -196,7 +197,9 @@ class Finger:
 
 
 def picture(path: Path) -> bytes:
-    """Grey pixels as the sensor would give them: centred on a white 272x320 window. ValueError when unreadable."""
+    """Grey pixels as the sensor would give them: centred on a white 272x320 window. ValueError when
+    unreadable.
+    """
     try:
         with Image.open(path) as opened:
             if opened.width * opened.height > 4_000_000:

@@ -1,4 +1,5 @@
-"""`make-fingers --out DIR --seed N --count 10`: fingers that belong to nobody, several touches of each, as PNG.
+"""`make-fingers --out DIR --seed N --count 10`: fingers that belong to nobody, several touches of each, as
+PNG.
 
 Files are `f03-2.png`: finger 3, touch 2. The same seed gives the same files.
 """

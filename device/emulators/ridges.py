@@ -1,9 +1,11 @@
-"""Own ridge images: what a finger and one touch of it look like. No real finger and no other program is behind them.
+"""Own ridge images: what a finger and one touch of it look like. No real finger and no other program is
+behind them.
 
-A master finger is an orientation field (loop, whorl, arch: Sherlock and Monro's zero-pole model) and noise filtered
-over and over along it (as in SFinGe: Cappelli 2004), which grows ridges with endings and forks of their own accord.
-A touch of it is shifted, turned, bent by the skin, pressed harder or softer, drier or wetter, and seen by a sensor.
-All sizes in pixels at 500 ppi: a ridge period of 9 is 0.46 mm, which is what adults have.
+A master finger is an orientation field (loop, whorl, arch: Sherlock and Monro's zero-pole model) and noise
+filtered over and over along it (as in SFinGe: Cappelli 2004), which grows ridges with endings and forks of
+their own accord. A touch of it is shifted, turned, bent by the skin, pressed harder or softer, drier or
+wetter, and seen by a sensor. All sizes in pixels at 500 ppi: a ridge period of 9 is 0.46 mm, which is what
+adults have.
 """
 
 from dataclasses import dataclass
@@ -45,7 +47,7 @@ def master(seed: int, rounds: int = ROUNDS) -> Master:
     pattern = PATTERNS[seed % len(PATTERNS)]
     direction = _directions(pattern, chance)
     period = float(chance.uniform(8.3, 9.8))
-    field = chance.standard_normal((MASTER_HEIGHT, MASTER_WIDTH)).astype(np.float32)
+    field: Grid = chance.standard_normal((MASTER_HEIGHT, MASTER_WIDTH)).astype(np.float32)
     kernels = _kernels(period)
     # Which of the filtered pictures each pixel takes, and how much of the next: no seams between directions.
     turns = np.mod(direction / np.pi, 1.0) * DIRECTIONS
@@ -104,7 +106,7 @@ def _directions(pattern: Pattern, chance: np.random.Generator) -> Grid:
     if pattern == "arch":
         # No singularity: ridges rise in the middle, most at the height of the nail bed.
         rise = chance.uniform(0.8, 1.1) * np.exp(-(((y + 30 + jitter[0]) / 110) ** 2))
-        return (own + np.arctan(rise * np.sin(-x / 75) * 1.6)).astype(np.float32)
+        return np.asarray(own + np.arctan(rise * np.sin(-x / 75) * 1.6), np.float32)
     side = -1 if pattern == "left-loop" else 1
     if pattern == "whorl":
         gap = chance.uniform(14, 26)
@@ -142,8 +144,9 @@ def _kernels(period: float) -> list[Grid]:
         across_x, across_y = -np.sin(theta), -np.cos(theta)
         across = u * across_x + v * across_y
         along = -u * across_y + v * across_x
-        # Broad lobes let ridges end and fork where chance wants it; narrow ones leave that to the field alone, and
-        # then two loops get their forks in the same places (Bozorth3 between different fingers rose to 57).
+        # Broad lobes let ridges end and fork where chance wants it; narrow ones leave that to the field
+        # alone, and then two loops get their forks in the same places (Bozorth3 between different fingers
+        # rose to 57).
         spread_across, spread_along = 0.045, 0.042
         lobe = np.exp(-((np.abs(across) - 1 / period) ** 2) / (2 * spread_across**2))
         kernels.append((lobe * np.exp(-(along**2) / (2 * spread_along**2))).astype(np.float32))
@@ -154,7 +157,7 @@ def _soft_noise(chance: np.random.Generator, height: int, width: int, size: floa
     """Noise of mean 0 and variance 1 whose blobs are about `size` pixels."""
     noise = _blur(chance.standard_normal((height, width)).astype(np.float32), size)
     noise = noise - noise.mean()
-    return (noise / (noise.std() + 1e-9)).astype(np.float32)
+    return np.asarray(noise / (noise.std() + 1e-9), np.float32)
 
 
 def _blur(picture: Grid, sigma: float) -> Grid:
@@ -172,4 +175,4 @@ def _sample(picture: Grid, x: Grid, y: Grid) -> Grid:
     fx, fy = x - left, y - top
     upper = picture[top, left] * (1 - fx) + picture[top, left + 1] * fx
     lower = picture[top + 1, left] * (1 - fx) + picture[top + 1, left + 1] * fx
-    return (upper * (1 - fy) + lower * fy).astype(np.float32)
+    return np.asarray(upper * (1 - fy) + lower * fy, np.float32)

@@ -1,8 +1,11 @@
-"""A serial line as a pseudo-terminal: true bytes at true speed, a plug that can be pulled, and faults by script."""
+"""A serial line as a pseudo-terminal: true bytes at true speed, a plug that can be pulled, and faults by
+script.
+"""
 
 import os
 import pty
 import select
+import termios
 import time
 import tty
 from contextlib import suppress
@@ -12,7 +15,7 @@ from device.emulators.control import Control
 from device.emulators.faults import Faults, Hangup, Pause, Silence
 
 SLICE = 64  # bytes written at once; small enough that pacing is smooth and a plug can be pulled mid-image
-LISTEN_S = 0.02  # how soon an idle line sees that somebody opened it
+LISTEN_S = 0.01  # how soon an idle line sees that somebody opened it
 
 
 class Unplugged(Exception):
@@ -20,7 +23,8 @@ class Unplugged(Exception):
 
 
 class Wire:
-    """The device's end of the line. `link` is a symlink to the present pseudo-terminal, there while plugged in.
+    """The device's end of the line. `link` is a symlink to the present pseudo-terminal, there while plugged
+    in.
 
     `baud` 0 means unthrottled; `bits` is bits a byte on the line (10 for 8N1, 11 for 8O1).
     """
@@ -67,6 +71,7 @@ class Wire:
         """Somebody has the line open."""
         if self._master is None:
             return False
+        _stay_changeable(self._master)
         poller = select.poll()
         poller.register(self._master, select.POLLIN)
         return not any(event & select.POLLHUP for _, event in poller.poll(0))
@@ -84,7 +89,8 @@ class Wire:
             left = until - time.monotonic()
             if left <= 0:
                 return b""
-            # An idle line with nobody on it is "ready" (hung up) all the time, so it is not watched but looked at.
+            # An idle line with nobody on it is "ready" (hung up) all the time, so it is not watched but
+            # looked at.
             if self._master is not None and self.open:
                 self._control.serve(min(left, self._replug_at - time.monotonic()), also=self._master)
             else:
@@ -129,7 +135,7 @@ class Wire:
             self._sleep(due - time.monotonic())
 
     def _push(self, piece: bytes) -> None:
-        """All of `piece` into the terminal, waiting for a slow reader as a real line with flow control would."""
+        """All of `piece` into the terminal, waiting for a slow reader as a line with flow control would."""
         while piece:
             if self._master is None or not self.open:
                 raise Unplugged
@@ -147,3 +153,16 @@ class Wire:
                 raise Unplugged
             if time.monotonic() >= until:
                 return
+
+
+def _stay_changeable(master: int) -> None:
+    """Let the next client set parity without an error.
+
+    A pseudo-terminal has no parity and drops the flag; glibc calls a request of which nothing at all took
+    effect an error, and that is what the second client to ask for the same settings would get. So one flag
+    that means nothing without output processing (ONLCR) is kept different from what any serial client sets.
+    """
+    settings = termios.tcgetattr(master)
+    if not settings[1] & termios.ONLCR:
+        settings[1] |= termios.ONLCR
+        termios.tcsetattr(master, termios.TCSANOW, settings)

@@ -15,8 +15,8 @@ DRIVERS = {"suprema-sfm": lambda port: sfm.open_driver(sfm.Settings(port=port))}
 def scan_finger_command(driver: str, port: str, out: Path, timeout: float, as_json: bool) -> int:
     """Exit code of the contract: 0, 1 failed, 2 unknown driver, 4 absent or gone, 130 cancelled.
 
-    Prints file, width, height, ppi, score, measure, hints, measures, device, ms. A poor capture is a capture: the
-    hints say what to do better.
+    Prints file, width, height, ppi, score, measure, hints, measures, device, ms. A poor capture is a capture:
+    the hints say what to do better.
     """
     if driver not in DRIVERS:
         return one_shot.unknown_driver(driver, list(DRIVERS))

@@ -1,14 +1,16 @@
-"""What can be said of a finger image from its grey values alone: is there a finger, how much of it, how clear. Pure.
+"""What can be said of a finger image from its grey values alone: is there a finger, how much of it, how
+clear. Pure.
 
-This is the draft of our own measure, `thuisloket-1-draft`, not NFIQ 2, and its score must not be reported as one. It sees
-blank, pale, small, dry, wet and ridgeless images. It does not count minutiae, does not know one finger from
-another, and cannot see a wrong resolution that stays within plausible ridge spacing.
+This is the draft of our own measure, `thuisloket-1-draft`, not NFIQ 2, and its score must not be reported as
+one. It sees blank, pale, small, dry, wet and ridgeless images. It does not count minutiae, does not know one
+finger from another, and cannot see a wrong resolution that stays within plausible ridge spacing.
 
-Ridges of adults are 0.33 to 0.7 mm apart, 6.5 to 14 pixels at 500 ppi (ISO/IEC 29794-4 works with 16 px blocks and
-the same band). In a square of skin most of the variation lies in that band of spatial frequencies, along one
-direction; in a portrait, a wall or noise it does not.
+Ridges of adults are 0.33 to 0.7 mm apart, 6.5 to 14 pixels at 500 ppi (ISO/IEC 29794-4 works with 16 px
+blocks and the same band). In a square of skin most of the variation lies in that band of spatial frequencies,
+along one direction; in a portrait, a wall or noise it does not.
 """
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,7 +66,9 @@ def judge(pixels: bytes, width: int, height: int, ppi: int) -> Judgement:
 
 
 def _blocks(image: Grid) -> tuple[Grid, Grid]:
-    """For overlapping blocks (rows x columns): standard deviation, and the share of the variation that is ridges."""
+    """For overlapping blocks (rows x columns): standard deviation, and the share of the variation that is
+    ridges.
+    """
     views = np.lib.stride_tricks.sliding_window_view(image, (BLOCK, BLOCK))[::STEP, ::STEP]
     blocks = views - views.mean(axis=(2, 3), keepdims=True)
     contrast = blocks.std(axis=(2, 3))
@@ -84,7 +88,7 @@ def _blocks(image: Grid) -> tuple[Grid, Grid]:
 
 
 def _ink(image: Grid, skin: NDArray[np.bool_]) -> dict[str, float]:
-    """How dark the skin is and how much of it is ridge: thin broken ridges are dry, ridges run together wet."""
+    """How dark the skin is and how much of it is ridge: thin broken ridges are dry, merged ones wet."""
     if not skin.any():
         return {"mean_grey": float(image.mean()), "ridge_share": 0.0, "ink_range": 0.0}
     rows, columns = np.nonzero(skin)
@@ -100,7 +104,7 @@ def _ink(image: Grid, skin: NDArray[np.bool_]) -> dict[str, float]:
 
 
 def _centre(skin: NDArray[np.bool_]) -> dict[str, float]:
-    """How far the middle of the skin lies from the middle of the window, as shares of its width and height."""
+    """How far the middle of the skin lies from the middle of the window, as shares of its sides."""
     if not skin.any():
         return {"off_x": 0.0, "off_y": 0.0}
     rows, columns = np.nonzero(skin)
@@ -144,7 +148,8 @@ def _score(measures: dict[str, float]) -> float:
     area = _between(measures["foreground"], 0.30, 0.75)
     clarity = _between(measures["ridge_clarity"], 0.45, 0.75)
     ink = _between(measures["ink_range"], 40.0, 150.0)
-    return 100 * (0.5 * min(area, clarity, ink) + 0.5 * (area * clarity * ink) ** (1 / 3))
+    middle = math.prod((area, clarity, ink)) ** (1 / 3)
+    return 50 * (min(area, clarity, ink) + middle)
 
 
 def _between(value: float, low: float, high: float) -> float:

@@ -1,7 +1,8 @@
 """A Suprema SFM module behind the fingerprint port: patience, retries, cancelling and health.
 
-The module is set to grey images and to our time-out at every capture, in its working memory only: after a power
-cut or a swap it would be back at its default, binary images. The line is open only while something is asked.
+The module is set to grey images and to our time-out at every capture, in its working memory only: after a
+power cut or a swap it would be back at its default, binary images. The line is open only while something is
+asked.
 """
 
 import math
@@ -20,7 +21,8 @@ from device.drivers.link import Line, SerialLink
 from device.errors import Code, KitError, Remedy
 from device.ports import Capture, Condition, FingerImage
 
-PPI = 500  # SFM6020-OP, SFM Slim; a module with another resolution (SFM6050: 508) needs its own line in the table
+# SFM6020-OP and SFM Slim. The SFM6050 has 508 and would need a driver name of its own.
+PPI = 500
 
 SENSORS = {0x33: "optical (OP)", 0x34: "capacitive (TC)", 0x38: "optical (OC)", 0x39: "optical (OL)"}
 
@@ -33,7 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class SfmScanner:
-    """FingerprintScanner on one serial port. One capture at a time; `condition` may be asked from any thread."""
+    """FingerprintScanner on one serial port. One capture at a time; any thread may ask `condition`."""
 
     def __init__(self, settings: Settings) -> None:
         self._line = Line(settings.port, settings.baud)
@@ -43,7 +45,9 @@ class SfmScanner:
         self._condition = Condition("missing", detail="not asked yet")
 
     def condition(self) -> Condition:
-        """Asks the module for its type, serial number and firmware; during a capture what was known before it."""
+        """Asks the module for its type, serial number and firmware; during a capture what was known before
+        it.
+        """
         if not self._one.acquire(blocking=False):
             return self._condition
         try:

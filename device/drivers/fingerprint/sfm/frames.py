@@ -4,17 +4,18 @@ A packet is 13 bytes, numbers little-endian:
 
     40 | command u8 | param u32 | size u32 | flag or error u8 | checksum u8 | 0A
 
-checksum = sum of the first 11 bytes modulo 256. Request and answer have the same shape: in a request the eleventh
-byte is a flag (for SW and SR the code of the parameter, whose value is in `size`), in an answer it is an error code.
-A successful SI or RI is followed by `size` bytes and one more 0A. Those bytes carry no checksum: a bit that flips
-among them cannot be seen here (the extended commands SIX and RIX would show it).
+checksum = sum of the first 11 bytes modulo 256. Request and answer have the same shape: in a request the
+eleventh byte is a flag (for SW and SR the code of the parameter, whose value is in `size`), in an answer it is an
+error code. A successful SI or RI is followed by `size` bytes and one more 0A. Those bytes carry no checksum:
+a bit that flips among them cannot be seen here (the extended commands SIX and RIX would show it).
 
-What the line does, and what the decoder makes of it: noise before or between packets is skipped byte by byte to
-the next 40 that begins a packet with the right checksum and end; a packet with a changed byte is skipped like
-noise; an image with a byte too many or too few is `Broken`, or never ends, which the driver sees as silence.
+What the line does, and what the decoder makes of it: noise before or between packets is skipped byte by byte
+to the next 40 that begins a packet with the right checksum and end; a packet with a changed byte is skipped
+like noise; an image with a byte too many or too few is `Broken`, or never ends, which the driver sees as
+silence.
 
-Sources: UF Protocol Manual (packet, parameters, commands) and the error codes and UFImage structure published with
-Suprema's SFM SDK. The order of answers to CA is not published; the driver takes any.
+Sources: UF Protocol Manual (packet, parameters, commands) and the error codes and UFImage structure published
+with Suprema's SFM SDK. The order of answers to CA is not published; the driver takes any.
 """
 
 import struct
@@ -110,7 +111,8 @@ def encode(packet: Packet) -> bytes:
 
 
 def read_image(block: bytes) -> Image:
-    """The image in a block: u32 width, height, compressed, encrypted, format, image length, template length; pixels.
+    """The image in a block: u32 width, height, compressed, encrypted, format, image length, template length;
+    pixels.
 
     BadImage for anything but uncompressed, unencrypted 8-bit grey of a plausible size.
     """
@@ -172,7 +174,8 @@ class Decoder:
         self._awaited = None
         data, end = bytes(self._buffer[: awaited.size]), self._buffer[awaited.size]
         if end != END:
-            # Nobody knows where the block really ends; what is here is kept for the search for the next packet.
+            # Nobody knows where the block really ends; what is here is kept for the search for the next
+            # packet.
             return Broken(awaited.command)
         del self._buffer[: awaited.size + 1]
         return Block(awaited.command, data)

@@ -1,4 +1,6 @@
-"""One conversation with an SFM module over an open line: ask, wait, read the image, read it again when damaged."""
+"""One conversation with an SFM module over an open line: ask, wait, read the image, read it again when
+damaged.
+"""
 
 import time
 
@@ -64,7 +66,8 @@ class Talk:
             answer = self._answer(Packet(Command.RI), GAP_S + ANSWER_S)
             found = answer is not None and answer.flag == Answer.SUCCESS and answer.size > 0
             if answer is not None and answer.flag in (Answer.BUSY, Answer.NOT_FOUND):
-                # What sounded like an answer was noise: the module still waits for the finger, or never scanned.
+                # What sounded like an answer was noise: the module still waits for the finger, or never
+                # scanned.
                 self._stop()
                 found = self._wait_for_finger(capture, deadline, timeout_s)
         raise KitError(Code.PERIPHERAL_PROTOCOL, Remedy.RETRY, "image damaged on the line")
@@ -159,7 +162,7 @@ class Talk:
         return None
 
     def _stop(self) -> bool:
-        """Cancel what the module is doing; True when it says something, whatever it is and in whatever order."""
+        """Cancel what the module is doing; True when it says something, whatever and in whatever order."""
         answered = self._answer(Packet(Command.CA), ANSWER_S / 2) is not None
         return bool(self._hush()) or answered
 
