@@ -1,0 +1,135 @@
+"""What every view needs at hand: the desk, the present snapshot and the place of the one who asks."""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from threading import BoundedSemaphore
+from typing import Any, cast
+
+from flask import current_app, g
+
+from device.agent.front import Front
+from device.agent.snapshot import Snapshot, VisitView
+from device.kiosk.browser import Browser, Browsers
+from device.kiosk.place import Place, place_of
+from device.ports import Clock
+from look import LANGUAGES
+from protocol.catalogue import Service
+
+FOLLOWERS = 4  # may wait at once; one more is answered at once, so that pages always get a thread
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What the kiosk is made with."""
+
+    front: Front
+    clock: Clock
+    browsers: Browsers
+    service: Service
+    waiting: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(FOLLOWERS))
+
+
+class Present:
+    """One request's view: the same snapshot from beginning to end."""
+
+    def __init__(self, desk: Desk, browser: Browser) -> None:
+        self.desk = desk
+        self.browser = browser
+
+    @cached_property
+    def snapshot(self) -> Snapshot:
+        return self.desk.front.now()
+
+    @cached_property
+    def place(self) -> Place:
+        return self.place_in(self.snapshot)
+
+    def place_in(self, snapshot: Snapshot) -> Place:
+        return place_of(snapshot, self.desk.browsers.holds(self.browser), self.browser.seen)
+
+    @property
+    def visit(self) -> VisitView:
+        """The open visit; only on pages that have one."""
+        return cast(VisitView, self.snapshot.visit)
+
+    def citizens_language(self) -> str:
+        """As chosen on the screen, else as in the request, else the first."""
+        chosen_for, language = self.browser.citizen
+        if chosen_for == self.visit.visit_id:
+            return language
+        return self.visit.language if self.visit.language in LANGUAGES else LANGUAGES[0]
+
+    def report(self, snapshot: Snapshot) -> dict[str, Any]:
+        """`GET /desk`: what a script or a program may know. No names, no data of a citizen.
+
+        `screen` is a name of `place.Screen`, `step` the first step that is not done ("" when there is none),
+        `place` changes when another page is due.
+        """
+        place = self.place_in(snapshot)
+        told: dict[str, Any] = {
+            "version": snapshot.version,
+            "screen": place.screen,
+            "place": place.name,
+            "step": "",
+            "busy": None,
+            "failure": None,
+            "answer": None,
+            "sealed": "",
+            "csrf": self.browser.csrf,
+        }
+        if self.browser.answer:
+            told["answer"] = {"code": self.browser.answer.code, "remedy": self.browser.answer.remedy}
+        if place.screen == "unlock":
+            gate = snapshot.gate
+            told["gate"] = {
+                "officers": [officer.officer_id for officer in gate.officers],
+                "tries_left": gate.tries_left,
+                "wait_s": gate.wait_s,
+            }
+            return told
+        return told | _within(snapshot)
+
+
+def present() -> Present:
+    """Of this request."""
+    if "present" not in g:
+        g.present = Present(current_app.extensions["desk"], g.browser)
+    return cast(Present, g.present)
+
+
+def _within(snapshot: Snapshot) -> dict[str, Any]:
+    busy, failure, visit = snapshot.busy, snapshot.failure, snapshot.visit
+    told: dict[str, Any] = {
+        "visits": [{"visit_id": line.visit_id, "state": line.state} for line in snapshot.visits],
+        "link": {"online": snapshot.link.online, "waiting": snapshot.link.waiting},
+    }
+    if busy:
+        told["busy"] = {
+            "what": busy.what,
+            "share": busy.share,
+            "code": busy.code,
+            "hand": busy.hand,
+            "finger": busy.finger,
+        }
+    if failure:
+        told["failure"] = {
+            "code": failure.code,
+            "remedy": failure.remedy,
+            "what": failure.what,
+            "reasons": list(failure.reasons),
+        }
+    if visit:
+        told |= {
+            "visit_id": visit.visit_id,
+            "step": visit.step or "",
+            "done": list(visit.done),
+            "hands": [
+                {"hand": each.hand, "wanted": each.wanted, "kept": each.kept, "excepted": each.excepted}
+                for each in visit.hands
+            ],
+            "sealed": visit.sealed,
+            "answer_code": visit.answer_code,
+            "packet_id": visit.packet_id,
+            "abandoned": visit.abandoned,
+        }
+    return told

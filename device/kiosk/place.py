@@ -1,0 +1,77 @@
+"""Which screen belongs to a snapshot. Pure: the screens, the follow script and programs all read it here."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from device.agent.snapshot import Busy, Snapshot, VisitView
+from device.errors import Code
+
+Screen = Literal[
+    "unlock",
+    "visits",
+    "card",
+    "inform",
+    "procedure",
+    "photo",
+    "fingers",
+    "signature",
+    "review",
+    "seal",
+    "state",
+    "busy",
+    "failure",
+]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A screen. `part` is "who" or "kept" while the officer still has to look at what was just taken."""
+
+    screen: Screen
+    part: Literal["", "who", "kept", "ink"] = ""
+
+    @property
+    def name(self) -> str:
+        """Of the template, and for the follow script: another name is another screen."""
+        return f"{self.screen}-{self.part}" if self.part else self.screen
+
+
+CITIZENS = frozenset({"inform", "review"})  # screens in the citizen's language
+
+
+def place_of(snapshot: Snapshot, holder: bool, seen: frozenset[str]) -> Place:
+    """The screen of a browser that holds the kit or not, whose officer has looked at `seen`."""
+    if not holder or snapshot.officer is None:
+        return Place("unlock")
+    if snapshot.busy is not None:
+        return _busy(snapshot.busy)
+    if snapshot.failure is not None and snapshot.failure.code != Code.CANCELLED:
+        return Place("failure")
+    if snapshot.visit is None:
+        return Place("visits")
+    return _visit(snapshot.visit, seen)
+
+
+def _busy(busy: Busy) -> Place:
+    return Place("busy", "ink" if busy.what == "signature" else "")
+
+
+def _visit(visit: VisitView, seen: frozenset[str]) -> Place:
+    if visit.step is None:
+        return Place("state")
+    if visit.step == "inform" and visit.identity is not None and card_mark(visit) not in seen:
+        return Place("inform", "who")
+    untouched = not any(hand.kept or hand.excepted for hand in visit.hands)
+    if visit.step == "fingers" and untouched and visit.photo_record and photo_mark(visit) not in seen:
+        return Place("fingers", "kept")
+    return Place(visit.step)
+
+
+def card_mark(visit: VisitView) -> str:
+    """What `seen` holds once the officer has looked at who is on the card."""
+    return f"card {visit.visit_id}"
+
+
+def photo_mark(visit: VisitView) -> str:
+    """What `seen` holds once the officer has kept this photo."""
+    return f"photo {visit.photo_record}"

@@ -1,0 +1,54 @@
+"""Codes of drivers, cards and services in words, also those a later driver brings."""
+
+from collections.abc import Callable, Sequence
+
+from flask import Flask, g
+
+from device.errors import Code
+from device.ports import Identity
+from look import Words
+
+
+class Saying:
+    """Texts by code, with plain words where a code has none of its own. In the language of the page."""
+
+    def __init__(self, words: Words) -> None:
+        self._words = words
+
+    def mount(self, app: Flask) -> None:
+        """Give the templates `doing`, `hints`, `remarks`, `failed`, `masked`."""
+        pieces: tuple[Callable[..., object], ...] = (
+            self.doing,
+            self.hints,
+            self.remarks,
+            self.failed,
+            masked,
+        )
+        app.jinja_env.globals.update({piece.__name__: piece for piece in pieces})
+
+    def doing(self, code: str, language: str = "") -> str:
+        """What should be done now, while a capture runs."""
+        return self._one(f"doing.{code}", "busy.wait", language)
+
+    def hints(self, codes: Sequence[str]) -> list[str]:
+        """How to do better, each once."""
+        return list(dict.fromkeys(self._one(f"hint.{code}", "hint.other") for code in codes))
+
+    def remarks(self, codes: Sequence[str]) -> list[str]:
+        """Reasons and flags of a card; one without words is shown as it is, for the one who is called."""
+        known = {code: f"reason.{code}" for code in codes if f"reason.{code}" in self._words}
+        return [self._words(known[code], g.language) if code in known else code for code in codes]
+
+    def failed(self, code: str, part: str) -> str:
+        """What happened (`part` "what") or what to do ("do"). `code`: of `Code`, or of a form."""
+        key = f"failure.{code}" if code in set(Code) else f"form.{code}"
+        return self._one(f"{key}.{part}", f"failure.other.{part}")
+
+    def _one(self, key: str, otherwise: str, language: str = "") -> str:
+        return self._words(key if key in self._words else otherwise, language or g.language)
+
+
+def masked(identity: Identity) -> str:
+    """The national register number with its serial number hidden: '85.07.30-•••.••'."""
+    digits = identity.national_number
+    return f"{digits[0:2]}.{digits[2:4]}.{digits[4:6]}-•••.••" if len(digits) == 11 else "•••"
