@@ -102,7 +102,7 @@ class Control:
 
 
 def ask(path: Path, **wish: Any) -> dict[str, Any]:
-    """Send one request to an emulator (for tests and the demo), and get its facts. ValueError when refused."""
+    """Send one request to an emulator (for tests and the demo); its facts. ValueError when refused."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as peer:
         peer.settimeout(10)
         peer.connect(os.fspath(path))
