@@ -51,7 +51,7 @@ class Journal:
     """All calls on the thread that owns the database."""
 
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         database.define(TABLES)
 
     def append(self, tx: Transaction, visit_id: str, at: datetime, events: tuple[Event, ...]) -> None:
@@ -66,7 +66,7 @@ class Journal:
     def read(self) -> dict[str, tuple[Entry, ...]]:
         """Every visit's facts in order. KitError vault-damaged when one cannot be read or is missing."""
         found: dict[str, list[Entry]] = defaultdict(list)
-        for row in self._database.rows(_READ):
+        for row in self.database.rows(_READ):
             entry = _entry(row)
             before = found[entry.visit_id]
             if entry.n != len(before) + 1 or (entry.n == 1) != isinstance(entry.event, Opened):
@@ -76,7 +76,7 @@ class Journal:
 
     def untold(self) -> list[Entry]:
         """The facts that the fleet has not been told yet, oldest first."""
-        return [_entry(row) for row in self._database.rows(_UNTOLD)]
+        return [_entry(row) for row in self.database.rows(_UNTOLD)]
 
     def mark_told(self, tx: Transaction, entry: Entry) -> None:
         tx.execute("UPDATE journal SET told = 1 WHERE visit_id = ? AND n = ?", (entry.visit_id, entry.n))

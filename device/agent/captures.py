@@ -1,0 +1,215 @@
+"""The four peripherals and the one capture that runs: started, followed, cancelled, and given up when stuck.
+
+All methods on the desk's thread, but `preview`. What a capture brought is handed on as it came; whether it is
+kept is decided elsewhere.
+"""
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
+from typing import Any, Literal
+
+import structlog
+
+from device.agent.pictures import finger as finger_picture
+from device.agent.pictures import signature, svg
+from device.agent.records import KeptFinger, KeptSignature
+from device.agent.snapshot import Busy
+from device.agent.workers import GRACE_S, Job, Post, Worker
+from device.errors import Code, KitError, Remedy
+from device.ports import (
+    Camera,
+    Capture,
+    CardReader,
+    CardReading,
+    Clock,
+    Condition,
+    Finger,
+    FingerprintScanner,
+    Hand,
+    Photo,
+    SignatureInk,
+    SignaturePad,
+)
+
+log = structlog.get_logger()
+
+What = Literal["card", "photo", "finger", "signature"]
+Taken = CardReading | Photo | KeptFinger | KeptSignature
+
+DEADLINE_S: Mapping[What, float] = MappingProxyType({"card": 40, "photo": 15, "finger": 30, "signature": 180})
+PREVIEW_S = 1.5
+
+
+@dataclass(frozen=True)
+class Openers:
+    """How to open each peripheral; called on its worker's thread, again after it was gone."""
+
+    card: Callable[[], CardReader]
+    camera: Callable[[], Camera]
+    fingerprint: Callable[[], FingerprintScanner]
+    signature: Callable[[], SignaturePad]
+
+
+_PERIPHERAL: Mapping[What, str] = {
+    "card": "card",
+    "photo": "camera",
+    "finger": "fingerprint",
+    "signature": "signature",
+}
+
+
+@dataclass
+class Running:
+    """The capture that runs. `busy` is what the screen is told of it."""
+
+    what: What
+    hand: Hand | None
+    finger: Finger | None
+    busy: Busy
+    cancel: threading.Event
+    done: threading.Event
+
+
+class Captures:
+    def __init__(
+        self,
+        openers: Openers,
+        post: Post,
+        clock: Clock,
+        taken: Callable[[Running, Taken], None],
+        failed: Callable[[Running, KitError], None],
+        deadlines: Mapping[What, float] = DEADLINE_S,
+    ) -> None:
+        """`taken` and `failed` are called on the desk's thread, when nothing runs any more."""
+        self._openers: Mapping[str, Callable[[], Any]] = {
+            "card": openers.card,
+            "camera": openers.camera,
+            "fingerprint": openers.fingerprint,
+            "signature": openers.signature,
+        }
+        self._post = post
+        self._clock = clock
+        self._taken = taken
+        self._failed = failed
+        self._deadlines = deadlines
+        self._workers: dict[str, Worker[Any]] = {}
+        self.running: Running | None = None
+        self.conditions: dict[str, Condition] = {}
+
+    def begin(self) -> None:
+        for name in self._openers:
+            self._hire(name)
+
+    def start(self, what: What, hand: Hand | None, finger: Finger | None) -> None:
+        """Begin; nothing may run."""
+        assert self.running is None
+        running = Running(
+            what,
+            hand,
+            finger,
+            Busy(what, 0.0, "starting", hand, finger),
+            threading.Event(),
+            threading.Event(),
+        )
+        self.running = running
+        deadline = self._deadlines[what]
+        capture = Capture(deadline, partial(self._report, running), running.cancel)
+
+        def run(driver: Any) -> Callable[[], None]:
+            return partial(self._end, running, self._take(running, driver, capture))
+
+        job: Job[Any] = Job(run, partial(self._end_badly, running), deadline + GRACE_S)
+        self._workers[_PERIPHERAL[what]].submit(job)
+
+    def cancel(self) -> None:
+        """Ask what runs to stop; it ends as KitError cancelled, or is given up after a moment."""
+        if self.running is not None:
+            self.running.cancel.set()
+            self._workers[_PERIPHERAL[self.running.what]].hurry(GRACE_S)
+
+    def finish_ink(self) -> None:
+        if self.running is not None:
+            self.running.done.set()
+
+    def abandon(self) -> None:
+        """Stop what runs and forget it: what it brings, now or later, goes nowhere."""
+        self.cancel()
+        self.running = None
+
+    def preview(self) -> bytes:
+        """From any thread: the camera's newest frame."""
+        return self._workers["camera"].ask(_preview, PREVIEW_S)
+
+    def watch(self) -> None:
+        """Replace the workers that are stuck; called now and then."""
+        for name, worker in list(self._workers.items()):
+            if not worker.is_stuck():
+                continue
+            log.error("worker-stuck", worker=name)
+            worker.leave()
+            self.conditions[name] = replace(
+                self.conditions.get(name, Condition("degraded")), state="degraded", detail="stuck"
+            )
+            self._hire(name)
+            running = self.running
+            if running is not None and _PERIPHERAL[running.what] == name:
+                code = Code.CANCELLED if running.cancel.is_set() else Code.TIMED_OUT
+                self._end_badly(running, KitError(code, Remedy.RETRY, f"{name} was stuck"))
+
+    def end(self, seconds: float) -> None:
+        """Stop everything; drivers get `seconds` altogether to close."""
+        self.abandon()
+        until = self._clock.monotonic() + seconds
+        for worker in self._workers.values():
+            worker.leave()
+        for worker in self._workers.values():
+            worker.join(max(0.0, until - self._clock.monotonic()))
+
+    def _hire(self, name: str) -> None:
+        worker: Worker[Any] = Worker(name, self._openers[name], self._post, self._note, self._clock)
+        self._workers[name] = worker
+        worker.start()
+
+    def _note(self, name: str, condition: Condition) -> None:
+        self.conditions[name] = condition
+
+    def _take(self, running: Running, driver: Any, capture: Capture) -> Taken:
+        """On the worker's thread: capture, and make files of what came."""
+        if running.what == "card":
+            reading: CardReading = driver.read(capture)
+            return reading
+        if running.what == "photo":
+            photo: Photo = driver.capture(capture)
+            return photo
+        if running.what == "finger":
+            return finger_picture(driver.capture(capture))
+        return signature(driver.capture(capture, partial(self._ink, running), running.done))
+
+    def _report(self, running: Running, share: float, code: str) -> None:
+        """On the driver's thread."""
+        self._post(partial(_change, running, {"share": min(1.0, max(0.0, share)), "code": code}))
+
+    def _ink(self, running: Running, ink: SignatureInk) -> None:
+        """On the driver's thread."""
+        self._post(partial(_change, running, {"ink_svg": svg(ink)}))
+
+    def _end(self, running: Running, taken: Taken) -> None:
+        if self.running is running:
+            self.running = None
+            self._taken(running, taken)
+
+    def _end_badly(self, running: Running, problem: KitError) -> None:
+        if self.running is running:
+            self.running = None
+            self._failed(running, problem)
+
+
+def _preview(camera: Camera) -> bytes:
+    return camera.preview()
+
+
+def _change(running: Running, changes: Mapping[str, Any]) -> None:
+    running.busy = replace(running.busy, **changes)

@@ -1,0 +1,340 @@
+"""The officer's counter: the visit that lies on it, and everything that may change it, on the desk's one
+thread.
+
+Facts go through `Cases` (on disk first), captures through `Captures`; names and keys live in `Session` and go
+with it. `put_down` is the end of the session, whatever was going on.
+"""
+
+from collections.abc import Callable, Mapping
+
+import msgspec
+import structlog
+
+from device.agent import keeping, view
+from device.agent.attempts import Attempts
+from device.agent.captures import Captures, Running, Taken
+from device.agent.cases import Alongside, Cases, nothing_else
+from device.agent.deciding import MAY
+from device.agent.events import (
+    Abandon,
+    CardKept,
+    ChooseProcedure,
+    ExceptFingers,
+    ExceptSignature,
+    Inform,
+    KeepCard,
+    KeepFinger,
+    KeepPhoto,
+    KeepSignature,
+    Open,
+    Redo,
+    Redone,
+    Review,
+    Seal,
+    WaiveCard,
+    Wish,
+)
+from device.agent.front import CaptureKind
+from device.agent.landmarks import Passed
+from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, pack, unpack
+from device.agent.sealing import Sealer
+from device.agent.session import Session
+from device.agent.snapshot import Busy, Failure, VisitView
+from device.agent.visit import Visit, evolve, records, stage, wanted_finger
+from device.errors import Code, KitError, Refused, Remedy
+from device.ports import CardReading, Clock, Finger, Hand, Photo
+from device.vault.database import Transaction
+from protocol.bag import BagVisit
+from protocol.catalogue import Entry
+from protocol.ids import new_ulid
+
+log = structlog.get_logger()
+
+FROM_SCREEN = (WaiveCard, Inform, ChooseProcedure, ExceptFingers, ExceptSignature, Review, Redo, Abandon)
+"""Wishes a screen may bring; all others follow from a capture, from sealing, or from the network."""
+
+_KEEPS: Mapping[CaptureKind, type[Wish]] = {
+    "card": KeepCard,
+    "photo": KeepPhoto,
+    "finger": KeepFinger,
+    "signature": KeepSignature,
+    "seal": Seal,
+}
+
+
+class Counter:
+    """One session at a time. `noted` is called after every fact, when there may be something to tell."""
+
+    def __init__(
+        self,
+        cases: Cases,
+        captures: Captures,
+        sealer: Sealer,
+        clock: Clock,
+        passed: Passed,
+        noted: Callable[[], None],
+    ) -> None:
+        self._cases = cases
+        self._captures = captures
+        self._sealer = sealer
+        self._clock = clock
+        self._passed = passed
+        self._noted = noted
+        self._attempts: Attempts[Taken] = Attempts()
+        self._visit_id = ""
+        self._card: CardReading | None = None
+        self._sealing = False
+        self.session: Session | None = None
+        self.failure: Failure | None = None
+
+    # --- what is asked --------------------------------------------------------------------------------
+
+    def take_up(self, session: Session) -> None:
+        self.put_down()
+        self.session = session
+
+    def put_down(self) -> None:
+        """Forget keys, names and what was going on."""
+        self.leave()
+        if self.session is not None:
+            self.session.vault.lock()
+        self.session = None
+
+    def choose(self, visit_id: str) -> None:
+        session = self._unlocked()
+        self._nothing_runs()
+        request = session.requests.get(visit_id)
+        if request is None:
+            raise Refused(Code.UNKNOWN_VISIT)
+        visit = self._cases.visits.get(visit_id)
+        card = None
+        if visit is None:
+            self._open(session, request)
+        elif isinstance(visit.card, CardKept) and visit.sealed is None and visit.abandoned is None:
+            card = unpack(self._read(session, visit_id, visit.card.record, visit.card.digest), CardReading)
+        self.leave()
+        self._visit_id, self._card = visit_id, card
+
+    def leave(self) -> None:
+        self._captures.abandon()
+        self._attempts.forget()
+        self._visit_id, self._card, self._sealing, self.failure = "", None, False, None
+
+    def wish(self, wish: Wish) -> None:
+        session, visit_id, _, entry = self._on_counter()
+        self._nothing_runs()
+        if not isinstance(wish, FROM_SCREEN):
+            raise Refused(Code.NOT_NOW, "no wish of a screen")
+        try:  # a Struct's constructor checks nothing, and the journal is read strictly
+            msgspec.convert(msgspec.to_builtins(wish), type(wish))
+        except msgspec.ValidationError as problem:
+            raise Refused(Code.NOT_NOW, "malformed") from problem
+        if isinstance(wish, ChooseProcedure):
+            self._check_hour(wish.procedure, entry)
+        self._note(session, visit_id, wish)
+        self.failure = None
+
+    def start(self, what: CaptureKind, hand: Hand | None, finger: Finger | None) -> Callable[[], None] | None:
+        """Begin; what must still be done on this thread after the screen was told, if anything."""
+        _, _, visit, entry = self._on_counter()
+        self._nothing_runs()
+        where = stage(visit, entry.service)
+        if _KEEPS[what] not in MAY[where]:
+            raise Refused(
+                Code.STEP_MISSING if what == "seal" and where in entry.service.steps else Code.NOT_NOW
+            )
+        self.failure = None
+        if what == "seal":
+            self._sealing = True
+            return self._seal
+        if what == "finger":
+            if hand is None or hand not in visit.hands:
+                raise Refused(Code.NOT_NOW, "no hand")
+            wanted = wanted_finger(visit, hand, entry.service)
+            if wanted is None or finger not in (None, wanted):
+                raise Refused(Code.NOT_NOW, "not the finger wanted")
+            self._captures.start(what, hand, wanted)
+        else:
+            self._captures.start(what, None, None)
+        return None
+
+    def dismiss(self) -> None:
+        self.failure = None
+
+    def part(self, record: str) -> tuple[str, bytes]:
+        session, visit_id, visit, _ = self._on_counter()
+        if record not in records(visit):
+            raise Refused(Code.NOT_NOW, "no capture of this visit")
+        kept = session.vault.get(visit_id, record)
+        if kept.kind == "photo":
+            return "image/jpeg", unpack(kept.data, Photo).jpeg
+        if kept.kind == "finger":
+            return "image/png", unpack(kept.data, KeptFinger).png
+        if kept.kind == "signature":
+            return "image/svg+xml", unpack(kept.data, KeptSignature).svg
+        card = unpack(kept.data, CardReading)
+        if card.photo is None:
+            raise Refused(Code.NOT_NOW, "a card without photo")
+        return "image/jpeg", card.photo.jpeg
+
+    def summary(self) -> Mapping[str, str]:
+        _, _, visit, entry = self._on_counter()
+        return view.summary(visit, entry.service)
+
+    # --- what is shown --------------------------------------------------------------------------------
+
+    def visit_view(self, sending: str) -> VisitView | None:
+        """`sending` is the packet the uplink is busy with."""
+        if self.session is None or not self._visit_id:
+            return None
+        request = self.session.requests[self._visit_id]
+        visit, entry = self._cases.visits[self._visit_id], self._cases.entry_of(self._visit_id)
+        return view.visit_view(visit, request, entry.service, self._card, sending)
+
+    def busy(self) -> Busy | None:
+        if self._sealing:
+            return Busy("seal", 0.0, "sealing")
+        return self._captures.running.busy if self._captures.running else None
+
+    @property
+    def in_visit(self) -> bool:
+        return bool(self._visit_id)
+
+    @property
+    def test_trust(self) -> bool:
+        card = self._captures.conditions.get("card")
+        return (card is not None and card.example) or (self._card is not None and self._card.test_trust)
+
+    # --- what comes back ------------------------------------------------------------------------------
+
+    def taken(self, running: Running, taken: Taken) -> None:
+        """A capture brought something: keep it, or say why not."""
+        session, visit_id, _, entry = self._on_counter()
+        request = session.requests[visit_id]
+        if isinstance(taken, CardReading):
+            self.failure = keeping.judge_card(taken, request)
+            if self.failure is not None:
+                log.info("card-refused", visit=visit_id, code=str(self.failure.code))
+                return
+        elif isinstance(taken, Photo | KeptFinger):
+            rules = entry.service.photo if isinstance(taken, Photo) else entry.service.fingers
+            best = self._attempts.judge((running.what, running.hand), taken, taken.hints, rules.tries)
+            if best is None:
+                code = Code.PHOTO_POOR if isinstance(taken, Photo) else Code.FINGER_POOR
+                self.failure = Failure(code, Remedy.RETRY, running.what, taken.hints)
+                return
+            taken = best
+        kept = keeping.keep(running, taken, request)
+
+        def put(tx: Transaction) -> None:
+            session.vault.put(tx, visit_id, kept.record, kept.kind, kept.data)
+
+        try:
+            self._note(session, visit_id, kept.wish, put)
+        except Refused as refused:
+            self.failure = Failure(refused.code, Remedy.RETRY, running.what)
+        except KitError as problem:
+            self.failed(running, problem)
+        else:
+            self._card = taken if isinstance(taken, CardReading) else self._card
+
+    def failed(self, running: Running, problem: KitError) -> None:
+        if problem.code is not Code.CANCELLED:  # the officer knows
+            log.warning("capture-failed", what=running.what, code=str(problem.code), detail=problem.detail)
+            self.failure = Failure(problem.code, problem.remedy, running.what)
+
+    def _seal(self) -> None:
+        """The whole end of a visit: packet, journal and the destruction of its key are one transaction."""
+        if not self._sealing:
+            return  # locked or left in the meantime
+        session, visit_id, visit, entry = self._on_counter()
+        camera = self._captures.conditions.get("camera")
+        try:
+            sealed = self._sealer.seal(
+                new_ulid(),
+                visit,
+                session.requests[visit_id],
+                entry,
+                session.vault,
+                example_picture=camera is not None and camera.example,
+            )
+            packet_id = sealed.manifest.packet_id
+
+            def put(tx: Transaction) -> None:
+                session.vault.put_sealed(tx, packet_id, visit_id, sealed.data)
+
+            self._passed("sealed:before")
+            self._note(session, visit_id, Seal(packet_id, sealed.manifest_sha256, len(sealed.data)), put)
+        except KitError as problem:
+            log.error("not-sealed", visit=visit_id, code=str(problem.code), detail=problem.detail)
+            self.failure = Failure(problem.code, problem.remedy, "seal")
+        else:
+            self._card = None
+        finally:
+            self._sealing = False
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _open(self, session: Session, request: BagVisit) -> None:
+        """Begin a visit that can be sealed: known by trying, before anyone is bothered."""
+        entry = self._cases.entry(request.service_id)
+        self._sealer.dry_run(request, entry, session.vault)
+        visit_id = request.visit_id
+
+        def put(tx: Transaction) -> None:
+            session.vault.new_visit_key(tx, visit_id)
+            session.vault.put(tx, visit_id, REQUEST, "request", pack(request))
+
+        opened = Open(visit_id, request.service_id, entry.digest, session.officer.officer_id, request.tenant)
+        self._cases.note(visit_id, opened, put)
+        self._noted()
+
+    def _note(self, session: Session, visit_id: str, wish: Wish, alongside: Alongside = nothing_else) -> None:
+        """Note a fact; what a step taken back or an abandoned visit held goes in the same transaction."""
+        before = self._cases.visits[visit_id]
+
+        def shred(tx: Transaction) -> None:
+            if isinstance(wish, Redo):
+                after = evolve(before, Redone(wish.step, wish.hand))
+                for record in set(records(before)) - set(records(after)):
+                    session.vault.drop(tx, visit_id, record)
+            elif isinstance(wish, Abandon):
+                session.vault.destroy_visit(tx, visit_id)
+            alongside(tx)
+
+        after = self._cases.note(visit_id, wish, shred)
+        if not isinstance(after.card, CardKept) or after.abandoned:
+            self._card = None
+        if isinstance(wish, Redo | Abandon):
+            self._attempts.forget()
+        self._noted()
+
+    def _check_hour(self, procedure: str, entry: Entry) -> None:
+        """The kit's zone is that of its municipality."""
+        rule = entry.service.procedure(procedure)
+        local = self._clock.now().astimezone()
+        if rule is not None and rule.before and local.strftime("%H:%M") >= rule.before:
+            raise Refused(Code.NOT_NOW, f"{procedure} is asked before {rule.before}")
+
+    def _unlocked(self) -> Session:
+        if self.session is None:
+            raise Refused(Code.LOCKED)
+        return self.session
+
+    def _on_counter(self) -> tuple[Session, str, Visit, Entry]:
+        session = self._unlocked()
+        if not self._visit_id:
+            raise Refused(Code.NOT_NOW, "no visit chosen")
+        return (
+            session,
+            self._visit_id,
+            self._cases.visits[self._visit_id],
+            self._cases.entry_of(self._visit_id),
+        )
+
+    def _nothing_runs(self) -> None:
+        if self._captures.running is not None or self._sealing:
+            raise Refused(Code.NOT_NOW, "a capture runs")
+
+    def _read(self, session: Session, visit_id: str, record: str, expected: str) -> bytes:
+        return check(session.vault.get(visit_id, record).data, expected)

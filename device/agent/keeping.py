@@ -1,0 +1,69 @@
+"""What a capture must be to be kept: the vault record it becomes and the wish that names it, or the
+failure."""
+
+from dataclasses import dataclass
+
+from device.agent.captures import Running, Taken
+from device.agent.events import KeepCard, KeepFinger, KeepPhoto, KeepSignature, Wish
+from device.agent.records import KeptFinger, Kind, digest, pack
+from device.agent.snapshot import Failure
+from device.errors import Code, Remedy
+from device.ports import CardReading, Photo
+from protocol.bag import BagVisit
+from protocol.ids import new_ulid
+
+
+@dataclass(frozen=True)
+class Keep:
+    """Put `data` into the vault as `record` and note `wish`, or neither."""
+
+    kind: Kind
+    record: str
+    data: bytes
+    wish: Wish
+
+
+def judge_card(reading: CardReading, request: BagVisit) -> Failure | None:
+    """Why this card cannot be kept; None when it can. Nothing of a card that fails here is stored or
+    shown."""
+    if reading.verdict == "no-card":
+        return Failure(Code.NO_CARD, Remedy.OFFICER, "card")
+    if reading.verdict == "not-an-eid":
+        return Failure(Code.NOT_AN_EID, Remedy.OFFICER, "card", reading.reasons)
+    if reading.verdict == "rejected" or reading.identity is None:
+        return Failure(Code.CARD_REJECTED, Remedy.OFFICER, "card", reading.reasons)
+    if reading.genuine == "failed":
+        return Failure(Code.NOT_GENUINE, Remedy.OFFICER, "card", reading.flags)
+    if not _expected(reading, request):
+        return Failure(Code.WRONG_PERSON, Remedy.OFFICER, "card")
+    return None
+
+
+def keep(running: Running, taken: Taken, request: BagVisit) -> Keep:
+    """The record and the wish of what was taken. Whether the wish fits is for the rules to say."""
+    data, record = pack(taken), new_ulid()
+    named = digest(data)
+    if isinstance(taken, CardReading):
+        wish: Wish = KeepCard(
+            record,
+            named,
+            taken.verdict,
+            taken.flags,
+            taken.genuine,
+            taken.test_trust,
+            _expected(taken, request),
+        )
+        return Keep("card", record, data, wish)
+    if isinstance(taken, Photo):
+        return Keep("photo", record, data, KeepPhoto(record, named))
+    if isinstance(taken, KeptFinger):
+        assert running.hand is not None
+        assert running.finger is not None
+        return Keep("finger", record, data, KeepFinger(running.hand, running.finger, record, named))
+    return Keep("signature", record, data, KeepSignature(record, named))
+
+
+def _expected(reading: CardReading, request: BagVisit) -> bool:
+    """The card's number is the one of the visit, or the visit names none."""
+    asked = request.citizen.national_number
+    return not asked or (reading.identity is not None and reading.identity.national_number == asked)

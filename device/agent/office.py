@@ -1,0 +1,184 @@
+"""What the desk's thread works with: vault, gate, journal, counter, captures, outgoing; and what it shows."""
+
+import structlog
+
+from device.agent import view
+from device.agent.captures import Captures, Running, Taken
+from device.agent.cases import Cases
+from device.agent.counter import Counter
+from device.agent.front import CaptureKind
+from device.agent.outgoing import Outgoing
+from device.agent.pulse import Pulse
+from device.agent.screen import Screen
+from device.agent.sealing import Sealer
+from device.agent.session import begin, read_bag
+from device.agent.setup import Setup
+from device.agent.snapshot import Failure, Gate, Link, Officer, Snapshot
+from device.agent.workers import Post
+from device.errors import KitError
+from device.ports import Finger, Hand
+from device.spool.records import LinkStatus
+from device.vault.database import Database
+from device.vault.gate import Gate as PinGate
+from device.vault.store import Store
+
+log = structlog.get_logger()
+
+LOOK_S = 2.0
+"""How often the spool is looked at without a ring of its bell."""
+
+
+class Office:
+    """Made and used on the desk's thread alone."""
+
+    def __init__(self, setup: Setup, post: Post, screen: Screen) -> None:
+        """KitError vault-damaged, disk-full, bad-config when the kit cannot work."""
+        self._setup = setup
+        self._post = post
+        self._screen = screen
+        self._clock = clock = setup.clock
+        self._database = Database(setup.vault)
+        store = Store(self._database)
+        self._gate = PinGate(self._database, setup.key_source, clock)
+        self._cases = Cases(self._database, clock, setup.catalogue, setup.passed)
+        self.captures = Captures(setup.openers, post, clock, self._taken, self._failed, setup.deadlines)
+        self._outgoing = Outgoing(
+            self._cases, store, setup.spool, setup.recipients, setup.kit.kit_id, clock, setup.passed
+        )
+        sealer = Sealer(setup.kit, setup.recipients, setup.data, clock)
+        self.counter = Counter(self._cases, self.captures, sealer, clock, setup.passed, self._outgoing.push)
+        protection = setup.key_source.protection
+        self._pulse = Pulse(
+            setup.spool, clock, setup.sys, setup.data, setup.health_every_s, setup.kit.until, protection
+        )
+        self._link: LinkStatus = setup.spool.link()
+        self._standing = self._gate.standing()
+        self._officers: tuple[Officer, ...] = ()
+        self._refused_bag = 0  # version of the bag that could not be read, so that it is complained of once
+        self._look_at = clock.monotonic()
+        self._idle_since = clock.monotonic()
+        self.captures.begin()
+        self.look()
+
+    # --- what is asked --------------------------------------------------------------------------------
+
+    def unlock(self, officer_id: str, pin: str) -> None:
+        """KitError wrong-pin, too-many-tries, unknown-officer, vault-damaged."""
+        self.lock()
+        try:
+            vault = self._gate.unlock(officer_id, pin)
+        except KitError as problem:
+            log.warning("not-unlocked", officer=officer_id, code=str(problem.code))
+            raise
+        finally:
+            self._standing = self._gate.standing()
+        try:
+            self.counter.take_up(begin(vault, self._cases.visits))
+        except KitError:
+            vault.lock()
+            raise
+        log.info("unlocked", officer=officer_id)
+        self._refused_bag = 0
+        self._take_bag()
+
+    def lock(self) -> None:
+        if self.counter.session is not None:
+            log.info("locked", officer=self.counter.session.officer.officer_id)
+        self.counter.put_down()
+
+    def begin(self, what: CaptureKind, hand: Hand | None, finger: Finger | None) -> None:
+        rest = self.counter.start(what, hand, finger)
+        if rest is not None:
+            self._post(rest)
+
+    # --- what happens ---------------------------------------------------------------------------------
+
+    def used(self) -> None:
+        """Somebody asked something: the officer is there."""
+        self._idle_since = self._clock.monotonic()
+
+    def tick(self) -> None:
+        now = self._clock.monotonic()
+        self.captures.watch()
+        if self.captures.running is not None:
+            self._idle_since = now
+        if self.counter.session is not None and now - self._idle_since > self._setup.idle_lock_s:
+            log.info("idle")
+            self.lock()
+        if self._standing.wait_s:
+            self._standing = self._gate.standing()
+        if now >= self._look_at:
+            self.look()
+
+    def look(self) -> None:
+        """Into the spool: uploads, answers, a new bag, the link; and put there what is not there yet."""
+        self._look_at = self._clock.monotonic() + LOOK_S
+        self._officers = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
+        self._outgoing.pull()
+        self._outgoing.push()
+        self._take_bag()
+        self._link = self._setup.spool.link()
+        self._pulse.beat(
+            self.captures.conditions, _link(self._link), self._link.reports_waiting, self.counter.in_visit
+        )
+
+    def close(self) -> None:
+        self.lock()
+        self.captures.end(1.0)
+        self._database.close()
+
+    # --- what is shown --------------------------------------------------------------------------------
+
+    def show(self) -> None:
+        session = self.counter.session
+        conditions = dict(self.captures.conditions)
+        camera = conditions.get("camera")
+        self._screen.show(
+            Snapshot(
+                version=0,
+                gate=Gate(self._officers, self._standing.tries_left, self._standing.wait_s),
+                officer=session.officer if session else None,
+                visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
+                bag_date=session.bag_date if session else "",
+                visit=self.counter.visit_view(self._link.sending),
+                busy=self.counter.busy(),
+                failure=self.counter.failure,
+                peripherals=conditions,
+                link=_link(self._link),
+                test_trust=self.counter.test_trust,
+                example_picture=camera is not None and camera.example,
+                reduced_protection=self._setup.key_source.protection == "reduced",
+            )
+        )
+
+    # --- inside ---------------------------------------------------------------------------------------
+
+    def _taken(self, running: Running, taken: Taken) -> None:
+        self.counter.taken(running, taken)
+
+    def _failed(self, running: Running, problem: KitError) -> None:
+        self.counter.failed(running, problem)
+
+    def _take_bag(self) -> None:
+        """Open the bag in the spool when it is newer than the one at hand."""
+        session = self.counter.session
+        if session is None:
+            return
+        found = self._setup.spool.bag()
+        if found is None or found[0] <= session.bag_version or found[0] == self._refused_bag:
+            return
+        version, sealed = found
+        try:
+            bag = read_bag(
+                sealed, session.vault, self._setup.command_keys, self._setup.kit.kit_id, self._clock.now()
+            )
+        except KitError as problem:
+            log.warning("bag-refused", version=version, code=str(problem.code), detail=problem.detail)
+            self._refused_bag = version
+            self.counter.failure = Failure(problem.code, problem.remedy, "wish")
+        else:
+            session.take_bag(bag, self._cases.visits)
+
+
+def _link(status: LinkStatus) -> Link:
+    return Link(status.online, status.waiting, status.oldest_s, status.sending_share)

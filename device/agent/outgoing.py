@@ -1,0 +1,150 @@
+"""What leaves the agent through the spool, and the service's answers that come back through it.
+
+Nothing here is remembered: what has not been offered or told is found in the journal and the vault, after a
+crash as before it. Offering and telling twice is harmless; a packet is let go only on the service's signed
+receipt.
+"""
+
+import structlog
+
+from device.agent.cases import Cases
+from device.agent.events import Abandoned, Answered, NoteAnswer, NoteUploaded, Opened, Sealed
+from device.agent.journal import Entry
+from device.agent.landmarks import Passed
+from device.agent.recipients import Recipients
+from device.errors import KitError
+from device.ports import Clock
+from device.spool.spool import Spool
+from device.vault.database import Transaction
+from device.vault.store import Store
+from protocol.messages import ApplicationEvent, VisitEvent, encode_body
+from protocol.sealed.receipt import BadReceipt, Receipt, verify_receipt
+from protocol.topics import Tail
+
+log = structlog.get_logger()
+
+
+class Outgoing:
+    """All calls on the desk's thread. What the disk or the list refuses is logged and tried again."""
+
+    def __init__(
+        self,
+        cases: Cases,
+        store: Store,
+        spool: Spool,
+        recipients: Recipients,
+        kit_id: str,
+        clock: Clock,
+        passed: Passed,
+    ) -> None:
+        self._cases = cases
+        self._store = store
+        self._spool = spool
+        self._recipients = recipients
+        self._kit_id = kit_id
+        self._clock = clock
+        self._passed = passed
+        self._disbelieved: set[str] = set()  # receipts that were logged already
+
+    def push(self) -> None:
+        """Offer every sealed packet that the fleet has not, and tell it what it has not heard."""
+        try:
+            for packet in self._store.sealed():
+                self._offer(packet.packet_id, packet.visit_id)
+            for entry in self._cases.journal.untold():
+                self._tell(entry)
+        except KitError as problem:
+            log.warning("spool-refused", code=str(problem.code), detail=problem.detail)
+
+    def pull(self) -> bool:
+        """Take note of uploads and answers; True when there was something new."""
+        before = dict(self._cases.visits)
+        try:
+            for packet_id in self._spool.uploaded():
+                self._note_upload(packet_id)
+            receipts = self._spool.receipts()
+            if receipts:
+                keys = self._recipients.receipt_keys(self._clock.now())
+                for packet_id, token in receipts:
+                    try:
+                        receipt = verify_receipt(token, keys)
+                    except BadReceipt as problem:
+                        self._disbelieve(packet_id, problem.code)
+                        continue
+                    self._take(packet_id, receipt)
+        except KitError as problem:
+            log.warning("receipts-wait", code=str(problem.code), detail=problem.detail)
+        return self._cases.visits != before
+
+    def _offer(self, packet_id: str, visit_id: str) -> None:
+        visit = self._cases.visits.get(visit_id)
+        if (visit is not None and visit.uploaded is not None) or packet_id in self._spool.offered():
+            return
+        data = self._store.read_sealed(packet_id)
+        assert data is not None  # it was listed on this thread
+        self._passed("offered:before")
+        self._spool.offer_packet(packet_id, data)
+        self._passed("offered:after")
+
+    def _tell(self, entry: Entry) -> None:
+        self._passed("reported:before")
+        for (tail, body), message_id in zip(self._bodies(entry), entry.messages, strict=True):
+            self._spool.report(tail, body, message_id)
+        self._passed("reported:after")
+        with self._cases.journal.database.transaction() as tx:
+            self._cases.journal.mark_told(tx, entry)
+
+    def _bodies(self, entry: Entry) -> list[tuple[Tail, bytes]]:
+        """As many as `journal.MESSAGES` says of this kind of fact."""
+        event, visit_id = entry.event, entry.visit_id
+        told: list[VisitEvent | ApplicationEvent] = []
+        if isinstance(event, Opened):
+            told = [VisitEvent(visit_id, "opened")]
+        elif isinstance(event, Abandoned):
+            told = [VisitEvent(visit_id, "abandoned", event.reason)]
+        elif isinstance(event, Sealed):
+            application = ApplicationEvent(event.packet_id, visit_id, "sealed", event.manifest_sha256)
+            told = [VisitEvent(visit_id, "sealed"), application]
+        elif isinstance(event, Answered):
+            sealed = self._cases.visits[visit_id].sealed
+            assert sealed is not None  # an answer follows a sealing
+            told = [ApplicationEvent(event.packet_id, visit_id, "deleted", sealed.manifest_sha256)]
+        tails = [Tail.VISIT if isinstance(body, VisitEvent) else Tail.APPLICATION for body in told]
+        return [(tail, encode_body(tail, body)) for tail, body in zip(tails, told, strict=True)]
+
+    def _note_upload(self, packet_id: str) -> None:
+        visit_id = self._cases.of_packet(packet_id)
+        if visit_id is None:
+            return
+        visit = self._cases.visits[visit_id]
+        if visit.uploaded is None and visit.answered is None:
+            self._cases.note(visit_id, NoteUploaded(packet_id))
+
+    def _take(self, packet_id: str, receipt: Receipt) -> None:
+        """Believe a receipt that is of this kit, this packet and exactly this manifest; then let go."""
+        visit_id = self._cases.of_packet(packet_id)
+        sealed = self._cases.visits[visit_id].sealed if visit_id is not None else None
+        if visit_id is None or sealed is None:
+            self._disbelieve(packet_id, "unknown-packet")
+            return
+        expected = (self._kit_id, packet_id, sealed.manifest_sha256)
+        if (receipt.kit_id, receipt.packet_id, receipt.manifest_sha256) != expected:
+            self._disbelieve(packet_id, "receipt-of-another")
+            return
+        if self._cases.visits[visit_id].answered is None:
+
+            def drop(tx: Transaction) -> None:
+                self._store.drop_sealed(tx, packet_id)
+
+            self._passed("answered:before")
+            self._cases.note(visit_id, NoteAnswer(packet_id, receipt.verdict, receipt.code), drop)
+            self._passed("answered:after")
+        self._spool.withdraw_packet(packet_id)
+        self._passed("withdrawn:after")
+        self._spool.drop_receipt(packet_id)
+
+    def _disbelieve(self, packet_id: str, code: str) -> None:
+        """It stays in the spool: a newer recipient list may know its key, the uplink may bring another."""
+        if packet_id not in self._disbelieved:
+            self._disbelieved.add(packet_id)
+            log.warning("receipt-refused", packet=packet_id, code=code)

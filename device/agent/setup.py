@@ -1,0 +1,40 @@
+"""All that the desk works with, built once by the program and never looked up later."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from device.agent import landmarks
+from device.agent.captures import DEADLINE_S, Openers, What
+from device.agent.landmarks import Passed
+from device.agent.recipients import Recipients
+from device.agent.sealing import KitSigner
+from device.ports import Clock, KeySource
+from device.spool.spool import Spool
+from protocol.catalogue import Entry
+
+
+@dataclass(frozen=True)
+class Setup:
+    """`data` is the folder of the vault; `spool` belongs to whoever made it."""
+
+    kit: KitSigner
+    data: Path
+    spool: Spool
+    key_source: KeySource
+    recipients: Recipients
+    command_keys: Mapping[str, ec.EllipticCurvePublicKey]
+    catalogue: Mapping[str, Entry]
+    openers: Openers
+    clock: Clock
+    sys: Path = Path("/sys")
+    health_every_s: float = 60
+    idle_lock_s: float = 300
+    deadlines: Mapping[What, float] = field(default_factory=lambda: DEADLINE_S)
+    passed: Passed = landmarks.nothing
+
+    @property
+    def vault(self) -> Path:
+        return self.data / "vault.db"
