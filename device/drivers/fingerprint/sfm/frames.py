@@ -5,9 +5,9 @@ A packet is 13 bytes, numbers little-endian:
     40 | command u8 | param u32 | size u32 | flag or error u8 | checksum u8 | 0A
 
 checksum = sum of the first 11 bytes modulo 256. Request and answer have the same shape: in a request the
-eleventh byte is a flag (for SW and SR the code of the parameter, whose value is in `size`), in an answer it is an
-error code. A successful SI or RI is followed by `size` bytes and one more 0A. Those bytes carry no checksum:
-a bit that flips among them cannot be seen here (the extended commands SIX and RIX would show it).
+eleventh byte is a flag (for SW and SR the code of the parameter, whose value is in `size`), in an answer
+it is an error code. A successful SI or RI is followed by `size` bytes and one more 0A. Those bytes carry no
+checksum: a bit that flips among them cannot be seen here (the extended commands SIX and RIX would show it).
 
 What the line does, and what the decoder makes of it: noise before or between packets is skipped byte by byte
 to the next 40 that begins a packet with the right checksum and end; a packet with a changed byte is skipped
