@@ -5,24 +5,24 @@ program. There is no field that a name, an address or a remark would belong in.
 """
 
 import re
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from protocol.identity import KIT_ID
+from protocol.instant import PATTERN, read_instant, write_instant
 from protocol.topics import BadTopic, Tail, parse
 
 MAX_BYTES = 32_768
 
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3})?Z")
 _ULID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._/+-]{0,38}[A-Za-z0-9])?")
 
 Ulid = Annotated[str, Meta(pattern=_ULID)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
-Instant = Annotated[str, Meta(pattern=rf"^{_INSTANT.pattern}\Z")]
+Instant = Annotated[str, Meta(pattern=PATTERN)]
 Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}\Z")]
 Version = Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}\Z")]
 Label = Annotated[str, Meta(pattern=rf"^({_LABEL.pattern})?\Z")]
@@ -200,19 +200,13 @@ def decode_body(tail: Tail, data: bytes) -> Body:
     return body
 
 
-def instant(at: datetime) -> str:
-    """`at` (with zone) as the protocol writes it: UTC, `Z`, milliseconds. ValueError without zone."""
-    if at.tzinfo is None:
-        raise ValueError("an instant has a zone")
-    return at.astimezone(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
+instant = write_instant
 
 
 def moment(text: str) -> datetime:
     """The instant in `text`, zone UTC. BadMessage when it is none (the 30th of February, a leap second)."""
-    if _INSTANT.fullmatch(text) is None:
-        raise BadMessage("malformed", "not an instant")
     try:
-        return datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
+        return read_instant(text)
     except ValueError as problem:
         raise BadMessage("malformed", "not an instant") from problem
 

@@ -187,6 +187,8 @@ class Uploads:
         if answer.status != 422:
             raise NotNow(f"status-{answer.status}")
         code = answer.read(_Refusal).error
+        if code == "unknown-upload":  # the fleet has swept it away or lost it: begin anew
+            raise NotNow(code)
         self._hatch.mark(packet.packet_id, Mark("refused", 0, packet.size, code))
         log.error("upload-refused", packet=packet.packet_id, code=code)
         raise NotNow("refused")
