@@ -1,10 +1,11 @@
-"""Writes TOML: tables of texts, whole numbers, truths and lists of texts, which is all our files hold."""
+"""Writes TOML: tables of texts, whole numbers, truths, days and lists of texts: all that our files hold."""
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import date
 from pathlib import Path
 
-Value = str | int | bool | Path | Sequence[str] | Mapping[str, "Value"]
+Value = str | int | bool | date | Path | Sequence[str] | Mapping[str, "Value"]
 
 
 def text(table: Mapping[str, Value]) -> str:
@@ -31,7 +32,7 @@ def _key(key: str) -> str:
 def _value(value: Value) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int):
+    if isinstance(value, int | date):
         return str(value)
     if isinstance(value, str | Path):
         return _quoted(str(value))

@@ -52,7 +52,7 @@ class Citizen:
     language: Literal["nl", "fr", "de", "en"]
     evidence: str
     note: str
-    applet: Literal["1.7", "1.8"]
+    generation: Literal["1.8", "1.7-rsa"]
 
     @property
     def national_number(self) -> str:
@@ -81,7 +81,7 @@ CITIZENS = (
         language="nl",
         evidence="sworn-statement",
         note="Bel twee keer, de deur gaat traag open.",
-        applet="1.8",
+        generation="1.8",
     ),
     Citizen(
         key="jozef",
@@ -98,7 +98,7 @@ CITIZENS = (
         language="nl",
         evidence="medical-certificate",
         note="",
-        applet="1.7",
+        generation="1.7-rsa",
     ),
     Citizen(
         key="claudine",
@@ -115,7 +115,7 @@ CITIZENS = (
         language="fr",
         evidence="medical-certificate",
         note="Kamer 214, aanmelden aan de balie.",
-        applet="1.8",
+        generation="1.8",
     ),
 )
 

@@ -3,7 +3,7 @@
 import socket
 from collections.abc import Sequence
 
-USUAL = {"kiosk": 8740, "fleet": 8741, "kits": 8742, "service": 8743, "stage": 8744, "broker": 8883}
+USUAL = {"kiosk": 8740, "stage": 8741, "fleet": 8750, "kits": 8751, "service": 8752, "broker": 8883}
 TRIED = 200
 
 

@@ -12,6 +12,7 @@ SIMPLE = st.one_of(
     st.text(max_size=20),
     st.integers(-(2**63), 2**63 - 1),
     st.booleans(),
+    st.dates(),
     st.lists(st.text(max_size=8), max_size=3),
 )
 TABLES = st.recursive(

@@ -10,7 +10,7 @@ defects = ["photo-hash"]      # of DEFECTS
 
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -53,7 +53,7 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     third_initial: str = "A"
     nationality: str = ""  # empty: as the generation has it
     birth_place: str = "Brugge"
-    birth_date: date | int | str = date(1971, 1, 1)
+    birth_date: Any = date(1971, 1, 1)  # a date, a year, or any text: msgspec cannot say "date or text"
     sex: Literal["M", "F"] = "F"
     national_number: str = ""  # empty: one of nobody, with an impossible month
     card_number: str = "000001234526"
@@ -64,6 +64,10 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document_type: str = "1"
     special_status: str = "0"
     duplicate: str = "00"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.birth_date, date | int | str) or isinstance(self.birth_date, bool):
+            raise ValueError("birth_date: a date, a year, or a text")
 
 
 class Home(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

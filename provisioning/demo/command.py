@@ -1,0 +1,64 @@
+"""`thuisloket-provision demo`: the whole fleet on this machine, for a person or playing by itself."""
+
+import signal
+import sys
+import time
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import httpx
+import typer
+
+from provisioning.ca import AuthorityError
+from provisioning.demo import headless, interactive
+from provisioning.demo.player import StepFailed
+from provisioning.demo.processes import ProgramFailed
+from provisioning.demo.progress import Progress
+from provisioning.demo.props import PropFailed
+from provisioning.demo.running import DemoFailed
+from provisioning.demo.stage import StageFailed
+from provisioning.demo.town_hall import TownHallFailed
+from provisioning.kit import KitFolderError
+
+FAILURES = (
+    AuthorityError,
+    DemoFailed,
+    KitFolderError,
+    ProgramFailed,
+    PropFailed,
+    StageFailed,
+    StepFailed,
+    TownHallFailed,
+    headless.NotAsItMust,
+    httpx.HTTPError,
+)
+
+
+def demo(
+    headless_: Annotated[bool, typer.Option("--headless", help="play one home visit by itself")] = False,
+    folder: Annotated[Path, typer.Option(help="where all of it lies")] = Path(".demo"),
+    portrait: Annotated[Path, typer.Option(help="what the camera sees")] = Path("build/portrait.jpg"),
+) -> None:
+    """A whole fleet on loopback, with a kit and emulated peripherals."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    progress, began = Progress(printer=_print), time.monotonic()
+    try:
+        if headless_:
+            headless.play(folder, portrait, progress)
+            _print(f"{time.monotonic() - began:7.2f} s  in all: one visit, from power-on to the receipt")
+        else:
+            interactive.play(folder, portrait, progress)
+    except FAILURES as problem:
+        print(f"failed: {problem}", file=sys.stderr)
+        print(f"remedy: the logs are in {folder / 'logs'}; `make demo-clean` begins anew", file=sys.stderr)
+        raise typer.Exit(1) from problem
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
+
+
+def _interrupted(number: int, frame: FrameType | None) -> NoReturn:
+    """SIGTERM ends us as Ctrl-C does, so that everything is stopped in order."""
+    raise KeyboardInterrupt

@@ -1,0 +1,80 @@
+"""Plays one whole home visit by itself and checks how it ended: on the kit, at the fleet, at the service."""
+
+import sqlite3
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from provisioning.demo import troupe
+from provisioning.demo.kiosk import Kiosk
+from provisioning.demo.player import Played, Player, Role, Watcher
+from provisioning.demo.progress import Progress
+from provisioning.demo.running import Demo, running
+
+SETTLE_S = 20.0
+
+
+class NotAsItMust(Exception):
+    """The visit went through, but something is not as it must be afterwards; the text says what."""
+
+
+def play(folder: Path, portrait: Path, progress: Progress) -> None:
+    """The headless demo: start, one visit, checks, stop. Raises what went wrong, named."""
+    with running(folder, portrait, progress, citizens=1) as demo:
+        packet_id = play_visit(demo, progress)
+        with progress.step("opened by the service, receipt on the kit, packet gone"):
+            check(demo, packet_id)
+
+
+def play_visit(demo: Demo, progress: Progress, watcher: Watcher | None = None, patience: int = 1) -> str:
+    """The first visit of today, from the PIN to the answer; the id of its packet."""
+
+    def tell(played: Played) -> None:
+        progress.note(played.step, played.seconds)
+
+    visit, officer = demo.visits[0], demo.world.officers[0]
+    kiosk = Kiosk(demo.world.ports["kiosk"])
+    try:
+        role = Role(officer.officer_id, officer.pin, visit.visit_id, visit.citizen.key)
+        state = Player(kiosk, demo.hands, role, watcher).play(tell, patience)
+    finally:
+        kiosk.close()
+    if state["sealed"] != "accepted":
+        raise NotAsItMust(f"the application was {state['sealed']}: {state['answer_code']}")
+    return str(state["packet_id"])
+
+
+def check(demo: Demo, packet_id: str) -> None:
+    """NotAsItMust unless exactly one application is accepted everywhere and the kit holds nothing of it."""
+    count = troupe.count_at_service(demo.world)
+    if (count["accepted"], count["distinct"], count["rejected"]) != (1, 1, 0):
+        raise NotAsItMust(f"the service has {count}")
+    _settles(
+        lambda: demo.town_hall.applications() == {packet_id: "accepted"},
+        lambda: f"the fleet says {demo.town_hall.applications()}",
+    )
+    kit = demo.world.layout.kit
+    _settles(
+        lambda: not _on_shelf(kit) and not _in_spool(kit, packet_id),
+        lambda: f"still on the kit: {_on_shelf(kit)} on the shelf, {_in_spool(kit, packet_id)}",
+    )
+
+
+def _on_shelf(kit: Path) -> int:
+    """How many sealed packets the vault still holds."""
+    with closing(sqlite3.connect(f"file:{kit / 'data' / 'vault.db'}?mode=ro", uri=True)) as vault:
+        return int(vault.execute("SELECT count(*) FROM packet").fetchone()[0])
+
+
+def _in_spool(kit: Path, packet_id: str) -> list[str]:
+    """Files of the spool that are large enough to be a packet and named after it."""
+    return [str(path.relative_to(kit)) for path in (kit / "data" / "spool").rglob(f"*{packet_id}*")]
+
+
+def _settles(so: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+    deadline = time.monotonic() + SETTLE_S
+    while not so():
+        if time.monotonic() > deadline:
+            raise NotAsItMust(otherwise())
+        time.sleep(0.1)

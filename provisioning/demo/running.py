@@ -1,0 +1,111 @@
+"""The running demo: built, started in order, with today's visits planned; nothing of it outlives it."""
+
+import fcntl
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from zoneinfo import ZoneInfo
+
+from provisioning import kit
+from provisioning.demo import ports, props, troupe, world
+from provisioning.demo.cast import CITIZENS, OFFICERS, TOWNS, Citizen
+from provisioning.demo.layout import KIT, LONGEST_FOLDER, Layout
+from provisioning.demo.processes import Programs
+from provisioning.demo.progress import Progress
+from provisioning.demo.stage import Hands
+from provisioning.demo.town_hall import Planned, TownHall
+from provisioning.demo.world import World
+from provisioning.durable import write_secret
+
+ZONE = ZoneInfo("Europe/Brussels")
+FIRST_HOUR, MINUTES = 9, 45
+SEEN_BY_UPLINK_S = 20.0
+
+
+class DemoFailed(Exception):
+    """The demo cannot run; the text is for the person who started it."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """All that runs, for whoever plays."""
+
+    world: World
+    programs: Programs
+    hands: Hands
+    town_hall: TownHall
+    visits: tuple[Planned, ...]
+
+
+@contextmanager
+def running(
+    folder: Path, portrait: Path, progress: Progress, citizens: int = len(CITIZENS)
+) -> Iterator[Demo]:
+    """Build and start everything in `folder`; all of it has ended when the block is left, however it is left.
+
+    `portrait` is a JPEG that the emulated camera sees. DemoFailed, and what building and starting raise."""
+    layout = Layout(folder.resolve())
+    if len(str(layout.root).encode()) > LONGEST_FOLDER:
+        raise DemoFailed(f"{layout.root} is too long for unix sockets; use a folder nearer to the root")
+    if not portrait.is_file():
+        raise DemoFailed(f"no portrait at {portrait}: `make setup` makes one")
+    layout.root.mkdir(parents=True, exist_ok=True)
+    with _alone(layout):
+        programs = Programs(layout.logs)
+        try:
+            yield _start(layout, portrait, programs, progress, citizens)
+        finally:
+            programs.close()
+
+
+def _start(layout: Layout, portrait: Path, programs: Programs, progress: Progress, citizens: int) -> Demo:
+    with progress.step("certificates, cards, fingers"):
+        authority = props.make(layout)
+        world.sweep(layout)
+        built = world.write(layout, authority, ports.choose())
+    write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
+    with ThreadPoolExecutor(2) as beside, progress.step("fleet database and kit folder"):
+        kit_made = beside.submit(world.make_kit, built, authority)
+        _fill_fleet(built)
+        kit.register(layout.fleet_toml, KIT, kit_made.result(), [town.tenant for town in TOWNS])
+    with progress.step("broker, service, fleet, peripherals, kit"):
+        programs.start([*troupe.emulators(layout, portrait), *troupe.servers(built), *troupe.kit(built)])
+    town_hall = TownHall(built.url("fleet"))
+    with progress.step("requests asked for and visits planned"):
+        visits = _plan(built, town_hall, CITIZENS[:citizens])
+    hands = Hands(layout.run, layout.fingers, layout.cards)
+    hands.do_not_sign()
+    hands.lift_finger()
+    return Demo(built, programs, hands, town_hall, visits)
+
+
+def _fill_fleet(built: World) -> None:
+    raise NotImplementedError
+
+
+def _plan(built: World, town_hall: TownHall, citizens: Sequence[Citizen]) -> tuple[Planned, ...]:
+    """Every citizen asks through the public form; the planner gives all to the first officer, today."""
+    today = datetime.now(ZONE).date()
+    for citizen in citizens:
+        town_hall.ask_for_visit(citizen)
+    town_hall.sign_in(built.planner.name, built.planner.password)
+    waiting = list(reversed(town_hall.requests()))  # oldest first: in the order they asked
+    planned = []
+    for hour, (citizen, request_id) in enumerate(zip(citizens, waiting, strict=True), FIRST_HOUR):
+        town_hall.plan(request_id, OFFICERS[0].officer_id, KIT, today, f"{hour:02d}:00", MINUTES)
+        planned.append(Planned(town_hall.visit_of(request_id), request_id, citizen))
+    return tuple(planned)
+
+
+@contextmanager
+def _alone(layout: Layout) -> Iterator[None]:
+    """One demo a folder."""
+    with layout.lock.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as problem:
+            raise DemoFailed(f"a demo runs already in {layout.root}") from problem
+        yield
