@@ -21,7 +21,7 @@ class NewOfficer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     name: str
     pin: str
     key_pem: str
-    certificate_pem: str
+    cert_pem: str
 
     def __repr__(self) -> str:
         return f"NewOfficer({self.officer_id})"
@@ -78,7 +78,7 @@ def _add(gate: Gate, vault: OpenVault, officer: NewOfficer) -> None:
             officer.name,
             officer.pin,
             officer.key_pem.encode(),
-            officer.certificate_pem.encode(),
+            officer.cert_pem.encode(),
         )
     except (ValueError, TypeError, BadIdentity) as problem:  # a WeakPin is a ValueError; none holds the PIN
         detail = f"officer {officer.officer_id}: {problem}"

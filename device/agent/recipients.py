@@ -4,7 +4,9 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from device.errors import Code, KitError, Remedy
 from protocol.instant import read_instant
@@ -56,3 +58,15 @@ class Recipients:
             raise KitError(
                 Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no list that can be read"
             ) from problem
+
+
+def read_public_key(path: Path) -> ec.EllipticCurvePublicKey:
+    """A pinned P-256 key in PEM. KitError bad-config."""
+    try:
+        with path.open("rb") as file:
+            key = load_pem_public_key(file.read(8192))
+    except (OSError, ValueError, UnsupportedAlgorithm) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} is no public key") from problem
+    if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} is not on P-256")
+    return key

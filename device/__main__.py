@@ -1,0 +1,146 @@
+"""The kit, wired: configuration is read, each part is built once and handed to who needs it. Nothing else.
+
+`run` is the agent with the kiosk inside, without any network but loopback; `uplink` is the network process,
+without keys of the store and without devices.
+"""
+
+import signal
+import threading
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any
+
+import structlog
+from waitress.server import create_server
+
+from device import command
+from device.agent import log as logs
+from device.agent.captures import Openers
+from device.agent.clock import SystemClock
+from device.agent.desk import Desk
+from device.agent.landmarks import Passed, nothing
+from device.agent.recipients import Recipients, read_public_key
+from device.agent.sealing import load_signer
+from device.agent.setup import Setup
+from device.config import Config, load
+from device.errors import Code, KitError, Remedy
+from device.kiosk import create_kiosk
+from device.spool.spool import Spool
+from device.vault.keysource import FileKeySource
+from protocol import signed
+from protocol.catalogue import shipped
+
+THREADS = 16
+"""Of the kiosk: every page that follows the desk holds one for as long as nothing changes."""
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Agent:
+    """What runs on a kit. `server` is waitress on loopback."""
+
+    desk: Desk
+    spool: Spool
+    server: Any
+    port: int
+
+    def start(self) -> None:
+        self.desk.open()
+        threading.Thread(target=self.server.run, name="kiosk", daemon=True).start()
+        log.info("kiosk-ready", port=self.port)
+
+    def stop(self) -> None:
+        """Within three seconds, whatever the peripherals do."""
+        self.desk.close(1.5)
+        self.server.close()
+        self.server.task_dispatcher.shutdown(cancel_pending=True, timeout=0.5)
+        self.spool.close()
+
+
+def build(config: Config, passed: Passed = nothing) -> Agent:
+    """Everything a kit consists of; nothing runs yet. KitError bad-config when a part will not do."""
+    if not config.vault.exists():
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet; make it with `init`")
+    clock = SystemClock()
+    command_key = read_public_key(config.trust_command_key)
+    drivers = config.drivers
+    spool = Spool(config.spool)
+    desk = Desk(
+        Setup(
+            kit=load_signer(config.kit_id, config.sign_certificate, config.sign_key),
+            data=config.data,
+            spool=spool,
+            key_source=FileKeySource(config.device_secret),
+            recipients=Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
+            command_keys={signed.key_id(command_key): command_key},
+            catalogue=shipped(),
+            openers=Openers(drivers.card, drivers.camera, drivers.fingerprint, drivers.signature),
+            clock=clock,
+            sys=config.health_sys,
+            health_every_s=config.health_every_s,
+            idle_lock_s=config.kiosk.idle_lock_s,
+            passed=passed,
+        )
+    )
+    app = create_kiosk(desk, config.language, clock)
+    server = create_server(
+        app,
+        host="127.0.0.1",
+        port=config.kiosk.port,
+        threads=THREADS,
+        ident="",
+        clear_untrusted_proxy_headers=True,
+    )
+    return Agent(desk, spool, server, config.kiosk.port)
+
+
+def run(config: Config, passed: Passed = nothing) -> int:
+    """The agent until SIGTERM or SIGINT; 1 when a bug ended it."""
+    logs.configure()
+    stop = stopped_by_signals()
+    agent = build(config, passed)
+    agent.start()
+    while not stop.wait(0.2) and not agent.desk.ended.is_set():
+        pass
+    agent.stop()
+    if agent.desk.bug is not None:
+        log.error("bug", kind=type(agent.desk.bug).__name__)
+        return command.FAILED
+    return command.DONE
+
+
+@command.app.command(name="run")
+def run_command(config: command.ConfigFile) -> None:
+    """The agent with the kiosk: no network but loopback."""
+    command.finish(run(load(config)))
+
+
+@command.app.command()
+def uplink(config: command.ConfigFile) -> None:
+    """The network process: no keys of the store, no devices."""
+    # Here and not above: the agent's process never loads what speaks to a network.
+    from device.uplink import process
+    from device.uplink.logs import log_to_stderr
+
+    log_to_stderr()
+    process.run(load(config).uplink, stopped_by_signals())
+
+
+def stopped_by_signals() -> threading.Event:
+    stop = threading.Event()
+
+    def set_it(number: int, frame: FrameType | None) -> None:
+        stop.set()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, set_it)
+    return stop
+
+
+def main() -> None:
+    command.call()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,104 @@
+"""Looks at everything a day's work needs, without changing any of it; `readiness` judges what it finds."""
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+from cryptography import x509
+
+from device.agent import health
+from device.agent.journal import Journal
+from device.agent.readiness import Found
+from device.agent.recipients import Recipients
+from device.errors import Code, KitError, Remedy
+from device.ports import Clock, Condition, KeySource
+from device.spool.timesource import time_source
+from device.vault.database import Database
+from device.vault.gate import Gate
+from protocol.instant import read_instant
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+
+def examine(
+    vault: Path,
+    sys: Path,
+    source: KeySource,
+    recipients: Callable[[], Recipients],
+    services: tuple[str, ...],
+    certificates: Mapping[str, Path],
+    openers: Mapping[str, Callable[[], Any]],
+    clock: Clock,
+) -> Found:
+    """`openers` open the peripherals by name; `certificates` are PEM files, leaf first."""
+    officers, visits = _look_into(vault, source, clock)
+    measured = health.measure(sys, vault.parent if vault.parent.is_dir() else Path("/"))
+    now = clock.now()
+    return Found(
+        now=now,
+        time_source=time_source(),
+        peripherals={name: _condition(opener) for name, opener in openers.items()},
+        vault=officers,
+        journal=visits,
+        disk_free_mb=measured.disk_free_mb,
+        certificates={name: _or_problem(_until, path) for name, path in certificates.items()},
+        recipients=_or_problem(lambda at: _sealable_until(recipients(), services, at), now),
+        device_secret=_problem(source.device_secret),
+        battery=measured.battery,
+    )
+
+
+def _look_into(path: Path, source: KeySource, clock: Clock) -> tuple[int | KitError, int | KitError]:
+    """How many officers, how many visits."""
+    if not path.exists():
+        missing = KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet")
+        return missing, missing
+    try:
+        database = Database(path)
+    except KitError as problem:
+        return problem, problem
+    try:
+        officers = _or_problem(lambda made: len(Gate(made, source, clock).officers()), database)
+        return officers, _or_problem(lambda made: len(Journal(made).read()), database)
+    finally:
+        database.close()
+
+
+def _condition(opener: Callable[[], Any]) -> Condition:
+    try:
+        driver = opener()
+        try:
+            condition: Condition = driver.condition()
+            return condition
+        finally:
+            driver.close()
+    except KitError as problem:
+        return Condition("missing", detail=str(problem.code))
+
+
+def _sealable_until(held: Recipients, services: tuple[str, ...], at: datetime) -> datetime:
+    return min(read_instant(held.valid(service_id, at).expires) for service_id in services)
+
+
+def _until(path: Path) -> datetime:
+    try:
+        return x509.load_pem_x509_certificates(path.read_bytes())[0].not_valid_after_utc
+    except (OSError, ValueError) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} cannot be read") from problem
+
+
+def _or_problem(read: Callable[[V], T], of: V) -> T | KitError:
+    try:
+        return read(of)
+    except KitError as problem:
+        return problem
+
+
+def _problem(do: Callable[[], object]) -> KitError | None:
+    try:
+        do()
+    except KitError as problem:
+        return problem
+    return None

@@ -1,0 +1,217 @@
+"""`thuisloket-kit`: the commands of a kit but for its two programs, their exit codes and what they print.
+
+0 done, 1 failed (code and remedy on stderr), 2 usage, 3 input read but refused, 4 peripheral absent or gone,
+130 cancelled. With `--json` one object on stdout; logs go to stderr.
+"""
+
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any, NoReturn
+
+import msgspec
+import typer
+
+from device.agent import doctor as doctors
+from device.agent import founding
+from device.agent.clock import SystemClock
+from device.agent.readiness import Check, is_ready, judge
+from device.agent.recipients import Recipients, read_public_key
+from device.config import Config, load
+from device.drivers.eid.command import read_card_command
+from device.drivers.fingerprint.command import scan_finger_command
+from device.drivers.signpad.command import sign_command
+from device.errors import Code, KitError, Refused, Remedy
+from device.vault.keysource import FileKeySource
+from protocol.catalogue import shipped
+
+DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
+
+LONGEST_STDIN = 1024 * 1024
+BELGIUM_ROOTS = Path("/etc/thuisloket/trust/cards")
+"""Where a kit's image has the roots of real cards."""
+
+_EXIT = {
+    Code.BAD_CONFIG: REFUSED,
+    Code.PERIPHERAL_ABSENT: ABSENT,
+    Code.PERIPHERAL_GONE: ABSENT,
+    Code.NO_READER: ABSENT,
+    Code.CANCELLED: CANCELLED,
+}
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="kit.toml", dir_okay=False)]
+Json = Annotated[bool, typer.Option("--json", help="one JSON object on stdout")]
+Driver = Annotated[str, typer.Option(help="name of the driver, as in kit.toml")]
+Port = Annotated[str, typer.Option(help="serial device")]
+Timeout = Annotated[float, typer.Option(help="seconds", min=0.5, max=600)]
+
+app = typer.Typer(
+    help="One kit: the agent with its screens, its uplink, and tools for the one who looks after it.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+officers = typer.Typer(no_args_is_help=True, help="Who may unlock this kit.")
+app.add_typer(officers, name="officer")
+
+
+def finish(code: int) -> NoReturn:
+    """End the command with this exit code."""
+    raise typer.Exit(code)
+
+
+def call() -> None:
+    """Do what the command line says, and exit."""
+    try:
+        app()
+    except KitError as problem:
+        sys.stderr.write(f"{problem.code} (remedy: {problem.remedy}) {problem.detail}\n")
+        sys.exit(_EXIT.get(problem.code, FAILED))
+    except Refused as refusal:
+        sys.stderr.write(f"{refusal.code} {refusal.detail}\n")
+        sys.exit(REFUSED)
+
+
+@app.command(name="version")
+def show_version() -> None:
+    """Version of the program."""
+    sys.stdout.write(f"thuisloket {version('thuisloket')}\n")
+
+
+@app.command()
+def init(config: ConfigFile, as_json: Json = False) -> None:
+    """Make this kit's vault with its first officers, and print to whom the fleet seals its day bag.
+
+    The officers come on stdin, as JSON: [{"officer_id", "name", "pin", "key_pem", "cert_pem"}]."""
+    settings = load(config)
+    try:
+        roster = msgspec.json.decode(_stdin(), type=list[founding.NewOfficer])
+    except msgspec.DecodeError as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"stdin: {problem}") from problem
+    settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+    _say_recipient(founding.found(settings.vault, _source(settings), SystemClock(), roster), as_json)
+
+
+@officers.command()
+def add(
+    config: ConfigFile,
+    officer_id: Annotated[str, typer.Option("--id", help="the name in the officer's certificate")],
+    name: Annotated[str, typer.Option(help="as it stands on the screens")],
+    key: Annotated[Path, typer.Option(help="signing key, PEM", dir_okay=False)],
+    certificate: Annotated[Path, typer.Option(help="certificates, PEM, leaf first", dir_okay=False)],
+    pin_stdin: Annotated[bool, typer.Option("--pin-stdin", help="read the PIN from stdin")],
+    by: Annotated[str, typer.Option(help="an officer of this kit, who types a PIN too")] = "",
+    as_json: Json = False,
+) -> None:
+    """Let an officer in. The first makes the vault; every later one needs the word of one who is in (`--by`).
+
+    On stdin: the new officer's PIN, and on a second line the PIN of `--by`."""
+    if not pin_stdin:
+        raise typer.BadParameter("a PIN comes on stdin and nowhere else", param_hint="--pin-stdin")
+    settings = load(config)
+    pin, _, rest = _stdin().decode("utf-8", "replace").partition("\n")
+    try:
+        new = founding.NewOfficer(
+            officer_id, name, pin.strip(), key.read_text("ascii"), certificate.read_text()
+        )
+    except (OSError, UnicodeDecodeError) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"key or certificate: {problem}") from problem
+    source, clock = _source(settings), SystemClock()
+    if by:
+        recipient = founding.add(settings.vault, source, clock, new, by, rest.strip())
+    else:
+        settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
+        recipient = founding.found(settings.vault, source, clock, [new])
+    _say_recipient(recipient, as_json)
+
+
+@app.command()
+def doctor(config: ConfigFile, as_json: Json = False) -> None:
+    """Try everything a day's work needs: peripherals, storage, clock, certificates. Changes nothing."""
+    try:
+        checks = _examine(load(config))
+    except KitError as problem:
+        checks = (Check("config", "fail", " ".join((problem.code, problem.detail)), problem.remedy),)
+    ready = is_ready(checks)
+    if as_json:
+        sys.stdout.write(json.dumps({"ready": ready, "checks": [asdict(check) for check in checks]}) + "\n")
+    else:
+        for check in checks:
+            advice = f"  ({check.remedy})" if check.remedy else ""
+            sys.stdout.write(f"{check.state:4}  {check.name:14} {check.detail}{advice}\n")
+        sys.stdout.write("ready\n" if ready else "not ready\n")
+    finish(DONE if ready else FAILED)
+
+
+@app.command()
+def read_card(
+    reader: Annotated[str, typer.Option(help="its name, or how it begins; empty: the one with an eID")] = "",
+    trust: Annotated[Path, typer.Option(help="folder of root certificates")] = BELGIUM_ROOTS,
+    wait: Annotated[float, typer.Option(help="seconds to wait for a card", min=0, max=600)] = 0,
+    as_json: Json = False,
+) -> None:
+    """Read and judge the eID in a reader."""
+    finish(read_card_command(reader, trust, wait, as_json))
+
+
+@app.command()
+def scan_finger(
+    driver: Driver,
+    port: Port,
+    out: Annotated[Path, typer.Option(help="PNG to write", dir_okay=False)],
+    timeout: Timeout = 30,
+    as_json: Json = False,
+) -> None:
+    """One fingerprint capture, with quality and hints."""
+    finish(scan_finger_command(driver, port, out, timeout, as_json))
+
+
+@app.command()
+def sign(
+    driver: Driver,
+    port: Port,
+    out: Annotated[Path, typer.Option(help="prefix of the .svg and .png to write")],
+    timeout: Timeout = 120,
+    as_json: Json = False,
+) -> None:
+    """One signature on the pad."""
+    finish(sign_command(driver, port, out, timeout, as_json))
+
+
+def _examine(config: Config) -> tuple[Check, ...]:
+    drivers = config.drivers
+    openers: dict[str, Callable[[], Any]] = {
+        "card": drivers.card,
+        "camera": drivers.camera,
+        "fingerprint": drivers.fingerprint,
+        "signature": drivers.signature,
+    }
+    found = doctors.examine(
+        vault=config.vault,
+        sys=config.health_sys,
+        source=_source(config),
+        recipients=lambda: Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
+        services=tuple(shipped()),
+        certificates={"kit-sign": config.sign_certificate, "kit-tls": config.uplink.certificate},
+        openers=openers,
+        clock=SystemClock(),
+    )
+    return judge(found)
+
+
+def _source(config: Config) -> FileKeySource:
+    return FileKeySource(config.device_secret)
+
+
+def _stdin() -> bytes:
+    data = sys.stdin.buffer.read(LONGEST_STDIN + 1)
+    if len(data) > LONGEST_STDIN:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"more than {LONGEST_STDIN} bytes on stdin")
+    return data
+
+
+def _say_recipient(recipient: str, as_json: bool) -> None:
+    sys.stdout.write(json.dumps({"bag_recipient": recipient}) + "\n" if as_json else f"{recipient}\n")

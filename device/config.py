@@ -1,0 +1,170 @@
+"""kit.toml into frozen values: unknown keys are refused with their place, paths are relative to the file."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+
+from device.drivers import registry
+from device.errors import Code, KitError, Remedy
+from device.uplink.settings import UplinkSettings
+from protocol.identity import KIT_ID
+
+LIMIT = 65_536
+"""Longest kit.toml that is read, in bytes."""
+
+Text = Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+Port = Annotated[int, msgspec.Meta(ge=1, le=65_535)]
+
+
+class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """A table of the file, as it is written; paths are still text."""
+
+
+class Kiosk(Table, frozen=True):
+    port: Port = 8740
+    idle_lock_s: Annotated[int, msgspec.Meta(ge=10, le=3600)] = 300
+
+
+class Fleet(Table, frozen=True):
+    """Addresses and certificates of the uplink, and of nobody else."""
+
+    mqtt_host: Text
+    mqtt_port: Port
+    https: Annotated[str, msgspec.Meta(pattern=r"^https://[^/?#\s]{1,255}/?$")]
+    ca: Text
+    certificate: Text
+    key: Text
+
+
+class Signing(Table, frozen=True):
+    certificate: Text
+    key: Text
+
+
+class Trust(Table, frozen=True):
+    cards: Text
+    recipients: Text
+    list_key: Text
+    command_key: Text
+
+
+class Keys(Table, frozen=True):
+    source: Literal["file"]
+    path: Text
+
+
+class Health(Table, frozen=True):
+    every_s: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 60
+    sys: Text = "/sys"
+
+
+class Drivers(Table, frozen=True):
+    """Each names its driver; the other keys are that driver's own settings."""
+
+    card: dict[str, Any]
+    camera: dict[str, Any]
+    fingerprint: dict[str, Any]
+    signature: dict[str, Any]
+
+
+class File(Table, frozen=True):
+    kit_id: Text
+    data: Text
+    fleet: Fleet
+    signing: Signing
+    trust: Trust
+    keys: Keys
+    drivers: Drivers
+    language: Literal["nl", "fr", "de", "en"] = "nl"
+    kiosk: Kiosk = Kiosk()
+    health: Health = Health()
+
+
+@dataclass(frozen=True)
+class Config:
+    """The whole kit; every path absolute, every driver chosen and its settings checked."""
+
+    kit_id: str
+    data: Path
+    language: str
+    kiosk: Kiosk
+    uplink: UplinkSettings
+    sign_certificate: Path
+    sign_key: Path
+    trust_recipients: Path
+    trust_list_key: Path
+    trust_command_key: Path
+    device_secret: Path
+    drivers: registry.Drivers
+    health_every_s: int
+    health_sys: Path
+
+    @property
+    def vault(self) -> Path:
+        return self.data / "vault.db"
+
+    @property
+    def spool(self) -> Path:
+        return self.data / "spool"
+
+
+def load(path: Path) -> Config:
+    """The configuration in `path`; KitError bad-config names the place of what is wrong."""
+    try:
+        with path.open("rb") as file:
+            data = file.read(LIMIT + 1)
+    except OSError as problem:
+        raise _bad(f"{path}: {problem.strerror}") from problem
+    if len(data) > LIMIT:
+        raise _bad(f"{path}: longer than {LIMIT} bytes")
+    return settle(read(data), path.absolute().parent)
+
+
+def read(data: bytes) -> File:
+    try:
+        return msgspec.toml.decode(data, type=File)
+    except (msgspec.DecodeError, UnicodeDecodeError) as wrong:
+        raise _bad(str(wrong)) from wrong
+
+
+def settle(file: File, folder: Path) -> Config:
+    """`file` with its relative paths under `folder` and its drivers chosen."""
+    if not KIT_ID.fullmatch(file.kit_id):
+        raise _bad("kit_id: not a kit's name")
+    data = folder / file.data
+    site = registry.Site(folder, folder / file.trust.cards)
+    chosen: Mapping[str, Any] = {
+        name: getattr(file.drivers, name) for name in ("card", "camera", "fingerprint", "signature")
+    }
+    return Config(
+        kit_id=file.kit_id,
+        data=data,
+        language=file.language,
+        kiosk=file.kiosk,
+        uplink=UplinkSettings(
+            kit_id=file.kit_id,
+            spool=data / "spool",
+            mqtt_host=file.fleet.mqtt_host,
+            mqtt_port=file.fleet.mqtt_port,
+            https=file.fleet.https,
+            ca=folder / file.fleet.ca,
+            certificate=folder / file.fleet.certificate,
+            key=folder / file.fleet.key,
+        ),
+        sign_certificate=folder / file.signing.certificate,
+        sign_key=folder / file.signing.key,
+        trust_recipients=folder / file.trust.recipients,
+        trust_list_key=folder / file.trust.list_key,
+        trust_command_key=folder / file.trust.command_key,
+        device_secret=folder / file.keys.path,
+        drivers=registry.choose(chosen, site),
+        health_every_s=file.health.every_s,
+        health_sys=folder / file.health.sys,
+    )
+
+
+def _bad(detail: str) -> KitError:
+    return KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail)
