@@ -64,3 +64,34 @@ def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
+
+
+class ChangeWatch:
+    """Tells cheaply whether another connection may have committed something. For one thread."""
+
+    def __init__(self, database: Database) -> None:
+        self._sqlite = database.engine.dialect.name == "sqlite"
+        self._connection = database.engine.raw_connection() if self._sqlite else None
+        self._seen = self._data_version()
+
+    def changed(self) -> bool:
+        """Since the last call. Always true where the database cannot tell."""
+        if self._connection is None:
+            return True
+        before, self._seen = self._seen, self._data_version()
+        return self._seen != before
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+
+    def _data_version(self) -> int:
+        if self._connection is None:
+            return 0
+        cursor = self._connection.cursor()
+        try:
+            cursor.execute("PRAGMA data_version")
+            (version,) = cursor.fetchall()[0]
+            return int(version)
+        finally:
+            cursor.close()

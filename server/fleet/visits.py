@@ -36,7 +36,7 @@ def plan(
     request = db.get(Request, request_id, with_for_update=True)
     if request is None:
         raise Refused("unknown-request")
-    if request.merged_into or request.state not in (VisitState.REQUESTED, VisitState.ABANDONED):
+    if not plannable(request):
         raise Refused("request-not-open")
     # The rows are locked, so that two planners of two municipalities cannot take the same kit at once.
     officer = db.get(Officer, officer_id, with_for_update=True)
@@ -128,6 +128,19 @@ def of_request(db: Session, request_id: str) -> list[Visit]:
     return list(
         db.scalars(select(Visit).where(Visit.request_id == request_id).order_by(Visit.visit_id.desc()))
     )
+
+
+def plannable(request: Request) -> bool:
+    """Whether a visit may be planned for it."""
+    return not request.merged_into and request.state in (VisitState.REQUESTED, VisitState.ABANDONED)
+
+
+def request_of(db: Session, visit_id: str) -> str:
+    """The id of the request a visit is for. Refused unknown-visit."""
+    visit = db.get(Visit, visit_id)
+    if visit is None:
+        raise Refused("unknown-visit")
+    return visit.request_id
 
 
 def local_day(at: datetime) -> date:

@@ -1,0 +1,110 @@
+"""The pages as one WSGI application, wired here from the configuration and nowhere else."""
+
+from pathlib import Path
+from typing import Any
+
+from apiflask import APIFlask
+from flask import Response, g, jsonify, render_template, request
+from flask.typing import ResponseReturnValue
+from werkzeug.exceptions import HTTPException
+
+from look import face
+from look.words import LANGUAGES, Words
+from server import trust
+from server.db import schema
+from server.db.engine import Database
+from server.settings import Fleet
+from server.web import api, applications, dashboard, door, health, kits, public, requests
+from server.web.context import Context, put
+from server.web.gate import guard
+from server.web.live import Live
+from server.work import utc_now
+
+WORDS = Path(__file__).with_name("web") / "words.toml"
+LONGEST_FORM = 64 * 1024
+_KNOWN = frozenset({400, 403, 404, 405, 413, 429})
+
+
+def create_app(config: Fleet) -> APIFlask:
+    """The pages. schema.NotMigrated when the database has another shape; trust.BadTrust."""
+    database = Database(config.database_url)
+    schema.check(database)
+    fields = trust.field_key(config.keys)
+    token = config.web.metrics_token
+    app = _bare()
+    face.mount(app, Words.load(WORDS), LANGUAGES, default=config.language)
+    put(
+        app,
+        Context(
+            database=database,
+            fields=fields,
+            form_secret=fields.derive("forms"),
+            metrics_token=token.read_bytes().strip() if token else None,
+            secure_cookies=config.web.secure_cookies,
+            clock=utc_now,
+            live=Live(database, utc_now),
+        ),
+    )
+    guard(app)
+    app.register_error_handler(HTTPException, _answer_error)
+    if config.web.secure_cookies:
+        app.after_request(_only_https)
+    return app
+
+
+def describe() -> dict[str, Any]:
+    """The OpenAPI description of /api/v1, without a database."""
+    app = _bare()
+    with app.app_context():
+        spec = app._get_spec("json")
+    assert isinstance(spec, dict)
+    return spec
+
+
+def _bare() -> APIFlask:
+    app = APIFlask(
+        "server",
+        title="Thuisloket fleet",
+        version="1",
+        spec_path="/api/v1/openapi.json",
+        docs_path=None,
+        json_errors=False,
+        static_folder=None,  # type: ignore[arg-type] # Flask takes None; APIFlask's annotation is too narrow
+    )
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_FORM
+    app.config["MAX_FORM_PARTS"] = 100
+    app.config["HTTP_ERROR_SCHEMA"] = {
+        "type": "object",
+        "properties": {"error": {"type": "integer"}},
+        "required": ["error"],
+    }
+    app.security_schemes = {
+        "session": {"type": "apiKey", "in": "cookie", "name": "__Host-session", "description": "Signed in"}
+    }
+    for blueprint in (
+        public.blueprint,
+        door.blueprint,
+        dashboard.blueprint,
+        requests.blueprint,
+        kits.blueprint,
+        applications.blueprint,
+        health.blueprint,
+        api.blueprint,
+    ):
+        app.register_blueprint(blueprint)
+    return app
+
+
+def _answer_error(problem: HTTPException) -> ResponseReturnValue:
+    code = problem.code or 500
+    if request.path.startswith("/api/"):
+        return jsonify({"error": code}), code
+    g.setdefault("actor", None)
+    g.setdefault("form_cookie", "")
+    # The page without a message of the library's: it may repeat what was sent.
+    return render_template("fleet/error.html", code=code if code in _KNOWN else 500), code
+
+
+def _only_https(response: Response) -> Response:
+    response.headers["Strict-Transport-Security"] = "max-age=63072000; includeSubDomains"
+    return response

@@ -1,0 +1,82 @@
+"""What all commands share: their options, how they answer, and how they fail.
+
+Exit codes: 0 done, 1 failed (a code and a remedy on stderr), 2 usage, 3 input read but refused.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from server.config import BadConfig, read
+from server.settings import Fleet
+
+if TYPE_CHECKING:  # importing it takes longer than most commands
+    from server.db.engine import Database
+
+Config = Annotated[Path, typer.Option(help="fleet.toml", exists=True, dir_okay=False)]
+Json = Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")]
+
+FAILED, REFUSED = 1, 3
+
+
+@contextmanager
+def opened(config: Path, *, checked: bool = True) -> "Iterator[tuple[Fleet, Database]]":
+    """The configuration and its database; `checked`: only when it has the shape this program needs."""
+    from server.db import schema
+    from server.db.engine import Database
+
+    fleet = read(config)
+    fleet.data.mkdir(parents=True, exist_ok=True, mode=0o700)
+    database = Database(fleet.database_url)
+    try:
+        if checked:
+            schema.check(database)
+        yield fleet, database
+    finally:
+        database.close()
+
+
+@contextmanager
+def failures() -> Iterator[None]:
+    """Turn what can go wrong into a line on stderr and an exit code."""
+    from sqlalchemy.exc import OperationalError
+
+    from server.auth.accounts import BadAccount
+    from server.db.schema import NotMigrated
+    from server.fleet.refused import Invalid, Refused
+    from server.trust import BadTrust
+
+    try:
+        yield
+    except BadConfig as problem:
+        _end(FAILED, "bad-config", str(problem))
+    except BadTrust as problem:
+        _end(FAILED, "bad-trust", str(problem))
+    except NotMigrated as problem:
+        _end(FAILED, "not-migrated", f"{problem}; run: thuisloket-fleet migrate --config FLEET.TOML")
+    except OperationalError as problem:
+        _end(FAILED, "database", f"{problem.orig}; is its folder writable, is another program holding it?")
+    except BadAccount as problem:
+        _end(REFUSED, problem.code, str(problem))
+    except Invalid as problem:
+        _end(REFUSED, "invalid", str(problem))
+    except Refused as problem:
+        _end(REFUSED, problem.code, "")
+
+
+def say(answer: Mapping[str, object], as_json: bool) -> None:
+    """The answer of a command, for a program or for a person."""
+    if as_json:
+        sys.stdout.write(json.dumps(answer) + "\n")
+    else:
+        sys.stdout.write("  ".join(f"{name}: {value}" for name, value in answer.items()) + "\n")
+
+
+def _end(status: int, code: str, words: str) -> None:
+    sys.stderr.write(f"{code}: {words}\n" if words else f"{code}\n")
+    raise typer.Exit(status)

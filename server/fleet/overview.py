@@ -1,0 +1,148 @@
+"""What the town hall sees at a glance: kits, today's visits, applications by state. No citizen by name."""
+
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+
+import msgspec
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from protocol.lifecycle import ApplicationState, VisitState
+from protocol.messages import Birth, Health
+from server.db.tables import Application, Kit, Officer, Request
+from server.fleet import applications, kits, visits
+
+
+@dataclass(frozen=True)
+class KitLine:
+    """One kit; None where it has not said. `oldest_since`: since when its oldest sealed application waits."""
+
+    kit_id: str
+    presence: str
+    presence_at: datetime | None
+    health_at: datetime | None
+    battery: int | None
+    mains: bool | None
+    peripherals: tuple[tuple[str, str], ...]
+    waiting: int
+    oldest_since: datetime | None
+    in_visit: bool
+    reduced: bool
+    test_trust: bool
+    retired: bool
+
+
+@dataclass(frozen=True)
+class VisitLine:
+    visit_id: str
+    request_id: str
+    starts: datetime
+    ends: datetime
+    officer: str
+    kit_id: str
+    place: str
+    state: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class StuckLine:
+    packet_id: str
+    kit_id: str
+    reason: str
+    since: datetime
+
+
+@dataclass(frozen=True)
+class Overview:
+    """One moment. Two are equal when a screen would show the same."""
+
+    day: date
+    kits: tuple[KitLine, ...]
+    visits: tuple[VisitLine, ...]
+    applications: tuple[tuple[ApplicationState, int], ...]
+    stuck: tuple[StuckLine, ...]
+    to_plan: int
+
+
+def look(db: Session, now: datetime) -> Overview:
+    """The overview of everything in the scope of the session."""
+    day = visits.local_day(now)
+    return Overview(
+        day=day,
+        kits=tuple(kit_line(kit) for kit in kits.visible(db)),
+        visits=visit_lines(db, day),
+        applications=tuple(applications.counts(db).items()),
+        stuck=tuple(
+            StuckLine(row.packet_id, row.kit_id, row.reason, row.changed)
+            for row in applications.newest(db, 20)
+            if row.state == ApplicationState.STUCK
+        ),
+        to_plan=db.scalar(
+            select(func.count())
+            .select_from(Request)
+            .where(
+                Request.merged_into.is_(None),
+                Request.state.in_((VisitState.REQUESTED, VisitState.ABANDONED)),
+            )
+        )
+        or 0,
+    )
+
+
+def kit_line(kit: Kit) -> KitLine:
+    health = msgspec.convert(kit.health, Health) if kit.health else None
+    birth = msgspec.convert(kit.birth, Birth) if kit.birth else None
+    oldest = None
+    if health and kit.health_at and health.sealed_waiting:
+        oldest = kit.health_at - timedelta(seconds=health.oldest_waiting_s)
+    return KitLine(
+        kit_id=kit.kit_id,
+        presence=kit.presence,
+        presence_at=kit.presence_at,
+        health_at=kit.health_at,
+        battery=health.battery if health else None,
+        mains=health.mains if health else None,
+        peripherals=tuple(sorted(health.peripherals.items())) if health else (),
+        waiting=health.sealed_waiting if health else 0,
+        oldest_since=oldest,
+        in_visit=health.in_visit if health else False,
+        reduced=birth.protection == "reduced" if birth else False,
+        test_trust=birth.test_trust if birth else False,
+        retired=kit.retired is not None,
+    )
+
+
+def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[VisitLine, ...]:
+    """The visits of a day, without those that were taken back."""
+    rows = [
+        visit
+        for visit in visits.of_day(db, day, kit_id)
+        if (visit.state, visit.reason) != (VisitState.ABANDONED, visits.UNASSIGNED)
+    ]
+    officers = {row.officer_id: row.name for row in db.scalars(select(Officer))}
+    wanted = [visit.request_id for visit in rows]
+    places = {
+        row.request_id: f"{row.postcode} {row.municipality}"
+        for row in db.scalars(select(Request).where(Request.request_id.in_(wanted)))
+    }
+    return tuple(
+        VisitLine(
+            visit_id=visit.visit_id,
+            request_id=visit.request_id,
+            starts=visit.starts,
+            ends=visit.ends,
+            officer=officers.get(visit.officer_id, visit.officer_id),
+            kit_id=visit.kit_id,
+            place=places[visit.request_id],
+            state=visit.state,
+            reason=visit.reason,
+        )
+        for visit in rows
+    )
+
+
+def of_kit(db: Session, kit_id: str, limit: int = 50) -> list[Application]:
+    """The last applications of a kit, in the scope of the session."""
+    query = select(Application).where(Application.kit_id == kit_id)
+    return list(db.scalars(query.order_by(Application.changed.desc()).limit(limit)))

@@ -1,0 +1,31 @@
+"""The listener for kits as one WSGI application: /kit/v1/* over mutual TLS, nothing else."""
+
+from flask import Flask
+
+from server import trust
+from server.db import schema
+from server.db.engine import Database
+from server.fleet.blobs import BlobStore
+from server.fleet.uploads import LONGEST_PATCH, Dock
+from server.settings import Fleet
+from server.web import kit_door
+from server.work import utc_now
+
+
+def create_kit_app(config: Fleet) -> Flask:
+    """The application. schema.NotMigrated, trust.BadTrust."""
+    database = Database(config.database_url)
+    schema.check(database)
+    app = Flask("server", static_folder=None)
+    app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH
+    kit_door.mount(app, database, make_dock(config), utc_now)
+    return app
+
+
+def make_dock(config: Fleet) -> Dock:
+    """Where packets land, from the configuration. BadTrust."""
+    return Dock(
+        parts=config.data / "uploads",
+        blobs=BlobStore(config.data / "blobs"),
+        roots=trust.roots(config.trust.roots),
+    )

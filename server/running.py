@@ -1,0 +1,144 @@
+"""The programs behind `serve`, `ingest` and `work`: each wires its own parts and runs until told to stop."""
+
+import os
+import signal
+import ssl
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from server import trust
+from server.db import schema
+from server.db.engine import Database
+from server.processes import end_with_parent, on_stop
+from server.settings import Fleet, Kits
+
+PAGE_THREADS = 96  # an open dashboard holds one; the rest serve pages
+KIT_THREADS = 32
+STOP_S = 2
+LONGEST_HEADERS = 8190
+
+
+def run_pages(config: Fleet) -> None:
+    """The pages, on granian."""
+    from granian.constants import Interfaces
+    from granian.log import LogLevels
+    from granian.server import Server
+
+    schema.check(Database(config.database_url))  # before a worker fails over and over
+
+    def load(target: str) -> Callable[..., Any]:
+        del target
+        end_with_parent(signal.SIGKILL)
+        from server.app import create_app
+
+        return create_app(config)
+
+    Server(
+        "server.app",
+        address=config.web.host,
+        port=config.web.port,
+        interface=Interfaces.WSGI,
+        workers=1,
+        blocking_threads=PAGE_THREADS,
+        workers_kill_timeout=STOP_S,
+        log_level=LogLevels.error,
+        websockets=False,
+    ).serve(target_loader=load)
+
+
+def run_kits(config: Fleet) -> None:
+    """The listener for kits: gunicorn's thread worker, which gives Flask the certificate of its peer."""
+    from gunicorn.app.base import BaseApplication
+
+    schema.check(Database(config.database_url))
+    trust.roots(config.trust.roots)
+
+    class Listener(BaseApplication):  # type: ignore[misc] # gunicorn has no types
+        def load_config(self) -> None:
+            for name, value in _gunicorn(config.kits).items():
+                self.cfg.set(name, value)
+
+        def load(self) -> object:
+            from server.kit_app import create_kit_app
+
+            return create_kit_app(config)
+
+    Listener().run()
+
+
+def run_ingest(config: Fleet) -> None:
+    """The MQTT worker."""
+    from server.mqtt import Ingest
+
+    database = Database(config.database_url)
+    schema.check(database)
+    Ingest(database, config.mqtt).run(_stopped())
+
+
+def run_work(config: Fleet) -> None:
+    """The job worker."""
+    from server.fleet.bags import Sealer
+    from server.fleet.forwarding.forwarder import Forwarder
+    from server.fleet.forwarding.service import Service
+    from server.kit_app import make_dock
+    from server.work import Worker, utc_now
+
+    database = Database(config.database_url)
+    schema.check(database)
+    dock = make_dock(config)
+    services = {name: Service(settings) for name, settings in config.services.items()}
+    worker = Worker(
+        database,
+        trust.field_key(config.keys),
+        Sealer(trust.command_key(config.keys), config.keys.command_kid),
+        dock.blobs,
+        dock,
+        Forwarder(database, dock.blobs, services, utc_now),
+    )
+    worker.run(_stopped())
+
+
+def _stopped() -> threading.Event:
+    stop = threading.Event()
+    on_stop(stop.set)
+    return stop
+
+
+def _gunicorn(kits: Kits) -> dict[str, Any]:
+    return {
+        "bind": [f"{kits.host}:{kits.port}"],
+        "workers": 1,
+        "worker_class": "gthread",
+        "threads": KIT_THREADS,
+        "worker_connections": 500,
+        "timeout": 60,
+        "graceful_timeout": STOP_S,
+        "keepalive": 15,
+        "limit_request_line": 1024,
+        "limit_request_fields": 40,
+        "limit_request_field_size": LONGEST_HEADERS,
+        "certfile": str(kits.certificate),
+        "keyfile": str(kits.key),
+        "ca_certs": str(kits.client_ca),
+        "cert_reqs": ssl.CERT_REQUIRED,
+        "ssl_context": _ssl_context(kits),
+        "loglevel": "warning",
+        "accesslog": None,
+        "control_socket_disable": True,
+        "post_fork": lambda server, worker: end_with_parent(signal.SIGKILL),
+    }
+
+
+def _ssl_context(kits: Kits) -> Callable[[object, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    def make(config: object, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
+        """Made anew for every connection, so that a new revocation list counts from the next one on."""
+        del config
+        context = default()
+        context.minimum_version = ssl.TLSVersion.TLSv1_3
+        if kits.crl is not None:
+            context.load_verify_locations(os.fspath(kits.crl))
+            context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        return context
+
+    return make

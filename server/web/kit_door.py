@@ -1,0 +1,146 @@
+"""What a kit may ask over HTTPS (docs/protocol.md 6). Who it is follows from its certificate alone.
+
+The listener takes no connection without a certificate that leads to the kits' CA and is not on the revocation
+list; here its role, its name and the kit's standing with the fleet are checked at every call.
+"""
+
+import base64
+from collections.abc import Callable
+from datetime import datetime
+from typing import Annotated, TypeVar
+
+import msgspec
+import structlog
+from flask import Blueprint, Flask, Response, abort, g, jsonify, request
+from flask.typing import ResponseReturnValue
+from msgspec import Meta
+from werkzeug.exceptions import HTTPException
+
+from protocol.chain import load_certificate
+from protocol.identity import BadIdentity, Role, role_of
+from protocol.instant import write_instant
+from protocol.messages import Sha256, Ulid
+from server.db.engine import Database
+from server.db.scope import EVERYONE
+from server.fleet import inbox, kits, uploads
+from server.fleet.refused import Refused
+from server.fleet.uploads import Dock, OutOfStep
+
+_T = TypeVar("_T")
+LONGEST_BODY = 16 * 1024
+log = structlog.get_logger()
+
+
+class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    size: Annotated[int, Meta(ge=1)]
+    sha256: Sha256
+
+
+class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    receipts: Annotated[tuple[Ulid, ...], Meta(max_length=500)]
+
+
+def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], datetime]) -> None:
+    """Register the calls on `app`."""
+    blueprint = Blueprint("kit_door", __name__, url_prefix="/kit/v1")
+
+    @app.before_request
+    def who() -> None:
+        kit_id = peer(request.environ.get("gunicorn.socket"))
+        if kit_id is None:
+            abort(403)
+        with database.reading(EVERYONE) as db:
+            g.kit = kits.active(db, kit_id)
+        if g.kit is None:
+            log.warning("unknown or retired kit", kit=kit_id)
+            abort(403)
+
+    @blueprint.post("/uploads/<packet_id>")
+    def begin(packet_id: str) -> ResponseReturnValue:
+        wish = _body(Begin)
+        standing = uploads.begin(database, dock, g.kit.kit_id, packet_id, wish.size, wish.sha256, clock())
+        return {
+            "offset": standing.offset,
+            "generation": standing.generation,
+            "state": standing.state,
+        }
+
+    @blueprint.patch("/uploads/<packet_id>")
+    def write(packet_id: str) -> ResponseReturnValue:
+        offset, generation = _number("Upload-Offset"), _number("Upload-Generation")
+        data = request.get_data(cache=False)
+        if len(data) != (request.content_length or 0):
+            abort(400)  # the connection broke: what came is not what was meant
+        standing = uploads.write(database, dock, g.kit.kit_id, packet_id, offset, generation, data, clock())
+        response = Response(status=204, headers={"Upload-Offset": str(standing.offset)})
+        if standing.state == "complete":
+            response.headers["Upload-State"] = "complete"
+            log.info("packet committed", packet=packet_id, kit=g.kit.kit_id)
+        return response
+
+    @blueprint.get("/inbox")
+    def look() -> ResponseReturnValue:
+        held = request.args.get("bag", "0")
+        if not (held.isascii() and held.isdigit() and len(held) <= 16):
+            abort(400)
+        now = clock()
+        with database.reading(EVERYONE) as db:
+            waiting = inbox.waiting(db, dock.blobs, g.kit, int(held))
+        bag = None
+        if waiting.bag is not None:
+            version, sealed = waiting.bag
+            bag = {"version": version, "sealed": base64.b64encode(sealed).decode()}
+        return {"bag": bag, "receipts": list(waiting.receipts), "now": write_instant(now)}
+
+    @blueprint.post("/inbox/done")
+    def done() -> ResponseReturnValue:
+        wish = _body(Done)
+        with database.writing(EVERYONE) as db:
+            inbox.confirm(db, g.kit.kit_id, list(wish.receipts), clock())
+        return Response(status=204)
+
+    @app.errorhandler(Refused)
+    def refuse(problem: Refused) -> ResponseReturnValue:
+        log.warning("kit refused", kit=g.kit.kit_id, code=problem.code)
+        return {"error": problem.code}, 422
+
+    @app.errorhandler(OutOfStep)
+    def resume(problem: OutOfStep) -> ResponseReturnValue:
+        answer = {"error": problem.code, "offset": problem.offset, "generation": problem.generation}
+        return answer, 409
+
+    @app.errorhandler(HTTPException)
+    def fail(problem: HTTPException) -> ResponseReturnValue:
+        return jsonify({"error": f"http-{problem.code}"}), problem.code or 500
+
+    app.register_blueprint(blueprint)
+
+
+def peer(socket: object) -> str | None:
+    """The kit whose certificate is at the other end of a TLS socket; None when there is no such thing."""
+    certificate_of = getattr(socket, "getpeercert", None)
+    der = certificate_of(binary_form=True) if certificate_of else None
+    if not der:
+        return None
+    try:
+        role, name = role_of(load_certificate(der))
+    except (BadIdentity, ValueError):
+        return None
+    return name if role is Role.KIT_TLS else None
+
+
+def _body(kind: type[_T]) -> _T:
+    data = request.get_data(cache=False)
+    if len(data) > LONGEST_BODY:
+        abort(413)
+    try:
+        return msgspec.json.decode(data, type=kind)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        abort(400)
+
+
+def _number(header: str) -> int:
+    text = request.headers.get(header, "")
+    if not (text.isascii() and text.isdigit() and len(text) <= 12):
+        abort(400)
+    return int(text)

@@ -1,0 +1,34 @@
+"""One kit: what it last said of itself, its visits of today and its applications."""
+
+import msgspec
+from flask import Blueprint, abort, render_template
+
+from protocol.messages import Birth, Health, moment
+from server.fleet import kits, overview, visits
+from server.fleet.refused import Refused
+from server.web.context import actor, context
+
+blueprint = Blueprint("kits", __name__)
+
+
+@blueprint.get("/kits/<kit_id>")
+def show(kit_id: str) -> str:
+    now = context().clock()
+    with context().database.reading(actor().scope) as db:
+        try:
+            kit = kits.visible_one(db, kit_id)
+        except Refused:
+            abort(404)
+        birth = msgspec.convert(kit.birth, Birth) if kit.birth else None
+        return render_template(
+            "fleet/kit.html",
+            kit=kit,
+            line=overview.kit_line(kit),
+            birth=birth,
+            until=moment(birth.certificate_until) if birth else None,
+            models={device.name: device.model for device in birth.peripherals} if birth else {},
+            health=msgspec.convert(kit.health, Health) if kit.health else None,
+            visits=overview.visit_lines(db, visits.local_day(now), kit_id),
+            applications=overview.of_kit(db, kit_id),
+            now=now,
+        )

@@ -1,0 +1,100 @@
+"""Citizens' requests for those who plan: the list, one request, and giving it to an officer and a kit."""
+
+from datetime import date, datetime, time, timedelta
+
+from flask import Blueprint, abort, redirect, render_template, request, url_for
+from flask.typing import ResponseReturnValue
+
+from server.fleet import kits, officers, requests, visits
+from server.fleet.refused import Refused
+from server.web.context import actor, context
+
+blueprint = Blueprint("requests", __name__)
+MINUTES = (30, 45, 60, 90)
+
+
+@blueprint.get("/requests")
+def listing() -> str:
+    with context().database.reading(actor().scope) as db:
+        rows = requests.listed(db, context().fields, actor())
+    return render_template("fleet/requests.html", rows=rows)
+
+
+@blueprint.get("/requests/<request_id>")
+def show(request_id: str) -> ResponseReturnValue:
+    return _page(request_id, {}, "")
+
+
+@blueprint.post("/requests/<request_id>/plan")
+def plan(request_id: str) -> ResponseReturnValue:
+    given = {name: request.form.get(name, "")[:64] for name in ("officer", "kit", "day", "time", "minutes")}
+    try:
+        day, clock = date.fromisoformat(given["day"]), time.fromisoformat(given["time"])
+        minutes = int(given["minutes"])
+    except ValueError:
+        return _page(request_id, given, "bad-time"), 422
+    try:
+        with context().database.writing(actor().scope) as db:
+            visits.plan(
+                db,
+                actor(),
+                request_id,
+                given["officer"],
+                given["kit"],
+                datetime.combine(day, clock.replace(tzinfo=None), visits.ZONE),
+                minutes,
+                context().clock(),
+            )
+    except Refused as problem:
+        if problem.code == "unknown-request":
+            abort(404)
+        return _page(request_id, given, problem.code), 409
+    return redirect(url_for("requests.show", request_id=request_id), 303)
+
+
+@blueprint.post("/visits/<visit_id>/unassign")
+def unassign(visit_id: str) -> ResponseReturnValue:
+    try:
+        with context().database.writing(actor().scope) as db:
+            visit = visits.unassign(db, actor(), visit_id, context().clock())
+    except Refused as problem:
+        if problem.code == "unknown-visit":
+            abort(404)
+        with context().database.reading(actor().scope) as db:
+            request_id = visits.request_of(db, visit_id)
+        return _page(request_id, {}, problem.code), 409
+    return redirect(url_for("requests.show", request_id=visit.request_id), 303)
+
+
+def _page(request_id: str, given: dict[str, str], problem: str) -> str:
+    now = context().clock()
+    with context().database.reading(actor().scope) as db:
+        try:
+            opened = requests.opened(db, context().fields, actor(), request_id)
+        except Refused:
+            abort(404)
+        tenant = opened.request.tenant
+        there = officers.of_tenant(db, tenant)
+        return render_template(
+            "fleet/request-one.html",
+            row=opened,
+            birth=date.fromisoformat(opened.person.birth_date),
+            number=_spelled(opened.person.national_number),
+            visits=visits.of_request(db, request_id),
+            officers=there,
+            officer_names={officer.officer_id: officer.name for officer in there},
+            kits=kits.serving(db, tenant),
+            plannable=visits.plannable(opened.request) and actor().may("plan"),
+            given=given,
+            problem=problem,
+            minutes=MINUTES,
+            today=visits.local_day(now),
+            default_day=visits.local_day(now + timedelta(days=1)),
+        )
+
+
+def _spelled(number: str) -> str:
+    """A national number as the card has it: 85.07.30-033.28."""
+    if not number:
+        return ""
+    return f"{number[:2]}.{number[2:4]}.{number[4:6]}-{number[6:9]}.{number[9:]}"
