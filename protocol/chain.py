@@ -14,6 +14,14 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 LONGEST = 3  # certificates sent along: the leaf and at most two issuing CAs
 _UNDERSTOOD = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
+# All that a changed byte was seen to raise besides ValueError.
+_UNREADABLE = (
+    UnsupportedAlgorithm,
+    x509.DuplicateExtension,
+    x509.InvalidVersion,
+    x509.UnsupportedGeneralNameType,
+    TypeError,
+)
 _HASHES = (hashes.SHA256, hashes.SHA384)
 
 
@@ -49,11 +57,11 @@ def load_certificate(der: bytes) -> x509.Certificate:
     """A certificate whose every part has been parsed. ValueError when any part cannot be.
 
     cryptography parses lazily: without this a bad extension would surface later, and not as a ValueError."""
-    certificate = x509.load_der_x509_certificate(der)
     try:
+        certificate = x509.load_der_x509_certificate(der)
         _ = certificate.public_key(), certificate.subject, certificate.issuer, certificate.extensions
         _ = certificate.signature_hash_algorithm, certificate.not_valid_before_utc
-    except (UnsupportedAlgorithm, x509.DuplicateExtension, x509.UnsupportedGeneralNameType) as problem:
+    except _UNREADABLE as problem:
         raise ValueError("a certificate with parts that cannot be read") from problem
     return certificate
 
