@@ -139,7 +139,7 @@ def test_a_flipped_bit_anywhere_is_refused_before_any_key_is_used():
     start = read_outer(small).payload_offset
     no_keys = replace(WORLD, identities=())
     codes = set()
-    # each look at a chain costs milliseconds: the manifest's and signatures' bytes in steps, the container's all
+    # a look at a chain costs milliseconds: all of the container's bytes, a part of what is signed
     for at in [*range(len(MAGIC) + 4), *range(len(MAGIC) + 4, start, 5), *range(start, len(small), 97)]:
         changed = bytearray(small)
         changed[at] ^= 1 << at % 8

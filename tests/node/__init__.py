@@ -1,0 +1,1 @@
+"""Programs from npm that tests check ours against; `package-lock.json` pins them."""
