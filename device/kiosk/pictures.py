@@ -2,7 +2,7 @@
 
 from flask import Blueprint, Response, abort
 
-from device.errors import KitError
+from device.errors import KitError, Refused
 from device.kiosk.desk import present
 
 pictures = Blueprint("pictures", __name__)
@@ -33,12 +33,16 @@ def ink() -> Response:
 
 @pictures.get("/part/<record>")
 def part(record: str) -> Response:
-    """The kept photo or signature of the open visit."""
+    """The photo on the card, the kept photo or the signature of the open visit."""
     here = present()
     visit = here.snapshot.visit
-    if visit is None or not record or record not in (visit.photo_record, visit.signature_record):
+    shown = (visit.card_record, visit.photo_record, visit.signature_record) if visit else ()
+    if not record or record not in shown:
         abort(404)
-    kind, data = here.desk.front.part(record)
+    try:
+        kind, data = here.desk.front.part(record)
+    except (KitError, Refused):
+        abort(404)
     if kind not in KINDS:
         abort(404)
     return Response(data, mimetype=kind)

@@ -1,0 +1,288 @@
+"""A desk in memory, behind Front: the real rules of a visit, and captures that end when a test says so."""
+
+import threading
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, date, datetime
+from io import BytesIO
+
+import msgspec
+from PIL import Image, ImageDraw
+
+from device.agent import events, view
+from device.agent.deciding import decide
+from device.agent.events import Wish
+from device.agent.front import CaptureKind
+from device.agent.snapshot import Busy, Failure, Gate, Link, Officer, Snapshot
+from device.agent.visit import NEW, Visit, evolve
+from device.errors import Code, KitError, Refused, Remedy
+from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
+from protocol import catalogue
+from protocol.bag import BagVisit, Citizen, Place
+
+PIN = "271828"
+AN = Officer("an.peeters", "An Peeters")
+OFFICERS = (AN, Officer("bart.desmet", "Bart De Smet"))
+NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
+MARIA = "01KAR1A0000000000000000001"
+GEORGES = "01KAR1A0000000000000000002"
+LYDIA = "01KAR1A0000000000000000003"
+ENTRY = catalogue.shipped()["be.eid.application"]
+
+IDENTITY = Identity(
+    national_number="45073012385",
+    surname="Vandenbroucke",
+    first_names="Maria Godelieve",
+    third_initial="J",
+    nationality="Belg",
+    birth_place="Brugge",
+    birth_date=date(1945, 7, 30),
+    sex="F",
+    noble_condition="",
+    document_type=1,
+    special_status=0,
+    valid_from=date(2016, 12, 1),
+    valid_to=date(2026, 12, 1),
+    delivery_municipality="Brugge",
+    duplicate="",
+)
+ADDRESS = Address("Sint-Jakobsstraat 41 bus 3", "8000", "Brugge")
+CARD = CardReading("verified", applet="1.8", identity=IDENTITY, address=ADDRESS, genuine="proven")
+
+
+def asked(visit_id: str, hour: int, name: str, street: str, note: str = "", language: str = "nl") -> BagVisit:
+    return BagVisit(
+        visit_id=visit_id,
+        service_id="be.eid.application",
+        tenant="0207527275",
+        municipality="brugge",
+        starts=f"2026-11-23T{hour:02}:00:00Z",
+        ends=f"2026-11-23T{hour:02}:45:00Z",
+        officer_id=AN.officer_id,
+        language=language,
+        citizen=Citizen(name=name, birth_date="1945-07-30", national_number="45073012385", phone=""),
+        place=Place(street=street, postcode="8000", municipality="Brugge", note=note),
+        evidence="",
+    )
+
+
+REQUESTS = (
+    asked(MARIA, 8, "Maria Vandenbroucke", "Sint-Jakobsstraat 41 bus 3", "Bel twee keer, er is een hond"),
+    asked(GEORGES, 9, "Georges Maes", "Woonzorgcentrum De Vliedberg, kamer 214", language="fr"),
+    asked(LYDIA, 12, "Lydia Claeys", "Langestraat 88"),
+)
+
+
+def clock() -> datetime:
+    return NOW
+
+
+def picture(width: int, height: int, kind: str = "JPEG") -> bytes:
+    """A plain head before a light wall, or a line of ink."""
+    image = Image.new("RGB", (width, height), "#e9e6df")
+    draw = ImageDraw.Draw(image)
+    w, h = width, height
+    draw.ellipse((w * 0.12, h * 0.78, w * 0.88, h * 1.5), fill="#58708a")
+    draw.rectangle((w * 0.42, h * 0.6, w * 0.58, h * 0.85), fill="#d9ab8a")
+    draw.ellipse((w * 0.3, h * 0.18, w * 0.7, h * 0.72), fill="#e3b795")
+    draw.pieslice((w * 0.28, h * 0.13, w * 0.72, h * 0.62), 180, 360, fill="#b9b4ad")
+    out = BytesIO()
+    image.save(out, kind)
+    return out.getvalue()
+
+
+INK = (
+    '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 400 160">'
+    '<path d="M30 110c30-80 60-100 70-86s-40 96-18 98c26 2 50-70 68-66s-12 62 6 64c20 2 30-48 46-44'
+    's-2 42 14 42 30-36 50-36 20 30 60 22" fill="none" stroke="#16242c" stroke-width="5"/></svg>'
+)
+
+
+class MemoryDesk:
+    """`finish` and `fail` end the capture that runs; `known` is every visit by id."""
+
+    def __init__(self, requests: tuple[BagVisit, ...] = REQUESTS, *, real: bool = False) -> None:
+        self._changed = threading.Condition()
+        self._requests = {request.visit_id: request for request in requests}
+        self._known: dict[str, Visit] = {}
+        self._open = ""
+        self._card: CardReading | None = None
+        self._records = 0
+        self._tries = 5
+        self._wait_s = 0
+        self._sending = ""
+        fine = Condition("ok")
+        self._snapshot = Snapshot(
+            version=1,
+            gate=Gate(OFFICERS, 5, 0),
+            officer=None,
+            visits=(),
+            bag_date="",
+            visit=None,
+            busy=None,
+            failure=None,
+            peripherals=dict.fromkeys(("card", "camera", "fingerprint", "signature"), fine),
+            link=Link(True, 0, 0, None),
+            test_trust=not real,
+            example_picture=not real,
+            reduced_protection=not real,
+        )
+        self.preview_works = True
+
+    # --- Front ---
+
+    def now(self) -> Snapshot:
+        return self._snapshot
+
+    def after(self, version: int, seconds: float) -> Snapshot:
+        with self._changed:
+            self._changed.wait_for(lambda: self._snapshot.version > version, seconds)
+            return self._snapshot
+
+    def unlock(self, officer_id: str, pin: str) -> None:
+        if self._wait_s:
+            raise KitError(Code.TOO_MANY_TRIES, Remedy.RETRY)
+        if officer_id not in [officer.officer_id for officer in OFFICERS]:
+            raise KitError(Code.UNKNOWN_OFFICER, Remedy.OFFICER)
+        if pin != PIN:
+            self._tries -= 1
+            self._wait_s = 0 if self._tries else 60
+            self._show(gate=Gate(OFFICERS, self._tries, self._wait_s))
+            raise KitError(Code.WRONG_PIN, Remedy.RETRY)
+        self._tries = 5
+        self._show(
+            officer=next(each for each in OFFICERS if each.officer_id == officer_id),
+            gate=Gate(OFFICERS, 5, 0),
+            bag_date="2026-11-23",
+        )
+
+    def lock(self) -> None:
+        self._open = ""
+        self._show(officer=None, busy=None, failure=None)
+
+    def choose(self, visit_id: str) -> None:
+        request = self._requests.get(visit_id)
+        if request is None:
+            raise Refused(Code.UNKNOWN_VISIT)
+        self._open = visit_id
+        if visit_id not in self._known:
+            self._known[visit_id] = NEW
+            wish = events.Open(visit_id, request.service_id, ENTRY.digest, AN.officer_id, request.tenant)
+            self.wish(wish)
+        self._show()
+
+    def leave(self) -> None:
+        self._open = ""
+        self._show(failure=None)
+
+    def wish(self, wish: Wish) -> None:
+        if not self._open:
+            raise Refused(Code.NOT_NOW)
+        for event in decide(self._known[self._open], wish, ENTRY.service):
+            self._known[self._open] = evolve(self._known[self._open], event)
+        self._show(failure=None)
+
+    def start(self, what: CaptureKind, hand: Hand | None = None, finger: Finger | None = None) -> None:
+        if self._snapshot.busy or not self._open:
+            raise Refused(Code.NOT_NOW)
+        self._show(
+            busy=Busy(what, 0.0, "sealing" if what == "seal" else "starting", hand, finger), failure=None
+        )
+
+    def finish_ink(self) -> None:
+        self.finish()
+
+    def cancel(self) -> None:
+        if self._snapshot.busy:
+            self.fail(Code.CANCELLED, Remedy.RETRY)
+
+    def dismiss(self) -> None:
+        self._show(failure=None)
+
+    def preview(self) -> bytes:
+        if not self.preview_works:
+            raise KitError(Code.CAMERA_FROZEN, Remedy.RETRY)
+        return picture(640, 480)
+
+    def part(self, record: str) -> tuple[str, bytes]:
+        if record.startswith("signature"):
+            return "image/svg+xml", INK.encode()
+        return "image/jpeg", picture(420, 540)
+
+    def summary(self) -> Mapping[str, str]:
+        return view.summary(self._known[self._open], ENTRY.service)
+
+    # --- what the world does, as a test wants it ---
+
+    def progress(self, share: float, code: str, ink_svg: str = "") -> None:
+        busy = self._snapshot.busy
+        assert busy is not None
+        self._show(busy=replace(busy, share=share, code=code, ink_svg=ink_svg))
+
+    def fail(self, code: Code, remedy: Remedy, *reasons: str) -> None:
+        busy = self._snapshot.busy
+        self._show(busy=None, failure=Failure(code, remedy, busy.what if busy else "wish", reasons))
+
+    def finish(self, card: CardReading = CARD) -> None:
+        """The capture that runs brings what it should."""
+        busy = self._snapshot.busy
+        assert busy is not None
+        self._show(busy=None)
+        self._records += 1
+        record = f"{busy.what}-{self._records}"
+        if busy.what == "card":
+            self._card = card
+            self.wish(
+                events.KeepCard(
+                    record, "d", card.verdict, card.flags, card.genuine, True, expected_number=True
+                )
+            )
+        elif busy.what == "photo":
+            self.wish(events.KeepPhoto(record, "d"))
+        elif busy.what == "finger":
+            assert busy.hand
+            assert busy.finger
+            self.wish(events.KeepFinger(busy.hand, busy.finger, record, f"digest {record}"))
+        elif busy.what == "signature":
+            self.wish(events.KeepSignature(record, "d"))
+        else:
+            self.wish(events.Seal("01KAR1PACKET00000000000001", "0" * 64, 300_000))
+
+    def speak(self, language: str) -> None:
+        """The citizens ask for another language."""
+        self._requests = {
+            key: msgspec.structs.replace(request, language=language)
+            for key, request in self._requests.items()
+        }
+        self._show()
+
+    def empty(self) -> None:
+        """Nothing is planned today."""
+        self._requests = {}
+
+    def send(self, share: float) -> None:
+        self._sending = "01KAR1PACKET00000000000001"
+        self._show(link=Link(True, 1, 12, share))
+
+    def answer(self, verdict: str, code: str = "") -> None:
+        self.wish(events.NoteAnswer("01KAR1PACKET00000000000001", verdict, code))
+
+    def show(self, **changes: object) -> None:
+        """Anything else of the snapshot."""
+        self._show(**changes)
+
+    def _show(self, **changes: object) -> None:
+        with self._changed:
+            snapshot = replace(self._snapshot, **changes)  # type: ignore[arg-type]
+            visit = None
+            if snapshot.officer and self._open:
+                visit = view.visit_view(
+                    self._known[self._open],
+                    self._requests[self._open],
+                    ENTRY.service,
+                    self._card,
+                    self._sending,
+                )
+            lines = view.lines(self._requests.values(), self._known) if snapshot.officer else ()
+            self._snapshot = replace(snapshot, version=snapshot.version + 1, visit=visit, visits=lines)
+            self._changed.notify_all()
