@@ -17,6 +17,14 @@ from device.drivers.eid.der import BadDer, cut
 Strength = Literal["strong", "weak"]
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 STRONG = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
+MALFORMED = (  # what `cryptography` raises for bytes it does not take; they have no common ancestor
+    ValueError,
+    UnsupportedAlgorithm,
+    x509.InvalidVersion,
+    x509.DuplicateExtension,
+    x509.UnsupportedGeneralNameType,
+    UserWarning,  # names and serial numbers out of bounds, where warnings are errors
+)
 RSA_BITS = 2048  # below this, and with SHA-1, a signature is weak
 
 
@@ -31,8 +39,10 @@ def parse(data: bytes) -> x509.Certificate:
         certificate_key(certificate)
         certificate.extensions  # noqa: B018  parsed late by the library: force it to fail here
         certificate.subject, certificate.issuer  # noqa: B018
-    except (BadDer, ValueError, UnsupportedAlgorithm, x509.DuplicateExtension) as error:
+    except (BadDer, *MALFORMED) as error:
         raise BadCertificate(type(error).__name__) from error
+    if certificate.serial_number <= 0:
+        raise BadCertificate("serial number")
     return certificate
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from device.drivers.eid.certificates import BadCertificate, certificate_key, may_issue
+from device.drivers.eid.certificates import MALFORMED, BadCertificate, certificate_key, may_issue
 from device.errors import Code, KitError, Remedy
 
 # SHA-256 of the certificates of Belgium Root CA, as published with the eID middleware (Fedict/eid-mw)
@@ -75,6 +75,6 @@ def _certificates(path: Path) -> list[x509.Certificate]:
             certificate_key(certificate)
             if not may_issue(certificate):
                 raise BadCertificate("not a certificate authority")
-    except ValueError as error:
+    except MALFORMED as error:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path} is no root certificate: {error}") from error
     return found
