@@ -9,7 +9,7 @@ next to nothing. Control requests: {"do":"unplug"} (the folder goes), {"do":"plu
 import io
 import math
 import os
-import shutil
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from device.emulators.running import parser, ready, settle
 
 WIDTH, HEIGHT = 900, 1200
 SWAY = 14  # pixels
-CYCLE = 16  # frames, one sway to and fro
+CYCLE = 8  # frames, one sway to and fro
 KEPT = 4
 
 
@@ -76,12 +76,22 @@ class Stand:
         self._folder.mkdir(parents=True, exist_ok=True)
         self._number += 1
         fresh = self._folder / f".frame.{os.getpid()}"
-        fresh.write_bytes(self._scene.frames[self._number % CYCLE])
+        fresh.write_bytes(numbered(self._scene.frames[self._number % CYCLE], self._number))
         fresh.rename(self._folder / f"{self._number:08d}.jpg")
         (self._folder / f"{self._number - KEPT:08d}.jpg").unlink(missing_ok=True)
 
     def clear(self) -> None:
-        shutil.rmtree(self._folder, ignore_errors=True)
+        """Take the frames away, and the folder with them unless something else lies in it."""
+        for frame in self._folder.glob("[0-9]" * 8 + ".jpg"):
+            frame.unlink(missing_ok=True)
+        with suppress(OSError):
+            self._folder.rmdir()
+
+
+def numbered(frame: bytes, number: int) -> bytes:
+    """The JPEG with its number in a comment: a picture that comes round again is still another frame."""
+    comment = f"frame {number}".encode()
+    return frame[:2] + b"\xff\xfe" + (len(comment) + 2).to_bytes(2, "big") + comment + frame[2:]
 
 
 def _loaded(path: Path) -> Image.Image:

@@ -15,6 +15,7 @@ from device.emulators.control import Control
 from device.emulators.faults import Faults, Hangup, Pause, Silence
 
 SLICE = 64  # bytes written at once; small enough that pacing is smooth and a plug can be pulled mid-image
+UNTHROTTLED = 2048  # the same where speed does not matter
 LISTEN_S = 0.01  # how soon an idle line sees that somebody opened it
 
 
@@ -127,8 +128,9 @@ class Wire:
 
     def _write(self, data: bytes) -> None:
         due = time.monotonic()
-        for start in range(0, len(data), SLICE):
-            piece = data[start : start + SLICE]
+        size = SLICE if self._byte_s else UNTHROTTLED
+        for start in range(0, len(data), size):
+            piece = data[start : start + size]
             due += len(piece) * self._byte_s
             if time.monotonic() >= self._silent_until:
                 self._push(piece)

@@ -20,7 +20,7 @@ LONGEST_REQUEST = 4096
 
 
 class Eye:
-    """The camera, giving upright pictures: `turn` degrees against the clock from how the sensor is mounted."""
+    """The camera, giving upright pictures: turned `turn` degrees against the clock."""
 
     def __init__(self, turn: int) -> None:
         from picamera2 import Picamera2  # here and nowhere else, and only in the worker

@@ -40,7 +40,7 @@ class TopazPad:
     """SignaturePad on one serial port: 19200 bit/s, 8 data bits, odd parity, 1 stop bit."""
 
     def __init__(self, settings: Settings) -> None:
-        self._line = Line(settings.port, 19200, parity="O")
+        self.line = Line(settings.port, 19200, parity="O")
         self._pause_s = settings.pause_s
         self._one = threading.Lock()
         self._closed = False
@@ -48,7 +48,7 @@ class TopazPad:
 
     def condition(self) -> Condition:
         """The pad answers no questions: all that can be known is that its port is there."""
-        if self._open or (self._line.present() and not self._closed):
+        if self._open or (self.line.present() and not self._closed):
             return Condition("ok", MODEL)
         return Condition("missing", MODEL, detail="port not there")
 
@@ -65,7 +65,7 @@ class TopazPad:
         if not self._one.acquire(blocking=False):
             raise KitError(Code.PERIPHERAL_BUSY, Remedy.RETRY, "signature pad: capture runs already")
         try:
-            with SerialLink.open(self._line) as link:
+            with SerialLink.open(self.line) as link:
                 self._open = True
                 return self._gather(link, capture, ink, done)
         finally:

@@ -1,0 +1,212 @@
+"""The camera worker: its protocol, and an agent's side that outlives every way a worker can go wrong."""
+
+import io
+import json
+import os
+import struct
+import subprocess
+import sys
+import time
+from itertools import pairwise
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from device.drivers.camera import worker
+from device.drivers.camera.stdio import BadMessage, Decoder, Message, encode
+from device.errors import Code
+from tests.device.drivers.asking import Asked, fails, open_descriptors
+from tests.device.drivers.camera.pictures import jpeg, opened, scene
+
+STAND_IN = Path(__file__).with_name("stand_in.py")
+
+headers = st.dictionaries(st.text(max_size=5), st.integers() | st.text(max_size=9), max_size=4)
+messages = st.builds(Message, headers, st.binary(max_size=90))
+
+
+class Bench:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for number in range(3):
+            (folder / f"{number}.jpg").write_bytes(jpeg(scene(shift=7 * number)))
+        self.behave("well")
+        self.settings = worker.Settings(
+            python=sys.executable, program=str(STAND_IN), turn=270, start_s=8, answer_s=0.6
+        )
+        self.camera = worker.open_driver(self.settings)
+
+    def behave(self, manner: str) -> None:
+        (self.folder / "manner").write_text(manner)
+
+    @property
+    def starts(self) -> list[str]:
+        return (self.folder / "starts").read_text().splitlines()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("THUISLOKET_STAND_IN", str(tmp_path))
+    bench = Bench(tmp_path)
+    yield bench
+    bench.camera.close()
+
+
+@given(st.lists(messages, max_size=5), st.lists(st.integers(0, 300), max_size=8))
+def test_any_cut_of_the_stream_gives_the_same_messages(sent: list[Message], cuts: list[int]) -> None:
+    stream = b"".join(map(encode, sent))
+    edges = sorted({0, len(stream), *(c for c in cuts if c < len(stream))})
+    decoder = Decoder()
+    assert [m for a, b in pairwise(edges) for m in decoder.feed(stream[a:b])] == sent
+
+
+@given(st.binary(max_size=120))
+def test_noise_is_a_bad_message_or_nothing_yet(noise: bytes) -> None:
+    try:
+        for message in Decoder().feed(noise):
+            assert isinstance(message.header, dict)
+    except BadMessage:
+        return
+
+
+@pytest.mark.parametrize("header", [b"[]", b"null", b"{", b"\xff"])
+def test_a_header_is_a_json_object(header: bytes) -> None:
+    with pytest.raises(BadMessage):
+        Decoder().feed(struct.pack(">II", len(header), 0) + header)
+
+
+def test_previews_and_stills_come_from_one_worker(bench: Bench) -> None:
+    assert bench.camera.condition().state == "ok"
+    assert bench.camera.condition().model == "imx708"
+    assert opened(bench.camera.preview()).size == (480, 640)
+    photo = bench.camera.capture(Asked().capture)
+    assert (photo.width, photo.height, photo.hints) == (827, 1063, ())
+    assert len(bench.starts) == 1
+    assert bench.starts[0].endswith(" 270")
+
+
+@pytest.mark.parametrize(
+    ("manner", "code"),
+    [
+        ("hangs", Code.TIMED_OUT),
+        ("dies", Code.PERIPHERAL_GONE),
+        ("babbles", Code.PERIPHERAL_PROTOCOL),
+        ("endless", Code.PERIPHERAL_PROTOCOL),
+        ("fails", Code.PERIPHERAL_GONE),
+        ("torn", Code.PERIPHERAL_PROTOCOL),
+        ("frozen", Code.CAMERA_FROZEN),
+    ],
+)
+def test_a_worker_that_goes_wrong_is_replaced(bench: Bench, manner: str, code: Code) -> None:
+    bench.camera.preview()
+    bench.behave(manner)
+    with fails(code):
+        bench.camera.preview()
+    bench.behave("well")
+    assert opened(bench.camera.preview()).size == (480, 640)
+    assert len(bench.starts) == 2
+    first = int(bench.starts[0].split()[0])
+    with pytest.raises(ProcessLookupError):
+        os.kill(first, 0)
+
+
+@pytest.mark.parametrize(
+    ("manner", "code"), [("no camera", Code.PERIPHERAL_ABSENT), ("stranger", Code.PERIPHERAL_PROTOCOL)]
+)
+def test_a_worker_without_a_camera_says_so(bench: Bench, manner: str, code: Code) -> None:
+    bench.behave(manner)
+    with fails(code):
+        bench.camera.preview()
+    assert bench.camera.condition().state == "missing"
+
+
+def test_a_worker_that_never_begins_is_given_up(bench: Bench) -> None:
+    bench.behave("slow start")
+    camera = worker.open_driver(msgspec.structs.replace(bench.settings, start_s=0.5))
+    began = time.monotonic()
+    with fails(Code.TIMED_OUT):
+        camera.preview()
+    assert time.monotonic() - began < 2
+
+
+def test_no_system_python_is_absent(bench: Bench) -> None:
+    camera = worker.open_driver(worker.Settings(python="/nowhere/python3"))
+    with fails(Code.PERIPHERAL_ABSENT):
+        camera.preview()
+
+
+def test_ten_bad_workers_leave_no_descriptor_and_no_process(bench: Bench) -> None:
+    bench.camera.preview()
+    bench.behave("dies")
+    with fails(Code.PERIPHERAL_GONE):
+        bench.camera.preview()
+    before = open_descriptors()
+    for _ in range(9):
+        with fails(Code.PERIPHERAL_GONE):
+            bench.camera.preview()
+    assert open_descriptors() == before
+    assert bench.camera._worker is None
+
+
+def test_a_cancelled_still_is_not_taken(bench: Bench) -> None:
+    asked = Asked()
+    asked.cancel.set()
+    with fails(Code.CANCELLED):
+        bench.camera.capture(asked.capture)
+
+
+def test_a_closed_camera_refuses(bench: Bench) -> None:
+    bench.camera.preview()
+    bench.camera.close()
+    with fails(Code.PERIPHERAL_ABSENT):
+        bench.camera.preview()
+
+
+def test_the_real_worker_without_picamera2_says_that_there_is_no_camera() -> None:
+    """The program itself, in a Python that has no picamera2: its own reading of the protocol against ours."""
+    done = subprocess.run(
+        [sys.executable, str(worker.PROGRAM), "90"], input=b"", capture_output=True, timeout=20, check=False
+    )
+    (hello,) = Decoder().feed(done.stdout)
+    assert hello.header["hello"] == "thuisloket-camera/1"
+    assert hello.header["error"] == "absent"
+    assert done.returncode == 1
+
+
+def test_the_real_worker_answers_with_a_camera_library_that_is_a_picture(tmp_path: Path) -> None:
+    """The whole program, with a module named picamera2 that shows one picture."""
+    (tmp_path / "picamera2.py").write_text(
+        "from PIL import Image, ImageDraw\n"
+        "class Request:\n"
+        "    def make_image(self, stream):\n"
+        "        picture = Image.new('RGB', (2048, 1536), 'white')\n"
+        "        ImageDraw.Draw(picture).rectangle((0, 0, 500, 500), fill='black')\n"
+        "        return picture\n"
+        "    def release(self): pass\n"
+        "class Picamera2:\n"
+        "    camera_properties = {'Model': 'picture'}\n"
+        "    def create_still_configuration(self, **options): print('chatter'); return options\n"
+        "    def configure(self, options): pass\n"
+        "    def start(self): pass\n"
+        "    def capture_request(self): return Request()\n"
+    )
+    requests = b"".join(encode(Message({"do": do})) for do in ("still", "preview", "dance"))
+    done = subprocess.run(
+        [sys.executable, str(worker.PROGRAM), "90"],
+        input=requests,
+        capture_output=True,
+        timeout=20,
+        check=True,
+        env=os.environ | {"PYTHONPATH": str(tmp_path)},
+    )
+    hello, still, small, refused = Decoder().feed(done.stdout)
+    assert hello.header["model"] == "picture"
+    assert opened(still.body).size == (1536, 2048)
+    assert opened(still.body).getpixel((100, 1900)) < (40, 40, 40)  # the corner has turned against the clock
+    assert opened(small.body).size == (480, 640)
+    assert refused.header == {"ok": False, "code": "unknown-request"}
+    assert b"chatter" in done.stderr
+    assert json.loads(json.dumps(still.header)) == {"ok": True}
+    assert io.BytesIO(small.body).read(2) == b"\xff\xd8"
