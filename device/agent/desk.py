@@ -104,12 +104,16 @@ class Desk:
         answer: Future[T] = Future()
 
         def run() -> None:
-            assert self._office is not None
-            self._office.used()
+            office = self._office
+            assert office is not None
             try:
-                answer.set_result(question(self._office))
+                result = question(office)
             except (Refused, KitError) as no:
+                office.asked()
                 answer.set_exception(no)
+            else:
+                office.asked()
+                answer.set_result(result)
 
         if self._office is None or self.ended.is_set():
             raise KitError(Code.LOCKED, Remedy.RETRY, "the desk is closed")

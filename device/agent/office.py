@@ -93,9 +93,10 @@ class Office:
 
     # --- what happens ---------------------------------------------------------------------------------
 
-    def used(self) -> None:
-        """Somebody asked something: the officer is there."""
+    def asked(self) -> None:
+        """Somebody asked something: the officer is there, and must see what came of it with the answer."""
         self._idle_since = self._clock.monotonic()
+        self.show()
 
     def tick(self) -> None:
         now = self._clock.monotonic()

@@ -1,4 +1,4 @@
-"""A kit in a folder of its own."""
+"""A kit in a folder of its own; founding one costs a second, so each test gets a copy."""
 
 from pathlib import Path
 
@@ -7,6 +7,11 @@ import pytest
 from tests.device.agent.kit import Kit
 
 
+@pytest.fixture(scope="session")
+def founded(tmp_path_factory: pytest.TempPathFactory) -> Kit:
+    return Kit(tmp_path_factory.mktemp("founded"))
+
+
 @pytest.fixture
-def kit(tmp_path: Path) -> Kit:
-    return Kit(tmp_path)
+def kit(founded: Kit, tmp_path: Path) -> Kit:
+    return founded.copy_to(tmp_path / "kit")

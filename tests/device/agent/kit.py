@@ -1,5 +1,7 @@
 """A whole kit for tests of the desk: real vault, spool and keys in a folder, peripherals of our own."""
 
+import copy
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -16,7 +18,7 @@ from device.agent.founding import NewOfficer, found
 from device.agent.recipients import Recipients
 from device.agent.sealing import KitSigner
 from device.agent.setup import Setup
-from device.agent.snapshot import Snapshot
+from device.agent.snapshot import Failure, Snapshot
 from device.spool.hatch import Hatch
 from device.spool.spool import Spool
 from device.vault.keysource import FileKeySource
@@ -108,6 +110,16 @@ class Kit:
         self.list_path = folder / "recipients.jws"
         self.write_list(now + WEEK)
         self.bag_version = 0
+
+    def copy_to(self, folder: Path) -> "Kit":
+        """The same kit, keys and officers, elsewhere."""
+        shutil.copytree(self.folder, folder)
+        other = copy.copy(self)
+        other.folder = folder
+        other.data = folder / "data"
+        other.key_source = FileKeySource(folder / "device-secret")
+        other.list_path = folder / "recipients.jws"
+        return other
 
     def write_list(self, expires: datetime) -> None:
         public = self.service.receipt_key.public_key()
@@ -203,6 +215,23 @@ class Desktop:
 
     def idle(self) -> Snapshot:
         return self.until(lambda seen: seen.busy is None)
+
+    def fails(self, what: str, hand: str | None = None) -> Failure:
+        """The failure that this capture ends in."""
+        failure = self.capture(what, hand).failure
+        assert failure is not None
+        return failure
+
+    def until_step(self, visit: BagVisit, step: str) -> None:
+        """A visit begun, and every step done before this one."""
+        self.begin(visit)
+        for do in self.steps():
+            seen = self.desk.now().visit
+            assert seen is not None
+            if seen.step == step:
+                return
+            do()
+            assert self.desk.now().failure is None
 
     def begin(self, visit: BagVisit) -> None:
         """Unlock and put the visit on the counter."""
