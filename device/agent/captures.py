@@ -150,9 +150,6 @@ class Captures:
                 continue
             log.error("worker-stuck", worker=name)
             worker.leave()
-            self.conditions[name] = replace(
-                self.conditions.get(name, Condition("degraded")), state="degraded", detail="stuck"
-            )
             self._hire(name)
             running = self.running
             if running is not None and _PERIPHERAL[running.what] == name:
