@@ -18,7 +18,9 @@ log = structlog.get_logger()
 
 
 class Link:
-    """`up` is called after every connect, `inbox` at every doorbell: both only set something in motion."""
+    """`up` is called after every connect, `inbox` at every doorbell: both only set something in motion.
+
+    `off` is set when the kit is switched off on purpose; an end without it leaves the last word to the will."""
 
     def __init__(
         self,
@@ -27,8 +29,9 @@ class Link:
         standing: Standing,
         up: Callable[[], None],
         inbox: Callable[[], None],
+        off: Event,
     ) -> None:
-        self._settings, self._hatch, self._standing = settings, hatch, standing
+        self._settings, self._hatch, self._standing, self._off = settings, hatch, standing, off
         self._up, self._inbox = up, inbox
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
@@ -60,6 +63,7 @@ class Link:
             self._standing.mqtt(online=True)
             self._up()
             session.serve(stop.is_set)
-            session.say_off()
+            if self._off.is_set():
+                session.say_off()
         finally:
             session.cut()

@@ -24,7 +24,7 @@ def code_of(problem: OSError | http.client.HTTPException) -> str:
     match problem:
         case ssl.SSLCertVerificationError():
             return "server-untrusted"  # a captive portal looks like this, and so does a wrong clock
-        case ssl.SSLError() if "ALERT" in (problem.reason or ""):
+        case ssl.SSLError() if "ALERT" in (getattr(problem, "reason", "") or ""):
             return "certificate-refused"
         case socket.gaierror():
             return "no-network"

@@ -47,7 +47,7 @@ def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
         uploads.hurry()
         inbox.wake()
 
-    link = Link(settings, hatch, standing, up, inbox.wake)
+    link = Link(settings, hatch, standing, up, inbox.wake, stop)
     ending = Event()
     log.info("uplink", kit=settings.kit_id)
     with ThreadPoolExecutor(3, thread_name_prefix="uplink") as pool:

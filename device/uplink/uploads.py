@@ -108,10 +108,12 @@ class Uploads:
         packet_id = packet.packet_id
         self._standing.sending(packet_id)
         try:
-            with self._hatch.open_packet(packet_id) as file:
-                self._send(packet, file, stop)
+            file = self._hatch.open_packet(packet_id)
         except FileNotFoundError:
             return  # withdrawn
+        try:
+            with file:
+                self._send(packet, file, stop)
         except NotNow as problem:
             patience = self._resting.get(packet_id, (0.0, self._own_patience()))[1]
             rest = self._settings.refused_again_s if problem.code == "refused" else patience.next()

@@ -94,7 +94,7 @@ def test_a_full_spool_says_so(spool: Spool, monkeypatch: pytest.MonkeyPatch):
     assert full.value.code is Code.DISK_FULL
 
 
-@settings(max_examples=300)
+@settings(max_examples=100)
 @given(name=st.one_of(st.text(max_size=40), st.from_regex(r"[0-7][0-9A-Z./\\-]{24,26}", fullmatch=True)))
 def test_only_a_ulid_becomes_a_file_name(name: str):
     at = layout.Layout(Path("/nowhere"))
