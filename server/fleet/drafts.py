@@ -21,21 +21,21 @@ LANGUAGES = ("nl", "fr", "de", "en")
 EVIDENCE = ("sworn-statement", "medical-certificate", "institution", "shown-at-visit")
 REQUESTERS = ("self", "family", "carer", "social-service", "institution")
 HALF_DAYS = tuple(f"{day}-{half}" for day in ("mon", "tue", "wed", "thu", "fri") for half in ("am", "pm"))
-FIELDS = (
+FIELDS = (  # in the order of the form
+    "requester",
+    "requester_name",
+    "requester_contact",
     "name",
     "birth_date",
     "national_number",
     "phone",
+    "language",
     "street",
     "postcode",
     "municipality",
     "note",
-    "language",
-    "half_days",
     "evidence",
-    "requester",
-    "requester_name",
-    "requester_contact",
+    "half_days",
     "service_id",
 )
 
@@ -85,8 +85,8 @@ def read(given: Mapping[str, object], today: date) -> Draft:
         phone=form.phone("phone", required=requester == "self"),
         street=form.text("street", 3, 120),
         note=form.text("note", 0, 300),
-        requester_name=form.text("requester_name", 2 if by_other else 0, 120),
-        requester_contact=form.text("requester_contact", 5 if by_other else 0, 120),
+        requester_name=form.text("requester_name", 2, 120) if by_other else "",
+        requester_contact=form.text("requester_contact", 5, 120) if by_other else "",
     )
     draft = Draft(
         service_id=form.choice("service_id", SERVICES, default=SERVICES[0]),
