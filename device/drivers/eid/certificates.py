@@ -19,6 +19,7 @@ PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
 STRONG = (hashes.SHA256, hashes.SHA384, hashes.SHA512)
 MALFORMED = (  # what `cryptography` raises for bytes it does not take; they have no common ancestor
     ValueError,
+    TypeError,
     UnsupportedAlgorithm,
     x509.InvalidVersion,
     x509.DuplicateExtension,

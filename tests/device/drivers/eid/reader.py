@@ -60,6 +60,15 @@ class VirtualReader:
         self._process.terminate()
         self._process.communicate(timeout=10)
 
+    @property
+    def pid(self) -> int:
+        assert self._process is not None
+        return self._process.pid
+
+    def ask(self, **wish: Any) -> dict[str, Any]:
+        """Any request of the control socket; ValueError when refused."""
+        return ask(self.control, **wish)
+
     def insert(
         self, card: Path, slot: int = 0, faults: Sequence[dict[str, Any]] = (), paced: bool = False
     ) -> None:
