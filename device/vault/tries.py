@@ -5,6 +5,7 @@ and then. So neither a restart nor a clock set forward or back ever shortens it;
 little. Nothing here trusts the wall clock, which a thief can set.
 """
 
+import math
 from dataclasses import dataclass
 
 from device.ports import Clock
@@ -37,7 +38,7 @@ class Tries:
         row = self._database.row("SELECT failures, wait_s FROM tries WHERE officer_id = ?", (officer_id,))
         failures, wait = row or (0, 0.0)
         left = wait - (self._clock.monotonic() - self._since)
-        return Standing(max(FREE_TRIES - failures, 0), int(left) + 1 if left > 0 else 0)
+        return Standing(max(FREE_TRIES - failures, 0), max(math.ceil(left), 0))
 
     def last_tried(self) -> str | None:
         """Who tried last and has failures on the count."""

@@ -1,4 +1,4 @@
-"""The literal bytes of tests/vectors/sealed: what we wrote then, we read today, and so does everybody else."""
+"""The literal bytes of tests/vectors/sealed: what we wrote then we read today, and so does everybody else."""
 
 from datetime import UTC, datetime
 from pathlib import Path
