@@ -20,7 +20,7 @@ log = structlog.get_logger()
 class Link:
     """`up` is called after every connect, `inbox` at every doorbell: both only set something in motion.
 
-    `off` is set when the kit is switched off on purpose; an end without it leaves the last word to the will."""
+    `off` is set when the kit is switched off on purpose; without it the last word is left to the will."""
 
     def __init__(
         self,
