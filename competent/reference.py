@@ -88,6 +88,7 @@ def _serve(settings: Settings, make: Callable[[], Flask]) -> None:
         "ssl_context": _only_tls13,
         "graceful_timeout": 5,
         "loglevel": "info",
+        "control_socket_disable": True,  # gunicorn would put one in the home folder
     }
     if settings.client_ca:
         options |= {"ca_certs": settings.client_ca, "cert_reqs": ssl.CERT_REQUIRED}

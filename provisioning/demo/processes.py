@@ -28,7 +28,7 @@ class Program:
     ready: Callable[[], bool]
     after: tuple[str, ...] = ()
     env: Mapping[str, str] = field(default_factory=dict)
-    patience_s: float = 60.0
+    patience_s: float = 180.0
 
 
 class Programs:

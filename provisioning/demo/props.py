@@ -13,7 +13,7 @@ from provisioning.demo.cast import CITIZENS, Citizen
 from provisioning.demo.layout import SERVICE, Layout
 from provisioning.durable import write_whole
 
-FINGER_SEED = 26
+FINGER_SEED, FINGERS, TOUCHES = 26, 4, 2
 TAMPERED, CLONE = "tampered", "clone"
 
 
@@ -64,7 +64,8 @@ def _service_keys(layout: Layout) -> None:
 
 
 def _fingers(layout: Layout) -> None:
-    _once(layout.fingers, ["make-fingers", "--out", layout.fingers, "--seed", str(FINGER_SEED)])
+    how = ["--seed", str(FINGER_SEED), "--count", str(FINGERS), "--touches", str(TOUCHES)]
+    _once(layout.fingers, ["make-fingers", "--out", layout.fingers, *how])
 
 
 def _cards(layout: Layout) -> None:

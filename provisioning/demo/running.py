@@ -1,6 +1,7 @@
 """The running demo: built, started in order, with today's visits planned; nothing of it outlives it."""
 
 import fcntl
+import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -9,7 +10,6 @@ from datetime import datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
-from provisioning import kit
 from provisioning.demo import ports, props, troupe, world
 from provisioning.demo.cast import CITIZENS, OFFICERS, TOWNS, Citizen
 from provisioning.demo.layout import KIT, LONGEST_FOLDER, Layout
@@ -67,10 +67,10 @@ def _start(layout: Layout, portrait: Path, programs: Programs, progress: Progres
         world.sweep(layout)
         built = world.write(layout, authority, ports.choose())
     write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
-    with ThreadPoolExecutor(2) as beside, progress.step("fleet database and kit folder"):
+    with ThreadPoolExecutor(1) as beside, progress.step("fleet database and kit folder"):
         kit_made = beside.submit(world.make_kit, built, authority)
-        _fill_fleet(built)
-        kit.register(layout.fleet_toml, KIT, kit_made.result(), [town.tenant for town in TOWNS])
+        props.run("server", "migrate", "--config", layout.fleet_toml)
+        props.run("server", "load", "--config", layout.fleet_toml, told=_to_load(built, kit_made.result()))
     with progress.step("broker, service, fleet, peripherals, kit"):
         programs.start([*troupe.emulators(layout, portrait), *troupe.servers(built), *troupe.kit(built)])
     town_hall = TownHall(built.url("fleet"))
@@ -82,8 +82,24 @@ def _start(layout: Layout, portrait: Path, programs: Programs, progress: Progres
     return Demo(built, programs, hands, town_hall, visits)
 
 
-def _fill_fleet(built: World) -> None:
-    raise NotImplementedError
+def _to_load(built: World, bag_recipient: str) -> str:
+    """Municipalities, officers, accounts and the kit, as `thuisloket-fleet load` takes them."""
+    tenants = {town.name: town.tenant for town in TOWNS}
+    towns = [{"tenant": town.tenant, "name": town.name, "postcodes": town.postcodes} for town in TOWNS]
+    officers = [
+        {"id": role.officer_id, "name": role.name, "tenant": tenants[TOWNS[0].name]} for role in OFFICERS
+    ]
+    accounts = [
+        {
+            "name": account.name,
+            "role": account.role,
+            "tenant": tenants.get(account.town, ""),
+            "password": account.password,
+        }
+        for account in built.accounts
+    ]
+    kits = [{"id": KIT, "bag_recipient": bag_recipient, "tenants": [*tenants.values()]}]
+    return json.dumps({"municipalities": towns, "officers": officers, "accounts": accounts, "kits": kits})
 
 
 def _plan(built: World, town_hall: TownHall, citizens: Sequence[Citizen]) -> tuple[Planned, ...]:

@@ -34,7 +34,7 @@ class Hands:
         self._ask("reader", do="remove")
 
     def lay_finger(self, number: int, touch: int = 1) -> None:
-        """Lay finger `number` (1 to 10) on the scanner and leave it there."""
+        """Lay finger `number`, counted from 1, on the scanner and leave it there."""
         image = (self._fingers / f"f{number:02d}-{touch}.png").resolve()
         self._ask("finger", do="finger", image=str(image))
 

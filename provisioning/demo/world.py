@@ -218,7 +218,7 @@ def _write_sys(sys: Path) -> None:
 
 
 def _password() -> str:
-    return secrets.token_urlsafe(9)
+    return secrets.token_urlsafe(12)  # 16 characters; the fleet wants 15
 
 
 def secrets_of(world: World) -> str:

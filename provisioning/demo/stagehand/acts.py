@@ -19,12 +19,12 @@ POWER = ("broker", "fleet", "service", "uplink", "agent")
 ORDERS = ("accept", "reject:photo-unusable", "delay:15", "duplicate", "lose")
 CARDS = (*(citizen.key for citizen in CITIZENS), TAMPERED, CLONE)
 FINGERS: Mapping[str, tuple[int, int]] = {
-    "right-index": (2, 1),
-    "right-index-again": (2, 2),
-    "left-index": (7, 1),
-    "left-index-again": (7, 2),
+    "right-index": (1, 1),
+    "right-index-again": (1, 2),
+    "left-index": (2, 1),
+    "left-index-again": (2, 2),
     "right-middle": (3, 1),
-    "left-middle": (8, 1),
+    "left-middle": (4, 1),
 }
 
 Job = tuple[Callable[[], None], "Future[None]"]
