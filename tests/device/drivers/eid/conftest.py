@@ -73,11 +73,12 @@ def virtual() -> Iterator[VirtualReader]:
 
 
 class Bench:
-    """The virtual reader with our driver on it."""
+    """One slot of the virtual reader with our driver on it."""
 
-    def __init__(self, virtual: VirtualReader, driver: PcscReader) -> None:
+    def __init__(self, virtual: VirtualReader, driver: PcscReader, slot: int = 0) -> None:
         self.virtual = virtual
         self.driver = driver
+        self._slot = slot
 
     def until(self, presence: str, seconds: float = 3.0) -> None:
         end = time.monotonic() + seconds
@@ -88,12 +89,12 @@ class Bench:
     @contextmanager
     def holding(self, card: Path, *faults: dict[str, Any], paced: bool = False) -> Iterator[None]:
         """A card in the reader, seen by the driver; taken out and seen gone afterwards."""
-        self.virtual.insert(card, faults=faults, paced=paced)
+        self.virtual.insert(card, self._slot, faults, paced)
         try:
             self.until("card")
             yield
         finally:
-            self.virtual.remove()
+            self.virtual.remove(self._slot)
             self.until("no-card")
 
     def read(self, progress: Callable[[float, str], None] = lambda share, code: None) -> CardReading:
