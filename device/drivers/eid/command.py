@@ -21,6 +21,7 @@ from device.ports import Capture, CardReader, CardReading, Identity
 DONE, FAILED, REFUSED, ABSENT = 0, 1, 3, 4
 READ_S = 60.0
 LOOK_S = 0.1
+LEAST_WAIT_S = 1.0  # pcscd sees a card just put in within half a second, and then powers it up
 FIELDS_OF_IDENTITY = Identity.__dataclass_fields__
 GONE = frozenset({Code.NO_READER, Code.NO_CARD, Code.CARD_REMOVED, Code.PERIPHERAL_ABSENT})
 
@@ -39,7 +40,7 @@ def read_card_command(reader: str, trust: Path, wait: float, as_json: bool) -> i
 
 
 def read_card(reader: CardReader, wait: float, as_json: bool) -> int:
-    """Read the card, waiting at most `wait` seconds for one; the result goes to stdout."""
+    """Read the card, waiting `wait` seconds (at least one) for it; the result goes to stdout."""
     capture = Capture(READ_S, lambda share, code: None, threading.Event())
     try:
         _wait_for_card(reader, wait)
@@ -99,7 +100,7 @@ def _plain(value: str | int | date, name: str) -> str | int:
 
 
 def _wait_for_card(reader: CardReader, seconds: float) -> None:
-    end = time.monotonic() + seconds
+    end = time.monotonic() + max(seconds, LEAST_WAIT_S)
     while reader.presence() != "card" and time.monotonic() < end:
         time.sleep(LOOK_S)
 

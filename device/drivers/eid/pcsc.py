@@ -99,13 +99,14 @@ class Context:
 
     def slots(self) -> tuple[Slot, ...]:
         """All readers as they are now, in the order of their names."""
-        code, names = scard.SCardListReaders(self._handle, [])
-        if code & 0xFFFFFFFF == NO_READERS:
-            return ()
-        _check("SCardListReaders", code)
-        if not names:
-            return ()
-        return self._changes([(name, scard.SCARD_STATE_UNAWARE) for name in sorted(names)], 0)
+        for last in (False, True):
+            try:
+                names = self._names()
+                return self._now([(name, scard.SCARD_STATE_UNAWARE) for name in names]) if names else ()
+            except PcscError as error:  # one was unplugged between the two questions
+                if last or error.code != UNKNOWN_READER:
+                    raise
+        raise AssertionError("the last round answers or raises")
 
     def wait(self, slots: tuple[Slot, ...], seconds: float) -> bool:
         """Until something differs from `slots` (True), at most `seconds`."""
@@ -113,7 +114,8 @@ class Context:
         code, _ = scard.SCardGetStatusChange(self._handle, int(seconds * 1000), known)
         if code & 0xFFFFFFFF == TIMEOUT:
             return False
-        _check("SCardGetStatusChange", code)
+        if code & 0xFFFFFFFF != UNKNOWN_READER:  # unplugged: that is a difference
+            _check("SCardGetStatusChange", code)
         return True
 
     def connect(self, reader: str) -> Connection:
@@ -123,8 +125,15 @@ class Context:
         _check("SCardConnect", code)
         return Connection(handle)
 
-    def _changes(self, known: list[tuple[str, int]], milliseconds: int) -> tuple[Slot, ...]:
-        code, states = scard.SCardGetStatusChange(self._handle, milliseconds, known)
+    def _names(self) -> list[str]:
+        code, names = scard.SCardListReaders(self._handle, [])
+        if code & 0xFFFFFFFF == NO_READERS:
+            return []
+        _check("SCardListReaders", code)
+        return sorted(names)
+
+    def _now(self, known: list[tuple[str, int]]) -> tuple[Slot, ...]:
+        code, states = scard.SCardGetStatusChange(self._handle, 0, known)
         _check("SCardGetStatusChange", code)
         return tuple(_slot(*state) for state in states)
 
