@@ -4,7 +4,8 @@ Written from the published packet notes, not from our codec. The strokes (--stro
 are written once each time somebody opens the line, as a hand would: pen near, down, up, over to the next
 stroke. Control requests: {"do":"sign"} writes them now, {"do":"sign","strokes":PATH} writes others now;
 {"do":"nothing"}: from now on nobody signs when the line is opened; {"do":"waiting"}: from now on somebody
-does; {"do":"unplug"}, {"do":"plug"}, {"do":"fault","script":[...]}.
+does; {"do":"unplug"}, {"do":"plug"}, {"do":"fault","script":[...]}; {"do":"state"} answers {"open": whether
+the pad has seen that somebody has the line open, "plugged"}.
 
 A strokes file: {"width": 2150, "height": 1400, "strokes": [[[x, y], ...], ...]}, origin top left, any unit.
 """
@@ -36,9 +37,12 @@ class Pad:
         self._strokes = strokes
         self._somebody = True
         self._now: Strokes | None = None
+        self._was_open = False
 
-    def control(self, wish: dict[str, Any]) -> None:
+    def control(self, wish: dict[str, Any]) -> dict[str, Any] | None:
         do = wish.get("do")
+        if do == "state":
+            return {"open": self._was_open, "plugged": self._wire.plugged}
         if do == "sign":
             self._now = read_strokes(Path(str(wish["strokes"]))) if "strokes" in wish else self._strokes
         elif do in ("nothing", "waiting"):
@@ -51,9 +55,9 @@ class Pad:
             self._faults.arm(parse(wish.get("script")))
         else:
             raise ValueError(f"unknown request {do!r}")
+        return None
 
     def run(self) -> None:
-        was_open = False
         while True:
             self._wire.receive(
                 0.02
@@ -63,12 +67,12 @@ class Pad:
                 if self._now is not None and is_open:
                     strokes, self._now = self._now, None
                     self._write(strokes)
-                elif is_open and not was_open and self._somebody:
+                elif is_open and not self._was_open and self._somebody:
                     self._wire.receive(REACH_S)
                     self._write(self._strokes)
             except Unplugged:
                 is_open = False
-            was_open = is_open
+            self._was_open = is_open
 
     def _write(self, strokes: Strokes) -> None:
         for stroke in strokes:
@@ -152,9 +156,9 @@ def main(argv: list[str]) -> int:
     settle(given)
     pad: Pad | None = None
 
-    def obey(wish: dict[str, Any]) -> None:
+    def obey(wish: dict[str, Any]) -> dict[str, Any] | None:
         assert pad is not None
-        pad.control(wish)
+        return pad.control(wish)
 
     try:
         faults = Faults(load(given.faults) if given.faults else ())

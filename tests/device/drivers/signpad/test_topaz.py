@@ -35,8 +35,14 @@ def pad(module: SimpleNamespace) -> topaz.TopazPad:
     ask(module.control, do="plug")
     ask(module.control, do="fault", script=[])
     ask(module.control, do="waiting")
-    time.sleep(0.05)  # the pad sees that the line was closed by the test before
+    seen_closed(module)
     return topaz.open_driver(topaz.Settings(port=str(module.link), pause_s=PAUSE_S))
+
+
+def seen_closed(module: SimpleNamespace) -> None:
+    """The pad has seen that nobody has the line open: the next to open it gets a signature."""
+    while ask(module.control, do="state")["open"]:
+        time.sleep(0.01)
 
 
 def sign(
@@ -75,7 +81,7 @@ def test_a_bad_line_costs_little_ink_and_makes_none_up(
     pad: topaz.TopazPad, module: SimpleNamespace, fault: list[dict]
 ) -> None:
     whole = length(sign(pad))
-    time.sleep(0.05)
+    seen_closed(module)
     ask(module.control, do="fault", script=fault)
     found = sign(pad)
     assert 0.85 * whole < length(found) < 1.05 * whole
