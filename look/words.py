@@ -48,6 +48,10 @@ class Words:
         """The text of `key`. KeyError when the key, the language or a value is missing: that is a bug."""
         return self._texts[key][language].format_map({name: str(value) for name, value in values.items()})
 
+    def unfilled(self, key: str, language: str) -> str:
+        """The text as it is in the file, with its `{names}`."""
+        return self._texts[key][language]
+
     def __contains__(self, key: object) -> bool:
         return key in self._texts
 

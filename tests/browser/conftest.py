@@ -5,6 +5,8 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 
+from tests.browser.kiosk import Stage, served
+
 ARGUMENTS = [
     "--no-sandbox",
     "--disable-gpu",
@@ -30,3 +32,14 @@ def context(chromium: Browser) -> Iterator[BrowserContext]:
     )
     yield context
     context.close()
+
+
+@pytest.fixture(scope="session")
+def stage() -> Stage:
+    return Stage()
+
+
+@pytest.fixture(scope="session")
+def address(stage: Stage) -> Iterator[str]:
+    with served(stage) as address:
+        yield address

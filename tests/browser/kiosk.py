@@ -1,4 +1,4 @@
-"""A kiosk on a free port over a desk in memory, in the hands of a real browser."""
+"""A kiosk on a free port over desks in memory, in the hands of a real browser."""
 
 import os
 import threading
@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any, cast
 
 from playwright.sync_api import BrowserContext, Page
 from werkzeug.serving import WSGIRequestHandler, make_server
 
+from device.agent.front import Front
 from device.kiosk import create_kiosk
 from tests.device.kiosk.front import NOW, MemoryDesk
 from tests.device.kiosk.scenes import SCENES, Play
@@ -25,22 +27,37 @@ class Clock:
         return 0.0
 
 
+class Stage:
+    """The desk of the moment; one kiosk serves one after another."""
+
+    def __init__(self) -> None:
+        self.desk = MemoryDesk()
+
+    def fresh(self, *, real: bool = False) -> MemoryDesk:
+        self.desk.show()  # whoever waits for news may go
+        self.desk = MemoryDesk(real=real)
+        return self.desk
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.desk, name)
+
+
 class _Quiet(WSGIRequestHandler):
     def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
         """Nothing to say of a request that went well."""
 
 
 @contextmanager
-def served(desk: MemoryDesk) -> Iterator[str]:
-    """The address of a kiosk over `desk`."""
-    app = create_kiosk(desk, "nl", Clock())
+def served(stage: Stage) -> Iterator[str]:
+    """The address of a kiosk over what is on the stage."""
+    app = create_kiosk(cast(Front, stage), "nl", Clock())
     server = make_server("127.0.0.1", 0, app, threaded=True, request_handler=_Quiet)
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
     thread.start()
     try:
         yield f"http://127.0.0.1:{server.port}"
     finally:
-        desk.show()  # whoever waits for news may go
+        stage.fresh()
         server.shutdown()
         thread.join()
         server.server_close()
@@ -66,7 +83,6 @@ def speak(context: BrowserContext, address: str, desk: MemoryDesk, language: str
 def go(page: Page, address: str, name: str) -> None:
     """To the screen of this name, with everything on it drawn."""
     page.goto(address + SCENES[name][1], wait_until="load")
-    page.wait_for_function("document.fonts.status === 'loaded'")
 
 
 def shoot(page: Page, name: str, language: str) -> None:

@@ -19,14 +19,12 @@ from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
 from protocol import catalogue
 from protocol.bag import BagVisit, Citizen, Place
+from protocol.ids import new_ulid
 
 PIN = "271828"
 AN = Officer("an.peeters", "An Peeters")
 OFFICERS = (AN, Officer("bart.desmet", "Bart De Smet"))
 NOW = datetime(2026, 11, 23, 8, 10, tzinfo=UTC)
-MARIA = "01KAR1A0000000000000000001"
-GEORGES = "01KAR1A0000000000000000002"
-LYDIA = "01KAR1A0000000000000000003"
 ENTRY = catalogue.shipped()["be.eid.application"]
 
 IDENTITY = Identity(
@@ -66,11 +64,13 @@ def asked(visit_id: str, hour: int, name: str, street: str, note: str = "", lang
     )
 
 
-REQUESTS = (
-    asked(MARIA, 8, "Maria Vandenbroucke", "Sint-Jakobsstraat 41 bus 3", "Bel twee keer, er is een hond"),
-    asked(GEORGES, 9, "Georges Maes", "Woonzorgcentrum De Vliedberg, kamer 214", language="fr"),
-    asked(LYDIA, 12, "Lydia Claeys", "Langestraat 88"),
-)
+def day() -> tuple[BagVisit, ...]:
+    """Three visits; their ids are new each time."""
+    return (
+        asked(new_ulid(), 8, "Maria Vandenbroucke", "Sint-Jakobsstraat 41 bus 3", "Bel twee keer: hond"),
+        asked(new_ulid(), 9, "Georges Maes", "Woonzorgcentrum De Vliedberg, kamer 214", language="fr"),
+        asked(new_ulid(), 12, "Lydia Claeys", "Langestraat 88"),
+    )
 
 
 def clock() -> datetime:
@@ -101,13 +101,15 @@ INK = (
 class MemoryDesk:
     """`finish` and `fail` end the capture that runs; `known` is every visit by id."""
 
-    def __init__(self, requests: tuple[BagVisit, ...] = REQUESTS, *, real: bool = False) -> None:
+    def __init__(self, *, real: bool = False) -> None:
+        requests = day()
+        self.first = requests[0].visit_id
+        self._packet = new_ulid()
         self._changed = threading.Condition()
         self._requests = {request.visit_id: request for request in requests}
         self._known: dict[str, Visit] = {}
         self._open = ""
         self._card: CardReading | None = None
-        self._records = 0
         self._tries = 5
         self._wait_s = 0
         self._sending = ""
@@ -228,8 +230,7 @@ class MemoryDesk:
         busy = self._snapshot.busy
         assert busy is not None
         self._show(busy=None)
-        self._records += 1
-        record = f"{busy.what}-{self._records}"
+        record = f"{busy.what}-{new_ulid()}"
         if busy.what == "card":
             self._card = card
             self.wish(
@@ -246,7 +247,7 @@ class MemoryDesk:
         elif busy.what == "signature":
             self.wish(events.KeepSignature(record, "d"))
         else:
-            self.wish(events.Seal("01KAR1PACKET00000000000001", "0" * 64, 300_000))
+            self.wish(events.Seal(self._packet, "0" * 64, 300_000))
 
     def speak(self, language: str) -> None:
         """The citizens ask for another language."""
@@ -261,11 +262,11 @@ class MemoryDesk:
         self._requests = {}
 
     def send(self, share: float) -> None:
-        self._sending = "01KAR1PACKET00000000000001"
+        self._sending = self._packet
         self._show(link=Link(True, 1, 12, share))
 
     def answer(self, verdict: str, code: str = "") -> None:
-        self.wish(events.NoteAnswer("01KAR1PACKET00000000000001", verdict, code))
+        self.wish(events.NoteAnswer(self._packet, verdict, code))
 
     def show(self, **changes: object) -> None:
         """Anything else of the snapshot."""

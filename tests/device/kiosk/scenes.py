@@ -7,7 +7,7 @@ from typing import Protocol
 from device.agent.snapshot import Gate, Link
 from device.errors import Code, Remedy
 from device.ports import Condition
-from tests.device.kiosk.front import CARD, INK, MARIA, OFFICERS, PIN, MemoryDesk
+from tests.device.kiosk.front import CARD, INK, OFFICERS, PIN, MemoryDesk
 
 
 class Post(Protocol):
@@ -28,7 +28,7 @@ class Play:
 
     def open(self) -> None:
         self.unlock()
-        self.post(f"/visits/{MARIA}/open")
+        self.post(f"/visits/{self.desk.first}/open")
 
     def card_busy(self) -> None:
         self.open()
