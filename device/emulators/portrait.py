@@ -33,7 +33,7 @@ class NoPortrait(Exception):
 
 def find_uv() -> str:
     """$UV, the project's own, or the one on the path."""
-    for candidate in (os.environ.get("UV"), str(ROOT / ".venv/bin/uv"), shutil.which("uv")):
+    for candidate in (os.environ.get("UV"), str(ROOT / ".venv-uv/bin/uv"), shutil.which("uv")):
         if candidate and Path(candidate).exists():
             return candidate
     raise NoPortrait("uv not found: set UV to its path")
@@ -69,7 +69,16 @@ def cut(picture: Path, out: Path) -> None:
 
 
 def _run(command: list[str]) -> str:
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
+    # A machine behind a mirror tells pip, not uv: pass it on, with the machine's own certificates.
+    told = {"UV_SYSTEM_CERTS": "1"}
+    if mirror := os.environ.get("PIP_INDEX_URL"):
+        told["UV_DEFAULT_INDEX"] = mirror
+    if bundle := os.environ.get("PIP_CERT"):
+        told["SSL_CERT_FILE"] = bundle
+    environment = {**told, **os.environ}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300, check=False
+    )
     if done.returncode:
         raise NoPortrait(f"{command[1]} failed: {done.stderr.strip()[-400:]}")
     return done.stdout
