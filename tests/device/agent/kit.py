@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -42,12 +43,63 @@ PIN = "482915"
 WEEK = timedelta(days=7)
 
 
-def _pem(holder: Holder) -> tuple[str, str]:
-    key = holder.key.private_bytes(
+def _certificate_pem(certificate: x509.Certificate) -> bytes:
+    return certificate.public_bytes(serialization.Encoding.PEM)
+
+
+def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
-    certificate = holder.certificate.public_bytes(serialization.Encoding.PEM)
-    return key.decode(), certificate.decode()
+
+
+def _public_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.public_key().public_bytes(
+        serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+    )
+
+
+CONFIG = """
+kit_id = "{kit}"
+data = "data"
+language = "nl"
+[kiosk]
+port = {port}
+[fleet]
+mqtt_host = "127.0.0.1"
+mqtt_port = 8883
+https = "https://127.0.0.1:8443"
+ca = "trust/fleet-ca.pem"
+certificate = "certs/kit-tls.pem"
+key = "certs/kit-tls.key"
+[signing]
+certificate = "certs/kit-sign.pem"
+key = "certs/kit-sign.key"
+[trust]
+cards = "trust/cards"
+recipients = "recipients.jws"
+list_key = "trust/list-key.pem"
+command_key = "trust/command-key.pem"
+[keys]
+source = "file"
+path = "device-secret"
+[drivers.card]
+driver = "pcsc"
+reader = "no such reader"
+[drivers.camera]
+driver = "folder"
+path = "frames"
+[drivers.fingerprint]
+driver = "suprema-sfm"
+port = "finger"
+baud = 115200
+[drivers.signature]
+driver = "topaz-siglite"
+port = "pad"
+[health]
+every_s = 60
+sys = "sys"
+"""
 
 
 @dataclass
@@ -95,9 +147,8 @@ class Kit:
         officers = []
         for officer_id, name in ((OFFICER, "An Peeters"), (COLLEAGUE, "Jo Maes")):
             holder = leaf(Role.OFFICER, officer_id, issuing, start=start, end=end)
-            key, certificate = _pem(holder)
-            chain = certificate + issuing.certificate.public_bytes(serialization.Encoding.PEM).decode()
-            officers.append(NewOfficer(officer_id, name, PIN, key, chain))
+            chain = _certificate_pem(holder.certificate) + _certificate_pem(issuing.certificate)
+            officers.append(NewOfficer(officer_id, name, PIN, _key_pem(holder.key).decode(), chain.decode()))
         self.bag_recipient = found(self.data / "vault.db", self.key_source, self.clock, officers)
         identity, self.recipient = agekeys.generate()
         self.command_key = ec.generate_private_key(ec.SECP256R1())
@@ -162,6 +213,24 @@ class Kit:
         hatch = self.hatch()
         hatch.store_bag(self.bag_version, seal_bag(bag, self.bag_recipient, self.command_key, kid))
         hatch.close()
+
+    def write_config(self, port: int) -> Path:
+        """kit.toml and all files it names; serial ports that nobody answers on."""
+        write = {
+            "certs/kit-sign.pem": b"".join(map(_certificate_pem, self.signer.signer.chain)),
+            "certs/kit-sign.key": _key_pem(self.signer.signer.key),
+            "certs/kit-tls.pem": b"".join(map(_certificate_pem, self.signer.signer.chain)),
+            "trust/list-key.pem": _public_pem(self.service.list_key),
+            "trust/command-key.pem": _public_pem(self.command_key),
+            "trust/cards/root.der": self.root.certificate.public_bytes(serialization.Encoding.DER),
+        }
+        for name, data in write.items():
+            path = self.folder / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        path = self.folder / "kit.toml"
+        path.write_text(CONFIG.format(kit=KIT, port=port))
+        return path
 
     def hatch(self) -> Hatch:
         """The uplink's side of the spool; close it."""

@@ -1,5 +1,6 @@
 """Peripherals for the desk's tests: they implement the ports, with results and bad luck set by the test."""
 
+import secrets
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -128,7 +129,7 @@ class CameraFake(Scripted):
 
 
 class Scanner(Scripted):
-    shade = 10
+    shade = secrets.randbelow(200)
 
     def capture(self, capture: Capture) -> FingerImage:
         self.shade += 1
