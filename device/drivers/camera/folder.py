@@ -61,8 +61,8 @@ class FolderCamera:
             raise _damaged(error) from error
 
     def capture(self, capture: Capture) -> Photo:
-        """The next frame that is another than the present one. Progress codes: look-here, checking-photo."""
-        capture.progress(0.0, "look-here")
+        """The next frame that is another than the present one. Progress codes: taking-photo, judging-photo."""
+        capture.progress(0.0, "taking-photo")
         _, before = self._newest()
         until = self._monotonic() + min(capture.deadline_s, self._frozen_after_s)
         while True:
@@ -73,12 +73,12 @@ class FolderCamera:
                 raise KitError(Code.CANCELLED, Remedy.RETRY, "while waiting for a frame")
             if self._monotonic() >= until:
                 raise KitError(Code.CAMERA_FROZEN, Remedy.OFFICER, "no new frame")
-        capture.progress(0.5, "checking-photo")
+        capture.progress(0.5, "judging-photo")
         try:
             photo = to_photo(jpeg, example=True)
         except BadFrame as error:
             raise _damaged(error) from error
-        capture.progress(1.0, "checking-photo")
+        capture.progress(1.0, "judging-photo")
         return photo
 
     def close(self) -> None:

@@ -73,19 +73,19 @@ class WorkerCamera:
             raise self._spoilt(error) from error
 
     def capture(self, capture: Capture) -> Photo:
-        """Progress codes: look-here, checking-photo."""
-        capture.progress(0.0, "look-here")
+        """Progress codes: taking-photo, judging-photo."""
+        capture.progress(0.0, "taking-photo")
         if capture.cancel.is_set():
             raise KitError(Code.CANCELLED, Remedy.RETRY, "before the picture")
         jpeg = self._moving("still", min(capture.deadline_s, STILL_S))
         if capture.cancel.is_set():
             raise KitError(Code.CANCELLED, Remedy.RETRY, "after the picture")
-        capture.progress(0.6, "checking-photo")
+        capture.progress(0.6, "judging-photo")
         try:
             photo = to_photo(jpeg, example=False)
         except BadFrame as error:
             raise self._spoilt(error) from error
-        capture.progress(1.0, "checking-photo")
+        capture.progress(1.0, "judging-photo")
         return photo
 
     def close(self) -> None:

@@ -87,7 +87,7 @@ def test_a_still_waits_for_a_frame_that_is_new(bench: Bench) -> None:
     asked = Asked()
     photo = bench.camera.capture(asked.capture)
     assert (photo.width, photo.height) == (827, 1063)
-    assert asked.codes == ["look-here", "checking-photo"]
+    assert asked.codes == ["taking-photo", "judging-photo"]
     letters = np.asarray(opened(photo.jpeg))[:90]
     assert ((letters[..., 0] > 150) & (letters[..., 1] < 70)).sum() > 500
 
