@@ -8,7 +8,7 @@ shreds the log is emptied too, because it still holds the old pages.
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -58,13 +58,15 @@ class Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as problem:
             raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"no vault: {problem.strerror}") from problem
-        with _translated():
+        with _translated(), ExitStack() as undo:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
+            undo.callback(self._connection.close)
             for setting in _SETTINGS:
                 self._connection.execute(setting)
-        # A crash may have come between a commit that shreds and the emptying of the log.
-        self._shredding = not self._empty_log()
-        self._lay_tables()
+            # A crash may have come between a commit that shreds and the emptying of the log.
+            self._shredding = not self._empty_log()
+            self._lay_tables()
+            undo.pop_all()
 
     def define(self, statements: Iterable[str]) -> None:
         """Lay a room's own tables: each statement `CREATE ... IF NOT EXISTS`."""
@@ -113,7 +115,6 @@ class Database:
     def _lay_tables(self) -> None:
         held = self.rows("PRAGMA user_version")[0][0]
         if held not in (0, VERSION):
-            self.close()
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"a vault of version {held}")
         if held == 0:
             self.define([*TABLES, f"PRAGMA user_version={VERSION}"])
