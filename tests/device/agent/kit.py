@@ -43,11 +43,11 @@ PIN = "482915"
 WEEK = timedelta(days=7)
 
 
-def _certificate_pem(certificate: x509.Certificate) -> bytes:
+def certificate_pem(certificate: x509.Certificate) -> bytes:
     return certificate.public_bytes(serialization.Encoding.PEM)
 
 
-def _key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+def key_pem(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     )
@@ -147,8 +147,8 @@ class Kit:
         officers = []
         for officer_id, name in ((OFFICER, "An Peeters"), (COLLEAGUE, "Jo Maes")):
             holder = leaf(Role.OFFICER, officer_id, issuing, start=start, end=end)
-            chain = _certificate_pem(holder.certificate) + _certificate_pem(issuing.certificate)
-            officers.append(NewOfficer(officer_id, name, PIN, _key_pem(holder.key).decode(), chain.decode()))
+            chain = certificate_pem(holder.certificate) + certificate_pem(issuing.certificate)
+            officers.append(NewOfficer(officer_id, name, PIN, key_pem(holder.key).decode(), chain.decode()))
         self.bag_recipient = found(self.data / "vault.db", self.key_source, self.clock, officers)
         identity, self.recipient = agekeys.generate()
         self.command_key = ec.generate_private_key(ec.SECP256R1())
@@ -217,9 +217,9 @@ class Kit:
     def write_config(self, port: int) -> Path:
         """kit.toml and all files it names; serial ports that nobody answers on."""
         write = {
-            "certs/kit-sign.pem": b"".join(map(_certificate_pem, self.signer.signer.chain)),
-            "certs/kit-sign.key": _key_pem(self.signer.signer.key),
-            "certs/kit-tls.pem": b"".join(map(_certificate_pem, self.signer.signer.chain)),
+            "certs/kit-sign.pem": b"".join(map(certificate_pem, self.signer.signer.chain)),
+            "certs/kit-sign.key": key_pem(self.signer.signer.key),
+            "certs/kit-tls.pem": b"".join(map(certificate_pem, self.signer.signer.chain)),
             "trust/list-key.pem": _public_pem(self.service.list_key),
             "trust/command-key.pem": _public_pem(self.command_key),
             "trust/cards/root.der": self.root.certificate.public_bytes(serialization.Encoding.DER),

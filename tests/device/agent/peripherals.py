@@ -52,7 +52,7 @@ READING = CardReading(
     chip_number="0123456789ABCDEF0123456789ABCDEF",
     identity=IDENTITY,
     address=Address("Kanariestraat 1", "8000", "Kanariedorp"),
-    photo=CardPhoto(b"\xff\xd8card-photo\xff\xd9", "00" * 32, 140, 200),
+    photo=CardPhoto(b"\xff\xd8face-on-the-chip\xff\xd9", "00" * 32, 140, 200),
     genuine="proven",
     test_trust=True,
 )
