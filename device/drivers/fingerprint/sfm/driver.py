@@ -24,6 +24,8 @@ from device.ports import Capture, Condition, FingerImage
 # SFM6020-OP and SFM Slim. The SFM6050 has 508 and would need a driver name of its own.
 PPI = 500
 
+HEALTH_S = 5.0  # a capture waits so long for a question about health to end
+
 SENSORS = {0x33: "optical (OP)", 0x34: "capacitive (TC)", 0x38: "optical (OC)", 0x39: "optical (OL)"}
 
 Baud = Literal[9600, 19200, 38400, 57600, 115200, 230400, 460800, 921600]
@@ -42,6 +44,7 @@ class SfmScanner:
         self._one = threading.Lock()
         self._unsettled = True  # an earlier process may have left the module in the middle of an answer
         self._closed = False
+        self._capturing = False
         self._condition = Condition("missing", detail="not asked yet")
 
     def condition(self) -> Condition:
@@ -63,11 +66,13 @@ class SfmScanner:
         peripheral-refused (module cannot do it), peripheral-protocol (damaged however often read), timed-out
         (module silent), finger-poor (fake finger detected).
         """
-        if not self._one.acquire(blocking=False):
+        if self._capturing or not self._one.acquire(timeout=HEALTH_S):
             raise KitError(Code.PERIPHERAL_BUSY, Remedy.RETRY, "fingerprint reader: capture runs already")
+        self._capturing = True
         try:
             image = self._read(capture)
         finally:
+            self._capturing = False
             self._one.release()
         capture.progress(0.97, "judging-finger")
         judgement = judge.judge(image.pixels, image.width, image.height, PPI)

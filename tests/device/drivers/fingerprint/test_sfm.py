@@ -199,6 +199,19 @@ def test_a_second_capture_at_the_same_time_is_refused(
     assert failures == [Code.CANCELLED]
 
 
+def test_a_capture_waits_for_a_question_about_health(
+    scanner: sfm.SfmScanner, module: SimpleNamespace
+) -> None:
+    ask(module.control, do="fault", script=[{"at": 0, "do": "silence", "seconds": 0.6}])
+    states: list[str] = []
+    thread = threading.Thread(target=lambda: states.append(scanner.condition().state))
+    thread.start()
+    time.sleep(0.2)
+    assert scanner.capture(Asked().capture).width == 272
+    thread.join(5)
+    assert states == ["ok"]
+
+
 def test_fifty_captures_leave_no_descriptor_behind(
     scanner: sfm.SfmScanner, module: SimpleNamespace, finger_png: Path
 ) -> None:
