@@ -3,7 +3,7 @@
 # Nothing is done, and no right is asked for, when they are all there. No daemon is started or left to start by itself.
 set -eu
 
-run="python3-venv python3-dev gcc libc6-dev libpcsclite-dev pcscd vsmartcard-vpcd mosquitto iproute2 util-linux mount procps ca-certificates"
+run="python3-venv python3-dev gcc libc6-dev libpcsclite-dev pcscd vsmartcard-vpcd mosquitto iproute2 util-linux mount ca-certificates"
 try="chromium fonts-dejavu-core openssl mosquitto-clients strace"
 
 case "${1:-}" in
