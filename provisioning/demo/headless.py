@@ -7,6 +7,7 @@ from contextlib import closing
 from pathlib import Path
 
 from provisioning.demo import troupe
+from provisioning.demo.cast import CITIZENS
 from provisioning.demo.kiosk import Kiosk
 from provisioning.demo.player import Played, Player, Role, Watcher
 from provisioning.demo.progress import Progress
@@ -21,7 +22,7 @@ class NotAsItMust(Exception):
 
 def play(folder: Path, portrait: Path, progress: Progress) -> None:
     """The headless demo: start, one visit, checks, stop. Raises what went wrong, named."""
-    with running(folder, portrait, progress, citizens=1) as demo:
+    with running(folder, portrait, progress, CITIZENS[:1]) as demo:
         packet_id = play_visit(demo, progress)
         with progress.step("opened by the service, receipt on the kit, packet gone"):
             check(demo, packet_id)

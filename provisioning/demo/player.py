@@ -58,7 +58,8 @@ class Player:
         self._tries: dict[str, int] = {}
 
     def play(self, tell: Callable[[Played], None], patience: int = 1) -> State:
-        """Play until the application is answered. Each step may be begun at most `patience` times.
+        """Play until the application is answered. Each step may be begun `patience` times: with more than
+        one, a step that fails is looked at again, as one would after a power cut.
 
         StepFailed names the step that did not go well."""
         while True:
@@ -74,7 +75,9 @@ class Player:
             try:
                 act()
             except (KioskRefused, KioskSilent) as problem:
-                raise StepFailed(f"{step}: {problem}") from problem
+                if self._tries[step] >= patience:
+                    raise StepFailed(f"{step}: {problem}") from problem
+                continue
             tell(Played(step, time.monotonic() - began))
             self._watch(f"{step}:done")
 
@@ -88,7 +91,7 @@ class Player:
         """What this screen asks for: the step's name, and how to play it."""
         place = state["place"]
         if place == "failure":
-            raise StepFailed(said(state))
+            return f"read the failure {state['failure']['code']}", lambda: self._kiosk.post("/dismiss")
         if place == "fingers":
             hand = next(each for each in state["hands"] if each["wanted"])
             name = f"{hand['hand']} {hand['wanted']} finger"
@@ -131,7 +134,7 @@ class Player:
         while True:
             self._kiosk.post("/step/card/read")
             state = self._kiosk.wait(lambda state: state["busy"] is None, CAPTURE_S)
-            if state["failure"] is None:
+            if state.get("failure") is None:
                 return
             if state["failure"]["code"] != "no-card" or time.monotonic() > deadline:
                 raise KioskSilent(said(state))
@@ -152,11 +155,11 @@ class Player:
         self._capture("/step/signature/start")
 
     def _answer(self) -> None:
-        self._kiosk.wait(lambda state: state["sealed"] in FINAL, ANSWER_S)
+        self._kiosk.wait(lambda state: state["sealed"] in FINAL or state["place"] != "state", ANSWER_S)
 
     def _capture(self, path: str, **fields: Any) -> None:
         """Start a capture and wait until it is over; a failure of it is the step's."""
         self._kiosk.post(path, **fields)
         state = self._kiosk.wait(lambda state: state["busy"] is None, CAPTURE_S)
-        if state["failure"] is not None:
+        if state.get("failure") is not None:
             raise KioskSilent(said(state))

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 STOP_PATIENCE_S = 8.0
-POLL_S = 0.02
+POLL_S = 0.05
 LAST_LINES = 15
 
 

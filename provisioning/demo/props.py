@@ -21,13 +21,13 @@ class PropFailed(Exception):
     """A program that makes a prop failed; the text has what it complained of."""
 
 
-def make(layout: Layout) -> Authority:
-    """Make what is missing; what is there stays. The answer is the demo's authority."""
+def make(layout: Layout, citizens: Sequence[Citizen] = CITIZENS) -> Authority:
+    """Make what is missing, with a card for each citizen; what is there stays. The demo's authority."""
     layout.root.mkdir(parents=True, exist_ok=True)
     with ThreadPoolExecutor() as side_by_side:
         jobs = [
             side_by_side.submit(_fingers, layout),
-            side_by_side.submit(_cards, layout),
+            side_by_side.submit(_cards, layout, citizens),
             side_by_side.submit(_service_keys, layout),
         ]
         authority = _authority(layout)
@@ -68,12 +68,12 @@ def _fingers(layout: Layout) -> None:
     _once(layout.fingers, ["make-fingers", "--out", layout.fingers, *how])
 
 
-def _cards(layout: Layout) -> None:
+def _cards(layout: Layout, citizens: Sequence[Citizen]) -> None:
     """A card for everybody, and two of the first citizen's that a kit must not accept."""
-    for citizen in CITIZENS:
+    for citizen in citizens:
         _card(layout, citizen, citizen.key)
-    _card(layout, CITIZENS[0], TAMPERED, "identity-tampered")
-    _card(layout, CITIZENS[0], CLONE, "clone")
+    _card(layout, citizens[0], TAMPERED, "identity-tampered")
+    _card(layout, citizens[0], CLONE, "clone")
 
 
 def _card(layout: Layout, citizen: Citizen, name: str, *defects: str) -> None:

@@ -4,7 +4,7 @@ import fcntl
 import json
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -42,7 +42,7 @@ class Demo:
 
 @contextmanager
 def running(
-    folder: Path, portrait: Path, progress: Progress, citizens: int = len(CITIZENS)
+    folder: Path, portrait: Path, progress: Progress, citizens: Sequence[Citizen] = CITIZENS
 ) -> Iterator[Demo]:
     """Build and start everything in `folder`; all of it has ended when the block is left, however it is left.
 
@@ -56,14 +56,18 @@ def running(
     with _alone(layout):
         programs = Programs(layout.logs)
         try:
-            yield _start(layout, portrait, programs, progress, citizens)
+            demo = _start(layout, portrait, programs, progress, citizens)
+            with closing(demo.town_hall):
+                yield demo
         finally:
             programs.close()
 
 
-def _start(layout: Layout, portrait: Path, programs: Programs, progress: Progress, citizens: int) -> Demo:
+def _start(
+    layout: Layout, portrait: Path, programs: Programs, progress: Progress, citizens: Sequence[Citizen]
+) -> Demo:
     with progress.step("certificates, cards, fingers"):
-        authority = props.make(layout)
+        authority = props.make(layout, citizens)
         world.sweep(layout)
         built = world.write(layout, authority, ports.choose())
     write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
@@ -73,12 +77,12 @@ def _start(layout: Layout, portrait: Path, programs: Programs, progress: Progres
         props.run("server", "load", "--config", layout.fleet_toml, told=_to_load(built, kit_made.result()))
     with progress.step("broker, service, fleet, peripherals, kit"):
         programs.start([*troupe.emulators(layout, portrait), *troupe.servers(built), *troupe.kit(built)])
-    town_hall = TownHall(built.url("fleet"))
-    with progress.step("requests asked for and visits planned"):
-        visits = _plan(built, town_hall, CITIZENS[:citizens])
     hands = Hands(layout.run, layout.fingers, layout.cards)
     hands.do_not_sign()
     hands.lift_finger()
+    town_hall = TownHall(built.url("fleet"))
+    with progress.step("requests asked for and visits planned"):
+        visits = _plan(built, town_hall, citizens)
     return Demo(built, programs, hands, town_hall, visits)
 
 

@@ -1,0 +1,158 @@
+"""A canary's name and number go through a whole visit, and are found nowhere they have no business to be."""
+
+import base64
+import json
+import os
+import signal
+import ssl
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date
+from pathlib import Path
+
+import pytest
+from paho.mqtt.client import Client, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+
+from provisioning.ca import Authority
+from provisioning.demo import headless
+from provisioning.demo.cast import Citizen
+from provisioning.demo.progress import Progress
+from provisioning.demo.running import Demo
+from tests.system.conftest import Staged
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+
+CANARY = Citizen(
+    key="canary",
+    surname="Kanarievogelaar",
+    first_names="Zwaantje Quirine",
+    born=date(1947, 2, 17),
+    birth_place="Ongelukkigem",
+    sex="F",
+    series=998,
+    street="Piepzangdreef 271",
+    postcode="8000",
+    municipality="Brugge",
+    phone="0477998877",
+    language="nl",
+    evidence="sworn-statement",
+    note="Sleutel onder de gele bloempot",
+    generation="1.8",
+)
+SECRETS = (
+    CANARY.surname,
+    CANARY.surname.upper(),
+    CANARY.first_names,
+    "Zwaantje",
+    "Quirine",
+    CANARY.national_number,
+    f"{CANARY.national_number[:6]}-{CANARY.national_number[6:9]}-{CANARY.national_number[9:]}",
+    CANARY.birth_place,
+    CANARY.street,
+    "Piepzangdreef",
+    CANARY.phone,
+    CANARY.note,
+)
+
+
+def spellings(text: str) -> set[bytes]:
+    """How the text could lie somewhere: plain, JSON, UTF-16, hexadecimal, base64 at any offset."""
+    found = set()
+    for plain in (
+        text.encode(),
+        text.encode("utf-16-le"),
+        text.encode("utf-16-be"),
+        json.dumps(text).encode(),
+    ):
+        found |= {plain, plain.hex().encode(), plain.hex().upper().encode()}
+        for offset in range(3):
+            coded = base64.b64encode(b"\0" * offset + plain)
+            # The first and last groups also hold bits of the neighbours.
+            inner = coded[4 if offset else 0 : len(coded) // 4 * 4 - 4]
+            if len(inner) >= 8:
+                found |= {inner, inner.replace(b"+", b"-").replace(b"/", b"_")}
+    return found
+
+
+NEEDLES = {needle: secret for secret in SECRETS for needle in spellings(secret)}
+
+
+def finds(data: bytes) -> set[str]:
+    return {secret for needle, secret in NEEDLES.items() if needle in data}
+
+
+def finds_below(*folders: Path) -> dict[str, set[str]]:
+    return {
+        str(path): found
+        for folder in folders
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and (found := finds(path.name.encode() + b"\0" + path.read_bytes()))
+    }
+
+
+@contextmanager
+def listening_to_everything(demo: Demo) -> Iterator[list[bytes]]:
+    """A subscriber of every topic, which the broker's access list is made to allow; all it hears."""
+    layout, name = demo.world.layout, "canary-watcher"
+    Authority(layout.ca).issue("ingest", name).write(layout.root / "watcher", "tls")
+    with (layout.broker / "acl").open("a") as acl:
+        acl.write(f"user {name}\ntopic read #\n")
+    os.kill(demo.programs.pid("broker"), signal.SIGHUP)
+    heard: list[bytes] = []
+    subscribed = threading.Event()
+    client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)
+    context = ssl.create_default_context(cafile=str(layout.fleet / "certs" / "authorities.pem"))
+    context.load_cert_chain(layout.root / "watcher" / "tls.pem", layout.root / "watcher" / "tls.key")
+    client.tls_set_context(context)
+
+    def hear(_client: Client, _data: object, message: MQTTMessage) -> None:
+        heard.append(
+            message.topic.encode() + b"\0" + message.payload + b"\0" + str(message.properties).encode()
+        )
+
+    client.on_message = hear
+    client.on_connect = lambda *_: client.subscribe("#", qos=1)
+    client.on_subscribe = lambda *_: subscribed.set()
+    client.connect("127.0.0.1", demo.world.ports["broker"])
+    client.loop_start()
+    try:
+        assert subscribed.wait(20)
+        yield heard
+    finally:
+        client.disconnect()
+        client.loop_stop()
+
+
+def test_nobody_but_the_service_learns_whose_application_it_is(staged: Staged) -> None:
+    with staged((CANARY,)) as demo:
+        layout = demo.world.layout
+        assert finds_below(layout.cards), "the search must find what is there in clear"
+        with listening_to_everything(demo) as heard:
+            packet_id = headless.play_visit(demo, Progress(lambda line: None))
+            headless.check(demo, packet_id)
+            time.sleep(1.0)  # the last health and receipts
+        topics = b"\n".join(heard)
+        for part in (b"state/birth", b"state/health", b"up/evt/", b"down/rcpt", b"down/job"):
+            assert part in topics, "the watcher must have heard all of the traffic"
+        assert not finds(topics)
+        places = (layout.logs, layout.fleet, layout.broker, layout.kit, layout.service, layout.run)
+        assert (layout.kit / "data" / "vault.db-wal").exists()
+        assert not finds_below(*places)
+        demo.programs.close()
+        assert not finds_below(*places), "nor after an orderly stop"
+
+
+def test_the_search_knows_every_disguise() -> None:
+    secret = CANARY.national_number
+    for hidden in (
+        secret.encode(),
+        secret.encode("utf-16-le"),
+        b"xx" + base64.b64encode(b"name=" + secret.encode() + b";"),
+        base64.urlsafe_b64encode(b"a" + secret.encode() + b"zz"),
+        secret.encode().hex().encode(),
+    ):
+        assert secret in finds(b"before" + hidden + b"after")
+    assert not finds(b"nothing of the kind")
