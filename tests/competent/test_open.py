@@ -82,6 +82,7 @@ def test_the_console_command_says_the_same(desk):
     assert "truncated" in done.stderr
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what a changed certificate makes cryptography say
 def test_a_refused_packet_leaves_a_code_and_nothing_else(desk):
     sealed = desk.packet()
     packet = desk.file(sealed)
