@@ -4,10 +4,11 @@ Rooms are imported by the command that needs them, so that each program starts a
 """
 
 import json
-import os
 import sys
 import threading
+from collections.abc import Sequence
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -16,7 +17,7 @@ import typer
 from server import administration, logs
 from server.cli import Config, Json, failures, opened, say
 from server.config import read
-from server.processes import SUPERVISED, Supervisor, end_with_parent, on_stop
+from server.processes import Supervisor, on_stop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 administration.add_to(app)
@@ -34,33 +35,21 @@ def serve(
 ) -> None:
     """Serve the pages and the listener for kits."""
     if only is None:
-        _supervise(config, _listeners(config))
-        return
-    with failures():
-        from server import running
-
-        _begin(only)
-        (running.run_pages if only is Part.PAGES else running.run_kits)(read(config))
+        _supervise(config, ["pages", "kits"])
+    else:
+        _program(config, only)
 
 
 @app.command()
 def ingest(config: Config) -> None:
     """Take in what kits say over MQTT, and answer them."""
-    with failures():
-        from server import running
-
-        _begin("ingest")
-        running.run_ingest(read(config))
+    _program(config, "ingest")
 
 
 @app.command()
 def work(config: Config) -> None:
     """Do what waits: day bags, and forwarding to the competent services."""
-    with failures():
-        from server import running
-
-        _begin("work")
-        running.run_work(read(config))
+    _program(config, "work")
 
 
 @app.command("all")
@@ -73,8 +62,7 @@ def all_(config: Config) -> None:
             with opened(config, checked=False) as (_, database):
                 if schema.revision(database) != schema.HEAD:
                     schema.migrate(database)
-    workers = {name: [name, *_config(config)] for name in ("ingest", "work")}
-    _supervise(config, _listeners(config) | workers)
+    _supervise(config, ["pages", "kits", "ingest", "work"])
 
 
 @app.command()
@@ -95,25 +83,24 @@ def openapi() -> None:
     sys.stdout.write(json.dumps(describe(), indent=1, sort_keys=True) + "\n")
 
 
-def _listeners(config: Path) -> dict[str, list[str]]:
-    return {part.value: ["serve", "--only", part.value, *_config(config)] for part in Part}
+def _program(config: Path, name: str) -> None:
+    """One program, in this process, until it is told to stop."""
+    logs.set_up(name)
+    with failures():
+        from server import running
+
+        running.PROGRAMS[name](read(config))
 
 
-def _config(config: Path) -> list[str]:
-    return ["--config", str(config.resolve())]
-
-
-def _begin(program: str) -> None:
-    logs.set_up(program)
-    if SUPERVISED in os.environ:
-        end_with_parent()
-
-
-def _supervise(config: Path, programs: dict[str, list[str]]) -> None:
-    """Run `programs` until this process is told to stop. They end with it, however it ends."""
+def _supervise(config: Path, names: Sequence[str]) -> None:
+    """Run these programs until this process is told to stop. They end with it, however it ends."""
     logs.set_up("fleet")
     with failures(), opened(config):
         pass  # what is wrong is told once here, and not by every program again and again
+    # Imported before the programs fork off, so that all of them have it at once.
+    from server import kit_app, running
+
+    del kit_app, running
     stop = threading.Event()
     on_stop(stop.set)
-    Supervisor(programs).run(stop)
+    Supervisor({name: partial(_program, config.resolve(), name) for name in names}).run(stop)

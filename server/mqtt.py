@@ -91,6 +91,7 @@ class Ingest:
         topic, payload = self._message("", Tail.FLEET, FleetState(s="lost"))
         client.will_set(topic, payload, qos=1, retain=True)
         client.on_connect = self._on_connect
+        client.on_connect_fail = lambda client, data: log.warning("broker not reached")
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish

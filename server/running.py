@@ -4,7 +4,7 @@ import os
 import signal
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from server import trust
@@ -25,11 +25,12 @@ def run_pages(config: Fleet) -> None:
     from granian.log import LogLevels
     from granian.server import Server
 
-    schema.check(Database(config.database_url))  # before a worker fails over and over
+    _check(config)  # before a worker fails over and over
+    parent = os.getpid()
 
     def load(target: str) -> Callable[..., Any]:
         del target
-        end_with_parent(signal.SIGKILL)
+        end_with_parent(parent, signal.SIGKILL)
         from server.app import create_app
 
         return create_app(config)
@@ -51,7 +52,7 @@ def run_kits(config: Fleet) -> None:
     """The listener for kits: gunicorn's thread worker, which gives Flask the certificate of its peer."""
     from gunicorn.app.base import BaseApplication
 
-    schema.check(Database(config.database_url))
+    _check(config)
     trust.roots(config.trust.roots)
 
     class Listener(BaseApplication):  # type: ignore[misc] # gunicorn has no types
@@ -99,6 +100,23 @@ def run_work(config: Fleet) -> None:
     worker.run(_stopped())
 
 
+PROGRAMS: Mapping[str, Callable[[Fleet], None]] = {
+    "pages": run_pages,
+    "kits": run_kits,
+    "ingest": run_ingest,
+    "work": run_work,
+}
+
+
+def _check(config: Fleet) -> None:
+    """NotMigrated; leaves no connection open, for what follows forks."""
+    database = Database(config.database_url)
+    try:
+        schema.check(database)
+    finally:
+        database.close()
+
+
 def _stopped() -> threading.Event:
     stop = threading.Event()
     on_stop(stop.set)
@@ -126,7 +144,7 @@ def _gunicorn(kits: Kits) -> dict[str, Any]:
         "loglevel": "warning",
         "accesslog": None,
         "control_socket_disable": True,
-        "post_fork": lambda server, worker: end_with_parent(signal.SIGKILL),
+        "post_fork": lambda arbiter, worker: end_with_parent(arbiter.pid, signal.SIGKILL),
     }
 
 

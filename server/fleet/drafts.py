@@ -110,49 +110,53 @@ class _Form:
         self.given = given
         self.errors: dict[str, str] = {}
 
+    def wrong(self, name: str, code: str) -> None:
+        """The first thing that is wrong with a field counts."""
+        self.errors.setdefault(name, code)
+
     def _raw(self, name: str) -> str:
         value = self.given.get(name, "")
         if not isinstance(value, str) or len(value) > 1000:
-            self.errors[name] = "malformed"
+            self.wrong(name, "malformed")
             return ""
         return " ".join(unicodedata.normalize("NFC", value).split())
 
     def text(self, name: str, shortest: int, longest: int) -> str:
         value = self._raw(name)
         if any(unicodedata.category(character) in ("Cc", "Cf", "Cs", "Co", "Cn") for character in value):
-            self.errors[name] = "malformed"
+            self.wrong(name, "malformed")
         elif not value and shortest:
-            self.errors[name] = "missing"
+            self.wrong(name, "missing")
         elif value and not shortest <= len(value) <= longest:
-            self.errors[name] = "length"
+            self.wrong(name, "length")
         return value
 
     def choice(self, name: str, options: Sequence[str], default: str = "") -> str:
         value = self._raw(name) or default
         if value not in options:
-            self.errors[name] = "choose" if not value else "malformed"
+            self.wrong(name, "choose" if not value else "malformed")
             return ""
         return value
 
     def several(self, name: str, options: Sequence[str]) -> tuple[str, ...]:
         values = self.given.get(name, [])
         if not isinstance(values, list | tuple) or any(value not in options for value in values):
-            self.errors[name] = "malformed"
+            self.wrong(name, "malformed")
             return ()
         return tuple(option for option in options if option in values)
 
     def postcode(self, name: str) -> str:
         value = self._raw(name)
         if not re.fullmatch(r"[1-9][0-9]{3}", value):
-            self.errors[name] = "postcode" if value else "missing"
+            self.wrong(name, "postcode" if value else "missing")
         return value
 
     def phone(self, name: str, *, required: bool) -> str:
         value = re.sub(r"[ ./()-]", "", self._raw(name))
         if value and not _PHONE.fullmatch(value):
-            self.errors[name] = "phone"
+            self.wrong(name, "phone")
         elif required and not value:
-            self.errors[name] = "missing"
+            self.wrong(name, "missing")
         return value
 
     def national_number(self, name: str) -> str:
@@ -165,14 +169,14 @@ class _Form:
                 return str(kind.validate(value))
             except ValidationError:
                 continue
-        self.errors[name] = "national-number"
+        self.wrong(name, "national-number")
         return ""
 
     def day(self, name: str, today: date) -> str:
         """A day of birth as 2026-11-23 or, as people write it, 23/11/2026; returned as ISO."""
         value = self._raw(name)
         if not value:
-            self.errors[name] = "missing"
+            self.wrong(name, "missing")
             return ""
         turned = _DAY_FIRST.fullmatch(value)
         try:
@@ -181,8 +185,8 @@ class _Form:
             else:
                 born = datetime.strptime(value, "%Y-%m-%d").date()  # noqa: DTZ007 (a day has no zone)
         except ValueError:
-            self.errors[name] = "date"
+            self.wrong(name, "date")
             return ""
         if not today.year - _OLDEST_YEARS <= born.year or born > today:
-            self.errors[name] = "date"
+            self.wrong(name, "date")
         return born.isoformat()

@@ -93,7 +93,7 @@ def backoff_s(attempts: int) -> float:
 
 def waiting(db: Session) -> dict[str, int]:
     """How many rows each queue holds."""
-    rows = db.execute(select(OutboxRow.queue, func.count()).group_by(OutboxRow.queue)).tuples()
+    rows = db.execute(select(OutboxRow.queue, func.count()).group_by(OutboxRow.queue))
     return dict(rows.all())
 
 
