@@ -61,7 +61,7 @@ class FolderCamera:
             raise _damaged(error) from error
 
     def capture(self, capture: Capture) -> Photo:
-        """The next frame that is another than the present one. Progress codes: taking-photo, judging-photo."""
+        """The next frame after the present one. Progress codes: taking-photo, judging-photo."""
         capture.progress(0.0, "taking-photo")
         _, before = self._newest()
         until = self._monotonic() + min(capture.deadline_s, self._frozen_after_s)

@@ -62,12 +62,18 @@ def size_of(jpeg: bytes) -> tuple[int, int]:
     raise BadFrame("no frame header")
 
 
-def decode(jpeg: bytes) -> Image.Image:
-    """The picture, upright (EXIF orientation applied), RGB. BadFrame."""
+def decode(jpeg: bytes, turn: int = 0, least_side: int = 0) -> Image.Image:
+    """The picture, upright, RGB: EXIF orientation applied, then turned `turn` degrees against the clock.
+
+    With `least_side` the decoder may leave pixels out as long as both sides keep that many. BadFrame.
+    """
     size_of(jpeg)
     try:
         with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as opened:
-            return ImageOps.exif_transpose(opened).convert("RGB")
+            if least_side:
+                opened.draft("RGB", (least_side, least_side))
+            upright = ImageOps.exif_transpose(opened).convert("RGB")
+            return upright.rotate(turn, expand=True) if turn else upright
     except (OSError, ValueError, SyntaxError) as error:  # Pillow's decoders raise all three on damaged data
         raise BadFrame(f"damaged: {type(error).__name__}") from error
 
@@ -87,9 +93,9 @@ def crop_35x45(picture: Image.Image) -> Image.Image:
     return part
 
 
-def preview(jpeg: bytes, *, example: bool) -> bytes:
+def preview(jpeg: bytes, *, example: bool, turn: int = 0) -> bytes:
     """At most 640 pixels high, for the screen; marked when it is an example. BadFrame."""
-    picture = decode(jpeg)
+    picture = decode(jpeg, turn, least_side=PREVIEW_HEIGHT)
     if picture.height > PREVIEW_HEIGHT:
         width = max(1, round(picture.width * PREVIEW_HEIGHT / picture.height))
         picture = picture.resize((width, PREVIEW_HEIGHT), Image.Resampling.BILINEAR, reducing_gap=2.0)

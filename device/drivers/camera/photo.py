@@ -24,12 +24,12 @@ SHARP_MIN = (
 Grid = NDArray[np.float32]
 
 
-def to_photo(jpeg: bytes, *, example: bool) -> Photo:
+def to_photo(jpeg: bytes, *, example: bool, turn: int = 0) -> Photo:
     """The photo in a camera's still. Hints: too-dark too-bright low-contrast blurred.
 
     BadFrame; KitError photo-poor when the camera gives too few pixels for 413x531.
     """
-    crop = crop_35x45(decode(jpeg))
+    crop = crop_35x45(decode(jpeg, turn))
     if crop.width < LEAST_CROP[0] or crop.height < LEAST_CROP[1]:
         raise KitError(Code.PHOTO_POOR, Remedy.WORKSHOP, f"too few pixels: {crop.width}x{crop.height}")
     measures = measure(crop)

@@ -14,35 +14,31 @@ import sys
 from typing import Any, BinaryIO
 
 HELLO = "thuisloket-camera/1"
-STILL = (2048, 1536)  # width, height as the sensor sees; its planes are whole pages
-PREVIEW = (640, 640)  # fits into
+SIZE = (2048, 1536)  # width, height as the sensor sees; both planes are whole pages, which libcamera needs
+QUALITY = 95
 LONGEST_REQUEST = 4096
 
 
 class Eye:
-    """The camera, giving upright pictures: turned `turn` degrees against the clock."""
+    """The camera, running."""
 
-    def __init__(self, turn: int) -> None:
+    def __init__(self) -> None:
         from picamera2 import Picamera2  # here and nowhere else, and only in the worker
 
         self._camera = Picamera2()
         self.model = str(self._camera.camera_properties.get("Model", "camera"))
-        self._turn = turn
-        self._camera.configure(self._camera.create_still_configuration(main={"size": STILL}, buffer_count=3))
+        self._camera.configure(self._camera.create_still_configuration(main={"size": SIZE}, buffer_count=3))
+        self._camera.options["quality"] = QUALITY
         self._camera.start()
 
-    def picture(self, what: str) -> bytes:
-        """A JPEG of the next frame: whole for "still", small for "preview"."""
+    def picture(self) -> bytes:
+        """The next frame as JPEG, as the sensor is mounted: the agent turns it."""
         request = self._camera.capture_request()
         try:
-            image = request.make_image("main")
+            out = io.BytesIO()
+            request.save("main", out, format="jpeg")
         finally:
             request.release()
-        image = image.convert("RGB").rotate(self._turn, expand=True)
-        if what == "preview":
-            image.thumbnail(PREVIEW)
-        out = io.BytesIO()
-        image.save(out, "JPEG", quality=95 if what == "still" else 80)
         return out.getvalue()
 
 
@@ -79,7 +75,7 @@ def main() -> int:
     sink = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     try:
-        eye = Eye(int(sys.argv[1]) if len(sys.argv) > 1 else 0)
+        eye = Eye()
     except (ImportError, RuntimeError, IndexError, ValueError, OSError) as error:
         write(sink, {"hello": HELLO, "error": "absent", "detail": f"{type(error).__name__}: {error}"[:300]})
         return 1
@@ -89,11 +85,11 @@ def main() -> int:
             request = read_request(source)
         except EOFError:
             return 0
-        if request.get("do") not in ("preview", "still"):
+        if request.get("do") != "picture":
             write(sink, {"ok": False, "code": "unknown-request"})
             continue
         try:
-            picture = eye.picture(str(request["do"]))
+            picture = eye.picture()
         except (RuntimeError, OSError, ValueError) as error:
             write(sink, {"ok": False, "code": "failed", "detail": f"{type(error).__name__}: {error}"[:300]})
             continue

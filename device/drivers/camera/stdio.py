@@ -3,9 +3,9 @@
     length of header u32 | length of body u32 | header, a JSON object | body
 
 Numbers big-endian. The worker's first message is {"hello": "thuisloket-camera/1", "model": ...}; then it
-answers each request ({"do": "preview" | "still"}) with one message: {"ok": true} and a JPEG, or {"ok": false,
-"code": ..., "detail": ...}. The worker's own reading of this is in picamera.py, which runs in another Python
-and shares no code.
+answers each request {"do": "picture"} with one message: {"ok": true} and a JPEG, or {"ok": false,
+"code": ..., "detail": ...}. The worker's own reading of this is in picamera.py, which runs in another Python and shares no
+code.
 """
 
 import json

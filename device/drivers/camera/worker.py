@@ -68,7 +68,7 @@ class WorkerCamera:
         peripheral-protocol, camera-frozen (not one pixel changed since the last picture).
         """
         try:
-            return preview(self._moving("preview", self._settings.answer_s), example=False)
+            return preview(self._moving(self._settings.answer_s), example=False, turn=self._settings.turn)
         except BadFrame as error:
             raise self._spoilt(error) from error
 
@@ -77,12 +77,12 @@ class WorkerCamera:
         capture.progress(0.0, "taking-photo")
         if capture.cancel.is_set():
             raise KitError(Code.CANCELLED, Remedy.RETRY, "before the picture")
-        jpeg = self._moving("still", min(capture.deadline_s, STILL_S))
+        jpeg = self._moving(min(capture.deadline_s, STILL_S))
         if capture.cancel.is_set():
             raise KitError(Code.CANCELLED, Remedy.RETRY, "after the picture")
         capture.progress(0.6, "judging-photo")
         try:
-            photo = to_photo(jpeg, example=False)
+            photo = to_photo(jpeg, example=False, turn=self._settings.turn)
         except BadFrame as error:
             raise self._spoilt(error) from error
         capture.progress(1.0, "judging-photo")
@@ -93,11 +93,11 @@ class WorkerCamera:
             self._closed = True
             self._stop()
 
-    def _moving(self, what: str, seconds: float) -> bytes:
+    def _moving(self, seconds: float) -> bytes:
         """A picture that is not the one before: a live sensor is never twice the same, to the last bit."""
         with self._one:
             for _ in range(3):
-                jpeg = self._ask(what, seconds)
+                jpeg = self._ask(seconds)
                 digest = hashlib.sha256(jpeg).digest()
                 if digest != self._digest:
                     self._digest = digest
@@ -106,11 +106,11 @@ class WorkerCamera:
             self._stop()
             raise KitError(Code.CAMERA_FROZEN, Remedy.OFFICER, "the picture stands still")
 
-    def _ask(self, what: str, seconds: float) -> bytes:
+    def _ask(self, seconds: float) -> bytes:
         worker = self._running()
         assert worker.stdin is not None
         try:
-            worker.stdin.write(encode(Message({"do": what})))
+            worker.stdin.write(encode(Message({"do": "picture"})))
             worker.stdin.flush()
         except OSError as error:
             self._stop()
@@ -132,7 +132,7 @@ class WorkerCamera:
         try:
             # Unbuffered towards us: what is ready is read from the descriptor, with a deadline.
             worker = subprocess.Popen(
-                [self._settings.python, self._settings.program, str(self._settings.turn)],
+                [self._settings.python, self._settings.program],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,

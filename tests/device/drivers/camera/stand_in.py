@@ -21,7 +21,7 @@ def main() -> None:
     folder = Path(os.environ["THUISLOKET_STAND_IN"])
     pictures = sorted(folder.glob("*.jpg"))
     with (folder / "starts").open("a") as starts:
-        starts.write(f"{os.getpid()} {' '.join(sys.argv[1:])}\n")
+        starts.write(f"{os.getpid()}\n")
     manner = (folder / "manner").read_text()
     if manner == "slow start":
         time.sleep(60)
@@ -50,7 +50,7 @@ def main() -> None:
             say({"ok": False, "code": "failed", "detail": "RuntimeError: no buffer"})
         elif manner == "torn":
             say({"ok": True}, pictures[0].read_bytes()[:3000])
-        elif request["do"] in ("preview", "still"):
+        elif request["do"] == "picture":
             turn += manner != "frozen"
             say({"ok": True}, pictures[turn % len(pictures)].read_bytes())
 

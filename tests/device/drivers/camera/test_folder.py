@@ -34,7 +34,9 @@ class Bench:
 
     def drop(self, number: int, shade: int = 0) -> None:
         self.path.mkdir(exist_ok=True)
-        (self.path / f"{number:08d}.jpg").write_bytes(jpeg(scene(shade=shade)))
+        fresh = self.path / "fresh"
+        fresh.write_bytes(jpeg(scene(shade=shade)))
+        fresh.rename(self.path / f"{number:08d}.jpg")
 
 
 @pytest.fixture
