@@ -272,7 +272,7 @@ class Session:
                 self._inbox()
             case FleetState():
                 self._standing.fleet(body.s == "online")
-                if body.s == "online":
+                if body.s == "online" and not message.retain:  # news, not what was so when we subscribed
                     self._window.hurry()
                     self._looked = float("-inf")
 

@@ -83,6 +83,18 @@ def test_when_the_fleet_says_that_it_is_back_all_that_waits_is_sent_again(site: 
     until(lambda: not site.spool.link().fleet)
 
 
+def test_what_the_fleet_said_long_ago_makes_nothing_go_twice(site: Site):
+    worker = site.worker
+    worker.say("tl/v1/fleet/state", {"kind": "fleet", "s": "online"}, retain=True)
+    worker.give_receipts = False
+    ids = [site.report() for _ in range(4)]
+    site.start(receipt_s=60)
+    until(lambda: len(worker.committed) == 4)
+    until(lambda: site.spool.link().fleet)
+    time.sleep(0.5)
+    assert worker.times_heard == dict.fromkeys(ids, 1)
+
+
 def test_an_event_on_a_denied_topic_is_kept_and_goes_once_it_may(site: Site):
     acl = site.broker.settings.folder / "acl"
     allowed = acl.read_text()
