@@ -4,8 +4,8 @@
 
 Numbers big-endian. The worker's first message is {"hello": "thuisloket-camera/1", "model": ...}; then it
 answers each request {"do": "picture"} with one message: {"ok": true} and a JPEG, or {"ok": false,
-"code": ..., "detail": ...}. The worker's own reading of this is in picamera.py, which runs in another Python and shares no
-code.
+"code": ..., "detail": ...}. The worker's own reading of this is in picamera.py, which runs in another
+Python and shares no code.
 """
 
 import json
