@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any
 
 import structlog
+from flask import Flask
 from waitress.server import create_server
 
 from device import command
@@ -84,15 +85,24 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
         )
     )
     app = create_kiosk(desk, config.language, clock)
-    server = create_server(
+    try:
+        server = _serve(app, config.kiosk.port)
+    except OSError as problem:
+        detail = f"kiosk.port {config.kiosk.port}: {problem.strerror}"
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail) from problem
+    return Agent(desk, spool, server, config.kiosk.port)
+
+
+def _serve(app: Flask, port: int) -> Any:
+    """Waitress, bound and not yet serving."""
+    return create_server(
         app,
         host="127.0.0.1",
-        port=config.kiosk.port,
+        port=port,
         threads=THREADS,
         ident="",
         clear_untrusted_proxy_headers=True,
     )
-    return Agent(desk, spool, server, config.kiosk.port)
 
 
 def run(config: Config, passed: Passed = nothing) -> int:
@@ -120,11 +130,15 @@ def run_command(config: command.ConfigFile) -> None:
 def uplink(config: command.ConfigFile) -> None:
     """The network process: no keys of the store, no devices."""
     # Here and not above: the agent's process never loads what speaks to a network.
+    from device.spool.hatch import SpoolTaken
     from device.uplink import process
     from device.uplink.logs import log_to_stderr
 
     log_to_stderr()
-    process.run(load(config).uplink, stopped_by_signals())
+    try:
+        process.run(load(config).uplink, stopped_by_signals())
+    except (OSError, SpoolTaken) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"uplink: {problem}") from problem
 
 
 def stopped_by_signals() -> threading.Event:

@@ -108,6 +108,7 @@ class Counter:
             raise Refused(Code.UNKNOWN_VISIT)
         visit = self._cases.visits.get(visit_id)
         card = None
+        self._cases.entry(request.service_id)  # or there is no way on
         if visit is None:
             self._open(session, request)
         elif isinstance(visit.card, CardKept) and visit.sealed is None and visit.abandoned is None:

@@ -127,6 +127,7 @@ def _keep_photo(visit: Visit, wish: KeepPhoto, service: Service) -> Event:
 
 
 def _keep_finger(visit: Visit, wish: KeepFinger, service: Service) -> Event:
+    _check(wish.hand in visit.hands, "no hand")
     _check(wish.finger == wanted_finger(visit, wish.hand, service), "not the finger wanted")
     others = {state.kept.digest for state in visit.hands.values() if state.kept}
     _check(wish.digest not in others, "the same image", Code.SAME_FINGER)
@@ -134,6 +135,7 @@ def _keep_finger(visit: Visit, wish: KeepFinger, service: Service) -> Event:
 
 
 def _except_fingers(visit: Visit, wish: ExceptFingers, service: Service) -> Event:
+    _check(wish.hand in visit.hands, "no hand")
     state = visit.hands[wish.hand]
     _check(state.kept is None, "the hand has given a print")
     _check(bool(wish.fingers) and len(set(wish.fingers)) == len(wish.fingers), "no fingers, or one twice")

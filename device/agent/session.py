@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 
+import structlog
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent.sealing import read_request
@@ -13,6 +14,8 @@ from device.errors import Code, KitError, Remedy
 from device.vault.store import OpenVault
 from protocol.bag import BadBag, BagVisit, DayBag, open_bag
 from protocol.sealed import agekeys
+
+log = structlog.get_logger()
 
 OWN = "kit"
 """The vault's own shelf for what belongs to no visit."""
@@ -49,8 +52,12 @@ def begin(vault: OpenVault, visits: Mapping[str, Visit]) -> Session:
     """The session of the officer who opened the vault, with the visits that officer has open."""
     session = Session(vault, Officer(vault.officer_id, vault.name))
     for visit_id, visit in visits.items():
-        if is_open(visit) and visit.opened is not None and visit.opened.officer_id == vault.officer_id:
+        if not is_open(visit) or visit.opened is None or visit.opened.officer_id != vault.officer_id:
+            continue
+        try:
             session.requests[visit_id] = read_request(visit_id, vault)
+        except KitError as problem:  # one damaged visit must not keep the officer from all others
+            log.error("visit-unreadable", visit=visit_id, code=str(problem.code), detail=problem.detail)
     return session
 
 

@@ -1,4 +1,4 @@
-"""The kit as a program: it starts from kit.toml, serves loopback alone, ends when told, and examines itself."""
+"""The kit as a program: starts from kit.toml, serves loopback alone, ends when told, examines itself."""
 
 import json
 import signal
@@ -64,7 +64,7 @@ def test_without_a_vault_it_does_not_start_and_says_what_to_do(kit: Kit) -> None
 def test_a_damaged_journal_ends_it_with_a_code(kit: Kit) -> None:
     with sqlite3.connect(kit.data / "vault.db") as raw:
         raw.execute(
-            "CREATE TABLE journal (visit_id TEXT, n INTEGER, at TEXT, event TEXT, messages TEXT, told INTEGER)"
+            "CREATE TABLE journal (visit_id TEXT, n INTEGER, at TEXT, event TEXT, messages TEXT, told INT)"
         )
         raw.execute("INSERT INTO journal VALUES ('x', 1, '', '{}', '', 0)")
     raw.close()
