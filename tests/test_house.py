@@ -7,6 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from device.drivers import registry
+from device.emulators.__main__ import PROGRAMS
+from device.errors import Code
+
 ROOT = Path(__file__).parent.parent
 ROOMS = ("protocol", "look", "device", "server", "provisioning", "competent")
 LONGEST = 400
@@ -94,8 +98,6 @@ def test_every_word_is_there_in_four_languages() -> None:
 
 
 def test_every_failure_of_the_kit_has_words() -> None:
-    from device.errors import Code
-
     known: set[str] = set()
 
     def collect(table: dict[str, object]) -> None:
@@ -108,6 +110,19 @@ def test_every_failure_of_the_kit_has_words() -> None:
         collect(tomllib.loads(path.read_text()))
     missing = sorted(code for code in Code if code not in known)
     assert not missing, f"no words on the kiosk for: {missing}"
+
+
+def test_every_driver_has_an_emulator() -> None:
+    """Each speaks at the driver's own wire; picamera2's worker gets the camera's frames."""
+    emulators = {
+        "pcsc": "reader",
+        "suprema-sfm": "finger",
+        "topaz-siglite": "signpad",
+        "folder": "camera",
+        "picamera": "camera",
+    }
+    drivers = [*registry.CARD, *registry.CAMERA, *registry.FINGERPRINT, *registry.SIGNATURE]
+    assert not [name for name in drivers if emulators.get(name) not in PROGRAMS]
 
 
 @pytest.mark.parametrize(

@@ -53,6 +53,8 @@ def demo(
         print(f"failed: {problem}", file=sys.stderr)
         print(f"remedy: the logs are in {folder / 'logs'}; `make demo-clean` begins anew", file=sys.stderr)
         raise typer.Exit(1) from problem
+    except KeyboardInterrupt as stopped:
+        raise typer.Exit(130) from stopped
 
 
 def _print(line: str) -> None:
