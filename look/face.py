@@ -1,7 +1,7 @@
 """Gives a Flask app the common face: layout, macros, style, words, language choice, security headers."""
 
 from collections.abc import Callable, Sequence
-from datetime import date, datetime
+from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 
@@ -40,8 +40,14 @@ def mount(
     )
     app.register_blueprint(blueprint)
 
+    def language() -> str:
+        """Of this page; found at the first question, so a refusal before any view has one too."""
+        if "language" not in g:
+            g.language = _language(languages, default, choose)
+        return str(g.language)
+
     def set_language() -> None:
-        g.language = _language(languages, default, choose)
+        language()
 
     def finish(response: Response) -> Response:
         asked = request.args.get("lang", "")
@@ -57,24 +63,27 @@ def mount(
     app.after_request(finish)
 
     def t(key: str, **values: object) -> str:
-        return words(key, g.language, **values)
+        return words(key, language(), **values)
 
     def t_in(language: str, key: str, **values: object) -> str:
         return words(key, language, **values)
+
+    def said(form: Callable[[Any, str], str]) -> Callable[[Any], str]:
+        return lambda value: form(value, language())
 
     app.jinja_env.globals.update(
         t=t,
         t_in=t_in,
         languages=tuple(languages),
         language_names=NAMES,
-        language=lambda: g.language,
+        language=language,
     )
     app.jinja_env.filters.update(
-        day=_day,
-        short_day=_short_day,
-        clock=_clock,
-        moment=_moment,
-        lasting=_lasting,
+        day=said(moments.day),
+        short_day=said(moments.short_day),
+        clock=said(moments.clock),
+        moment=said(moments.moment),
+        lasting=said(moments.lasting),
     )
 
 
@@ -86,23 +95,3 @@ def _language(languages: Sequence[str], default: str | None, choose: Callable[[]
         default or request.accept_languages.best_match(languages),
     )
     return next((language for language in candidates if language and language in languages), languages[0])
-
-
-def _day(value: date) -> str:
-    return moments.day(value, g.language)
-
-
-def _short_day(value: date) -> str:
-    return moments.short_day(value, g.language)
-
-
-def _clock(value: datetime) -> str:
-    return moments.clock(value, g.language)
-
-
-def _moment(value: datetime) -> str:
-    return moments.moment(value, g.language)
-
-
-def _lasting(seconds: float) -> str:
-    return moments.lasting(seconds, g.language)

@@ -39,6 +39,7 @@ sent on to `/`.
 the form.
 """
 
+from functools import cache
 from pathlib import Path
 
 from flask import Flask, g, make_response, render_template
@@ -61,6 +62,7 @@ WORDS = Path(__file__).with_name("words.toml")
 SERVICE = "be.eid.application"
 
 
+@cache
 def words() -> look.Words:
     """All texts of the kiosk."""
     return look.Words.load(WORDS)

@@ -268,6 +268,10 @@ class MemoryDesk:
     def answer(self, verdict: str, code: str = "") -> None:
         self.wish(events.NoteAnswer(self._packet, verdict, code))
 
+    def known(self) -> Visit:
+        """The open visit, as the rules hold it."""
+        return self._known[self._open]
+
     def show(self, **changes: object) -> None:
         """Anything else of the snapshot."""
         self._show(**changes)
