@@ -1,6 +1,7 @@
 """Events, states and presence over a real broker."""
 
 import json
+import random
 import time
 
 from tests.device.uplink.conftest import KIT, Site
@@ -209,11 +210,13 @@ def test_no_event_is_lost_when_the_broker_is_killed_again_and_again(site: Site):
 
 def test_no_event_is_lost_when_the_uplink_is_killed_at_any_moment(site: Site):
     worker = site.worker
-    ids = []
-    for after in (0.15, 0.35, 0.5, 0.6):
-        ids += [site.report() for _ in range(12)]
+    ids, chance = [], random.Random(3)
+    for _ in range(4):
+        ids += [site.report() for _ in range(30)]
+        seen = sum(worker.times_heard.values())
         running = site.spawn()
-        time.sleep(after)
+        until(lambda: sum(worker.times_heard.values()) > seen)  # noqa: B023 - called here
+        time.sleep(chance.random() * 0.05)
         running.kill()
         running.wait()
     site.start()

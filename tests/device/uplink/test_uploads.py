@@ -249,8 +249,10 @@ def test_an_uplink_killed_at_any_moment_of_uploads_leaves_every_packet_whole_and
     chance = random.Random(7)
     site.stand.faults.append(lambda *_: time.sleep(0.01))
     for _ in range(5):
+        seen = len(site.stand.calls)
         running = site.spawn()
-        time.sleep(0.35 + chance.random() * 0.4)
+        until(lambda: len(site.stand.calls) > seen + chance.randrange(12))  # noqa: B023 - called here
+        time.sleep(chance.random() * 0.02)
         running.kill()
         running.wait()
     site.start()
