@@ -11,6 +11,7 @@ import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import msgspec
@@ -73,8 +74,12 @@ def read_site(path: Path) -> Site:
 
 
 def new_pin() -> str:
-    """Six digits by chance."""
-    return f"{secrets.randbelow(10**6):06d}"
+    """Six digits by chance; none of those that a kit refuses because they are guessed first."""
+    while True:
+        pin = f"{secrets.randbelow(10**6):06d}"
+        steps = {int(after) - int(before) for before, after in pairwise(pin)}
+        if not (len(steps) == 1 and steps <= {-1, 0, 1}):
+            return pin
 
 
 def add(

@@ -12,11 +12,12 @@ import typer
 
 from provisioning.ca import AuthorityError
 from provisioning.demo import headless, interactive
+from provisioning.demo.cast import CITIZENS
 from provisioning.demo.player import StepFailed
 from provisioning.demo.processes import ProgramFailed
 from provisioning.demo.progress import Progress
 from provisioning.demo.props import PropFailed
-from provisioning.demo.running import DemoFailed
+from provisioning.demo.running import DemoFailed, Script
 from provisioning.demo.stage import StageFailed
 from provisioning.demo.town_hall import TownHallFailed
 from provisioning.kit import KitFolderError
@@ -39,16 +40,17 @@ def demo(
     headless_: Annotated[bool, typer.Option("--headless", help="play one home visit by itself")] = False,
     folder: Annotated[Path, typer.Option(help="where all of it lies")] = Path(".demo"),
     portrait: Annotated[Path, typer.Option(help="what the camera sees")] = Path("build/portrait.jpg"),
+    spare_ports: Annotated[bool, typer.Option(help="any free ports instead of the usual ones")] = False,
 ) -> None:
     """A whole fleet on loopback, with a kit and emulated peripherals."""
     signal.signal(signal.SIGTERM, _interrupted)
     progress, began = Progress(printer=_print), time.monotonic()
     try:
         if headless_:
-            headless.play(folder, portrait, progress)
+            headless.play(folder, Script(portrait, CITIZENS[:1], spare_ports), progress)
             _print(f"{time.monotonic() - began:7.2f} s  in all: one visit, from power-on to the receipt")
         else:
-            interactive.play(folder, portrait, progress)
+            interactive.play(folder, Script(portrait, CITIZENS, spare_ports), progress)
     except FAILURES as problem:
         print(f"failed: {problem}", file=sys.stderr)
         print(f"remedy: the logs are in {folder / 'logs'}; `make demo-clean` begins anew", file=sys.stderr)

@@ -7,11 +7,10 @@ from contextlib import closing
 from pathlib import Path
 
 from provisioning.demo import troupe
-from provisioning.demo.cast import CITIZENS
 from provisioning.demo.kiosk import Kiosk
 from provisioning.demo.player import Played, Player, Role, Watcher
 from provisioning.demo.progress import Progress
-from provisioning.demo.running import Demo, running
+from provisioning.demo.running import Demo, Script, running
 
 SETTLE_S = 20.0
 
@@ -20,9 +19,9 @@ class NotAsItMust(Exception):
     """The visit went through, but something is not as it must be afterwards; the text says what."""
 
 
-def play(folder: Path, portrait: Path, progress: Progress) -> None:
+def play(folder: Path, script: Script, progress: Progress) -> None:
     """The headless demo: start, one visit, checks, stop. Raises what went wrong, named."""
-    with running(folder, portrait, progress, CITIZENS[:1]) as demo:
+    with running(folder, script, progress) as demo:
         packet_id = play_visit(demo, progress)
         with progress.step("opened by the service, receipt on the kit, packet gone"):
             check(demo, packet_id)

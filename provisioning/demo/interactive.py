@@ -8,7 +8,7 @@ import waitress
 
 from provisioning.demo.processes import ProgramFailed
 from provisioning.demo.progress import Progress
-from provisioning.demo.running import Demo, running
+from provisioning.demo.running import Demo, Script, running
 from provisioning.demo.stagehand import create_stage
 from provisioning.demo.stagehand.acts import POWER, Acts
 
@@ -16,9 +16,9 @@ LOOK_S = 0.5
 STAGE_THREADS = 4
 
 
-def play(folder: Path, portrait: Path, progress: Progress) -> None:
+def play(folder: Path, script: Script, progress: Progress) -> None:
     """Start everything and stay. A program that falls over is started again, as systemd would on a kit."""
-    with running(folder, portrait, progress) as demo:
+    with running(folder, script, progress) as demo:
         acts = Acts(demo.world, demo.programs, demo.hands)
         _open_stage(demo, acts)
         _greet(demo, progress)

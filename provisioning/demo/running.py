@@ -30,6 +30,16 @@ class DemoFailed(Exception):
 
 
 @dataclass(frozen=True)
+class Script:
+    """What a demo plays with. `portrait` is a JPEG that the emulated camera sees; `spare_ports`: any free
+    ports instead of the usual ones, so that several demos stay out of each other's way."""
+
+    portrait: Path
+    citizens: Sequence[Citizen] = CITIZENS
+    spare_ports: bool = False
+
+
+@dataclass(frozen=True)
 class Demo:
     """All that runs, for whoever plays."""
 
@@ -41,48 +51,46 @@ class Demo:
 
 
 @contextmanager
-def running(
-    folder: Path, portrait: Path, progress: Progress, citizens: Sequence[Citizen] = CITIZENS
-) -> Iterator[Demo]:
+def running(folder: Path, script: Script, progress: Progress) -> Iterator[Demo]:
     """Build and start everything in `folder`; all of it has ended when the block is left, however it is left.
 
-    `portrait` is a JPEG that the emulated camera sees. DemoFailed, and what building and starting raise."""
+    DemoFailed, and what building and starting raise."""
     layout = Layout(folder.resolve())
     if len(str(layout.root).encode()) > LONGEST_FOLDER:
         raise DemoFailed(f"{layout.root} is too long for unix sockets; use a folder nearer to the root")
-    if not portrait.is_file():
-        raise DemoFailed(f"no portrait at {portrait}: `make setup` makes one")
+    if not script.portrait.is_file():
+        raise DemoFailed(f"no portrait at {script.portrait}: `make setup` makes one")
     layout.root.mkdir(parents=True, exist_ok=True)
     with _alone(layout):
         programs = Programs(layout.logs)
         try:
-            demo = _start(layout, portrait, programs, progress, citizens)
+            demo = _start(layout, script, programs, progress)
             with closing(demo.town_hall):
                 yield demo
         finally:
             programs.close()
 
 
-def _start(
-    layout: Layout, portrait: Path, programs: Programs, progress: Progress, citizens: Sequence[Citizen]
-) -> Demo:
+def _start(layout: Layout, script: Script, programs: Programs, progress: Progress) -> Demo:
     with progress.step("certificates, cards, fingers"):
-        authority = props.make(layout, citizens)
+        authority = props.make(layout, script.citizens)
         world.sweep(layout)
-        built = world.write(layout, authority, ports.choose())
+        built = world.write(layout, authority, ports.choose(script.spare_ports))
     write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
     with ThreadPoolExecutor(1) as beside, progress.step("fleet database and kit folder"):
         kit_made = beside.submit(world.make_kit, built, authority)
         props.run("server", "migrate", "--config", layout.fleet_toml)
         props.run("server", "load", "--config", layout.fleet_toml, told=_to_load(built, kit_made.result()))
     with progress.step("broker, service, fleet, peripherals, kit"):
-        programs.start([*troupe.emulators(layout, portrait), *troupe.servers(built), *troupe.kit(built)])
+        programs.start(
+            [*troupe.emulators(layout, script.portrait), *troupe.servers(built), *troupe.kit(built)]
+        )
     hands = Hands(layout.run, layout.fingers, layout.cards)
     hands.do_not_sign()
     hands.lift_finger()
     town_hall = TownHall(built.url("fleet"))
     with progress.step("requests asked for and visits planned"):
-        visits = _plan(built, town_hall, citizens)
+        visits = _plan(built, town_hall, script.citizens)
     return Demo(built, programs, hands, town_hall, visits)
 
 

@@ -13,7 +13,7 @@ from provisioning.demo import props
 from provisioning.demo.cast import CITIZENS, Citizen
 from provisioning.demo.layout import Layout
 from provisioning.demo.progress import Progress
-from provisioning.demo.running import Demo, running
+from provisioning.demo.running import Demo, Script, running
 
 ROOT = Path(__file__).parents[2]
 
@@ -46,7 +46,7 @@ def staged(portrait: Path, prop_box: Path, tmp_path_factory: pytest.TempPathFact
     def stage(citizens: tuple[Citizen, ...] = CITIZENS[:1]) -> Iterator[Demo]:
         folder = tmp_path_factory.mktemp("d")  # short: unix sockets lie in it
         shutil.copytree(prop_box, folder, dirs_exist_ok=True)
-        with running(folder, portrait, Progress(), citizens) as demo:
+        with running(folder, Script(portrait, citizens, spare_ports=True), Progress()) as demo:
             yield demo
 
     return stage

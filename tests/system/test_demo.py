@@ -27,7 +27,7 @@ PATIENCE_S = 300
 
 def start(folder: Path, portrait: Path) -> subprocess.Popen[str]:
     return subprocess.Popen(
-        [*DEMO, "--folder", folder, "--portrait", portrait],
+        [*DEMO, "--spare-ports", "--folder", folder, "--portrait", portrait],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
