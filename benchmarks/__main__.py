@@ -1,0 +1,44 @@
+"""`python -m benchmarks` (`make bench`): both measurements as a table, and as JSON in build/bench.json."""
+
+import json
+import tempfile
+from dataclasses import asdict
+from pathlib import Path
+
+from benchmarks import sealing, visit
+
+BUILD = Path("build")
+
+
+def main() -> None:
+    BUILD.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="bench-", dir=BUILD) as folder:
+        sealed = sealing.measure(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder:  # short: unix sockets lie in it
+        played = visit.measure(Path(folder), BUILD / "portrait.jpg")
+    (BUILD / "bench.json").write_text(
+        json.dumps({"sealing": asdict(sealed), "visit": asdict(played)}, indent=1) + "\n"
+    )
+    print(f"seal and store an application of {sealed.bytes:,} bytes (median of {sealed.rounds})")
+    row("sealed", sealed.seal_ms, "ms")
+    row("stored, visit key destroyed", sealed.store_ms, "ms")
+    row("together", sealed.ours_ms, "ms")
+    row("AES-256-GCM and fsync of the same bytes", sealed.peer_ms, "ms")
+    row("ratio", sealed.ratio, "times")
+    print("one whole visit, headless")
+    for step, seconds in played.steps.items():
+        row(step, seconds, "s")
+    row("from the PIN to the receipt", played.visit_s, "s")
+    for wire, seconds in played.wires.items():
+        row(f"on the wire: {wire}", seconds, "s")
+    row("on all wires", played.wire_s, "s")
+    row("ratio", played.ratio, "times")
+    row("demo ready (props made anew)", played.ready_s, "s")
+
+
+def row(name: str, value: float, unit: str) -> None:
+    print(f"  {name:<44}{value:>9.2f} {unit}")
+
+
+if __name__ == "__main__":
+    main()
