@@ -27,6 +27,7 @@ class Code(StrEnum):
     CARD_SWAPPED = "card-swapped"
     CARD_MUTE = "card-mute"
     READER_IN_USE = "reader-in-use"
+    TWO_CARDS = "two-cards"
     NOT_GENUINE = "not-genuine"
     WRONG_PERSON = "wrong-person"
     # serial peripherals and camera

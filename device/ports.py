@@ -95,7 +95,9 @@ class CardReading:
     address: Address | None = field(default=None, repr=False)
     photo: CardPhoto | None = field(default=None, repr=False)
     genuine: Literal["proven", "unproven", "failed"] = "unproven"
-    test_trust: bool = False  # verified against a root that is not a pinned Belgium Root CA: TEST on every screen
+    test_trust: bool = (
+        False  # verified against a root that is not a pinned Belgium Root CA: TEST on every screen
+    )
     apdus: int = 0
     ms: int = 0
 
@@ -112,6 +114,65 @@ class CardReader(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+@dataclass(frozen=True)
+class PinState:
+    """What the card says of its PIN: tries left, None where it does not say (or, on applet 1.1, may not be asked)."""
+
+    tries_left: int | None
+    entered: bool = False  # the right PIN was given since the last reset
+
+    @property
+    def blocked(self) -> bool:
+        return self.tries_left == 0
+
+    @property
+    def last_try(self) -> bool:
+        """Time for a warning: one more wrong PIN and only the municipality can unblock the card."""
+        return self.tries_left == 1
+
+
+ProofOutcome = Literal[
+    "proven",
+    "failed",  # the signature is not by the certificate's key
+    "wrong-pin",
+    "pin-blocked",
+    "last-try",  # not asked: the caller must first agree to risk the last try
+    "not-a-pin",  # not 4 to 12 digits; nothing was sent
+    "no-certificate",  # Kids-ID, or a holder who refused certificates
+    "untrusted",  # the certificate is under no trusted root; no PIN was sent
+]
+
+
+@dataclass(frozen=True)
+class HolderProof:
+    """One entry of the card's own PIN and what came of it. Only `proven` says anything about the holder."""
+
+    outcome: ProofOutcome
+    tries_left: int | None = None
+    national_number: str = field(default="", repr=False)  # as the authentication certificate has it
+    certificate: bytes = field(default=b"", repr=False)  # of authentication, DER
+    certificate_valid: bool = False  # at this moment; an expired card still proves who held it
+    challenge: bytes = field(default=b"", repr=False)  # fresh in every proof
+    signature: bytes = field(default=b"", repr=False)  # as the card gave it
+    test_trust: bool = False
+    apdus: int = 0
+
+
+class CardHolderProof(Protocol):
+    """An optional step for services that need it, and a way for an officer to show who is there."""
+
+    def pin_state(self, capture: Capture) -> PinState:
+        """Asked without costing a try. KitError as `CardReader.read`, and not-an-eid."""
+        ...
+
+    def prove(self, pin: bytearray, capture: Capture, *, last_try: bool = False) -> HolderProof:
+        """Give the PIN to the card once, and have a fresh challenge signed; `pin` (ASCII digits) is wiped.
+
+        With one try left nothing is sent unless `last_try`. Never repeated by itself: KitError when the card or
+        reader did not go along, and then the caller asks `pin_state` before anybody tries again."""
+        ...
 
 
 # --- camera -----------------------------------------------------------------------------------------------------
@@ -142,7 +203,13 @@ class Camera(Protocol):
 
 Hand = Literal["right", "left"]
 Finger = Literal["index", "middle", "ring", "little", "thumb"]
-LADDER: tuple[Finger, ...] = ("index", "middle", "ring", "little", "thumb")  # order laid down by RD 10 Dec 2019
+LADDER: tuple[Finger, ...] = (
+    "index",
+    "middle",
+    "ring",
+    "little",
+    "thumb",
+)  # order laid down by RD 10 Dec 2019
 
 
 @dataclass(frozen=True)
@@ -184,7 +251,9 @@ class SignatureInk:
 
 class SignaturePad(Protocol):
     def condition(self) -> Condition: ...
-    def capture(self, capture: Capture, ink: Callable[[SignatureInk], None], done: threading.Event) -> SignatureInk:
+    def capture(
+        self, capture: Capture, ink: Callable[[SignatureInk], None], done: threading.Event
+    ) -> SignatureInk:
         """Collect strokes until `done` is set or the pen has rested for the driver's pause after a real signature.
 
         `ink` gets what is there so far, for the screen. KitError empty-signature when nothing was written."""

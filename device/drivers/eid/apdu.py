@@ -51,6 +51,7 @@ class Command:
 class Answer:
     data: bytes = field(repr=False)
     status: int
+    whole: bool = False  # the card said how many bytes there are, and these are they
 
     @classmethod
     def from_bytes(cls, raw: bytes, command: Command) -> "Answer":
@@ -75,17 +76,22 @@ Send = Callable[[Command], Answer]
 
 
 def right_length(send: Send) -> Send:
-    """The layer for 6Cxx: send again, asking for as many bytes as the card has."""
+    """The layer for 6Cxx: send again, asking for as many bytes as the card has.
+
+    A command with data has no Le that could be wrong, and is never sent twice.
+    """
 
     def layer(command: Command) -> Answer:
         answer = send(command)
+        said = None
         for _ in range(REPEATS):
-            if answer.sw1 != 0x6C:
-                return answer
-            answer = send(command.expecting(answer.sw2 or NO_LE_BYTE))
+            if answer.sw1 != 0x6C or command.data:
+                break
+            said = answer.sw2 or NO_LE_BYTE
+            answer = send(command.expecting(said))
         if answer.sw1 == 0x6C:
             raise BadAnswer("no end to 6Cxx")
-        return answer
+        return Answer(answer.data, answer.status, whole=len(answer.data) == said)
 
     return layer
 
@@ -98,7 +104,7 @@ def whole_answer(send: Send) -> Send:
         data = answer.data
         for _ in range(ROUNDS):
             if answer.sw1 != 0x61:
-                return Answer(data, answer.status)
+                return Answer(data, answer.status, answer.whole)
             answer = send(get_response(answer.sw2 or NO_LE_BYTE))
             data += answer.data
             if len(data) > ANSWER_AT_MOST:

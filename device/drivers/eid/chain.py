@@ -72,7 +72,15 @@ def holder_matches(authentication: bytes, authority: bytes, national_number: str
         return False
     if names(holder, SERIAL_NUMBER) != [national_number]:
         return False
-    return issued_by(holder, issuer) is not None and _issuer(issuer, trust) is not None
+    return holder_anchor(holder, issuer, trust) is not None
+
+
+def holder_anchor(holder: x509.Certificate, issuer: x509.Certificate, trust: TrustStore) -> Anchor | None:
+    """The trusted root above the holder's certificate and the CA that issued it; None when there is none."""
+    if issued_by(holder, issuer) is None:
+        return None
+    found = _issuer(issuer, trust)
+    return found[0] if found else None
 
 
 def _issuer(certificate: x509.Certificate, trust: TrustStore) -> tuple[Anchor, Strength] | None:

@@ -5,16 +5,22 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import Any, TypeVar
 
 from device.drivers.eid.atr import is_belgian_eid
+from device.drivers.eid.channel import CONNECTING
 from device.drivers.eid.left_behind import Cancelled, Silent, Work
 from device.drivers.eid.pcsc import Slot
-from device.drivers.eid.session import CONNECTING, Session
+from device.drivers.eid.pin import NotAPin, verify_command, wipe
+from device.drivers.eid.proving import Proving
+from device.drivers.eid.session import Session
 from device.drivers.eid.settings import Settings
 from device.drivers.eid.trust import TrustStore
 from device.drivers.eid.watch import Watch
 from device.errors import Code, KitError, Remedy
-from device.ports import Capture, CardReader, CardReading, Condition, Presence
+from device.ports import Capture, CardReading, Condition, HolderProof, PinState, Presence
+
+Result = TypeVar("Result")
 
 
 def _wall_clock() -> datetime:
@@ -23,7 +29,7 @@ def _wall_clock() -> datetime:
 
 def open_reader(
     settings: Settings, trust: TrustStore, now: Callable[[], datetime] = _wall_clock
-) -> CardReader:
+) -> "PcscReader":
     """The reader of `settings`, plugged in or not yet: presence and condition say which. Never raises."""
     return PcscReader(settings, trust, now)
 
@@ -37,7 +43,8 @@ class PcscReader:
         self._now = now
         self._watch = Watch()
         self._turn = threading.Lock()
-        self._work: Work[CardReading] | None = None
+        self._work: Work[Any] | None = None
+        self._blocks: dict[str, int] = {}  # bytes a READ that have worked, by reader
 
     def presence(self) -> Presence:
         slot = self._slot()
@@ -56,12 +63,37 @@ class PcscReader:
 
     def read(self, capture: Capture) -> CardReading:
         """See the port. A mute card is reported after `answer_s`; any read ends within `read_s` seconds."""
-        if not self._turn.acquire(blocking=False):
-            raise KitError(Code.READER_IN_USE, Remedy.RETRY, "a read is going on")
+        began = time.monotonic()
+
+        def read(work: Work[CardReading], slot: Slot) -> CardReading:
+            block = self._blocks.get(slot.name, self._settings.block)
+            session = Session(work, self._settings, self._trust, self._now, block)
+            reading = session.read(slot)
+            self._blocks[slot.name] = session.block
+            return reading
+
+        reading = self._alone(read, capture)
+        capture.progress(1.0, "checking")
+        return replace(reading, ms=round((time.monotonic() - began) * 1000))
+
+    def pin_state(self, capture: Capture) -> PinState:
+        """See `CardHolderProof`; as patient as a read."""
+        return self._alone(lambda work, slot: self._proving(work, slot).state(), capture)
+
+    def prove(self, pin: bytearray, capture: Capture, *, last_try: bool = False) -> HolderProof:
+        """See `CardHolderProof`; as patient as a read."""
         try:
-            return self._read(capture)
+            verify = verify_command(pin)
+        except NotAPin:
+            return HolderProof("not-a-pin")
         finally:
-            self._turn.release()
+            wipe(pin)
+        try:
+            return self._alone(lambda work, slot: self._proving(work, slot).prove(verify, last_try), capture)
+        except KitError:
+            if not self._stuck:  # else it is wiped when the card answers or is pulled, and never sent
+                wipe(verify)
+            raise
 
     def close(self) -> None:
         self._watch.close()
@@ -71,26 +103,38 @@ class PcscReader:
         """An earlier read still waits for a card that never answered."""
         return self._work is not None and self._work.running and not self._turn.locked()
 
-    def _read(self, capture: Capture) -> CardReading:
-        began = time.monotonic()
-        if self._work is not None and self._work.running:
-            raise KitError(Code.CARD_MUTE, Remedy.RETRY, "the card of the last read still does not answer")
+    def _proving(self, work: Work[Any], slot: Slot) -> Proving:
+        return Proving(work, self._settings, self._trust, self._now, slot)
+
+    def _alone(self, job: Callable[[Work[Result], Slot], Result], capture: Capture) -> Result:
+        """`job` on the card that is meant, when nothing else is going on."""
+        if not self._turn.acquire(blocking=False):
+            raise KitError(Code.READER_IN_USE, Remedy.RETRY, "a read is going on")
+        try:
+            if self._work is not None and self._work.running:
+                raise KitError(
+                    Code.CARD_MUTE, Remedy.RETRY, "the card of the last read still does not answer"
+                )
+            slot = self._chosen()
+            return self._wait(lambda work: job(work, slot), capture)
+        finally:
+            self._turn.release()
+
+    def _chosen(self) -> Slot:
         slot = self._slot()
         if slot is None:
             raise KitError(Code.NO_READER, Remedy.OFFICER, self._watch.detail)
         if not slot.present:
             raise KitError(Code.NO_CARD, Remedy.OFFICER)
-        reading = self._wait(slot, capture)
-        capture.progress(1.0, "checking")
-        return replace(reading, ms=round((time.monotonic() - began) * 1000))
+        if sum(is_belgian_eid(other.atr) for other in self._slots()) > 1:
+            raise KitError(Code.TWO_CARDS, Remedy.OFFICER, "an eID in each of two readers")
+        return slot
 
-    def _wait(self, slot: Slot, capture: Capture) -> CardReading:
-        def read(work: Work[CardReading]) -> CardReading:
-            return Session(work, self._settings, self._trust, self._now).read(slot)
-
-        self._work = Work(read)
+    def _wait(self, job: Callable[[Work[Result]], Result], capture: Capture) -> Result:
+        work = Work(job)
+        self._work = work
         try:
-            return self._work.result(
+            return work.result(
                 step_s=self._settings.answer_s,
                 whole_s=min(self._settings.read_s, capture.deadline_s),
                 cancel=capture.cancel,
@@ -104,10 +148,13 @@ class PcscReader:
 
     def _slot(self) -> Slot | None:
         """The reader named in the settings, else the one with an eID, else one with a card, else any."""
+        return min(self._slots(), key=_rank, default=None)
+
+    def _slots(self) -> list[Slot]:
+        """The readers that are meant: the one of the name, else those whose names begin so."""
         named = self._settings.reader
         slots = [slot for slot in self._watch.slots() if slot.name.startswith(named)]
-        exact = [slot for slot in slots if slot.name == named]
-        return min(exact or slots, key=_rank, default=None)
+        return [slot for slot in slots if slot.name == named] or slots
 
 
 def _rank(slot: Slot) -> tuple[bool, bool, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from device.drivers.eid.apdu import END_OF_FILE, OK, BadAnswer, Send, read_binary, select
 from device.drivers.eid.der import BadDer, total_length
 
+SMALLEST = 32  # bytes; a reader that gives fewer at a time is none, so a shorter answer ends a file
 ABSENT = frozenset({0x6A82, 0x6A83, 0x6283})  # not found, no record, file not activated
 NOT_THIS_CARD = frozenset({0x6A, 0x6D, 0x6E})  # wrong parameters, unknown instruction, unknown class
 
@@ -82,7 +83,8 @@ class CardFiles:
 def read_file(send: Send, file: CardFile, block: int) -> bytes | None:
     """The file's bytes, or None when the card has no such file. Select and reads belong in one transaction.
 
-    BadStatus when the card refuses, BadAnswer when the file has no end. `block` is 1 to 256 bytes.
+    BadStatus when the card refuses, BadAnswer when the file has no end. `block` is 1 to 256 bytes; a
+    reader that silently hands over fewer is asked on in its own size.
     """
     answer = send(select(file.path))
     if answer.status in ABSENT:
@@ -102,8 +104,10 @@ def read_file(send: Send, file: CardFile, block: int) -> bytes | None:
         data += answer.data
         if len(data) > file.at_most:
             raise BadAnswer(f"{file.name} has no end")
-        if len(answer.data) < wanted:  # the card, or a reader that resolves 6Cxx by itself, had no more
-            return bytes(data)
+        if len(answer.data) < wanted:  # no more, or no more than this reader can do at a time
+            if answer.whole or len(answer.data) < SMALLEST:
+                return bytes(data)
+            block = len(answer.data)
 
 
 def _wanted(file: CardFile, data: bytearray, block: int) -> int:

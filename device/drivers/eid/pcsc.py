@@ -67,12 +67,18 @@ class Connection:
         """Keep other programs out; waits while one of them does the same."""
         _check("SCardBeginTransaction", scard.SCardBeginTransaction(self._handle))
 
-    def end(self) -> None:
-        _check("SCardEndTransaction", scard.SCardEndTransaction(self._handle, scard.SCARD_LEAVE_CARD))
+    def end(self, reset: bool = False) -> None:
+        """Let others in again; with `reset` to a card that has forgotten every right it gave."""
+        after = scard.SCARD_RESET_CARD if reset else scard.SCARD_LEAVE_CARD
+        _check("SCardEndTransaction", scard.SCardEndTransaction(self._handle, after))
 
-    def transmit(self, command: bytes) -> bytes:
+    def transmit(self, command: bytearray) -> bytes:
         """Raw answer with its status, or nothing when the card was pulled. Blocks while the card does."""
-        code, answer = scard.SCardTransmit(self._handle, scard.SCARD_PCI_T0, list(command))
+        values = list(command)
+        try:
+            code, answer = scard.SCardTransmit(self._handle, scard.SCARD_PCI_T0, values)
+        finally:
+            values[:] = bytes(len(values))  # it may hold a PIN
         _check("SCardTransmit", code)
         return bytes(value & 0xFF for value in answer)
 

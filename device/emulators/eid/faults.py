@@ -13,6 +13,12 @@ from 1 since insertion, at which it begins (0: always).
     endless-blocks   READ always gives as much as was asked
     one-byte         READ gives one byte and 9000
     long             an answer of 65,000 bytes and 9000
+    stub             an answer of one byte, without status
+    refuse-blocks    READ of more than `most` bytes is answered 67 00: a reader that cannot do them
+    choke-blocks     READ of more than `most` bytes breaks the line with an answer too long for it
+    cap-blocks       READ gives at most `most` bytes and 9000
+    reset            the card is reset before the command, `count` times, as by another program
+    interfere        another file is selected before the command, `count` times, as by another program
     resolve-6c       as behind a reader that resolves 6Cxx itself: a short 9000 answer
     swap             from here the card in folder `card` answers, without being pulled
 """
@@ -25,8 +31,9 @@ from typing import Any
 DOS = frozenset(
     {"pull", "mute", "slow", "status", "status-on", "endless-6c", "endless-61", "endless-blocks"}
     | {"one-byte", "long", "resolve-6c", "swap"}
+    | {"stub", "refuse-blocks", "choke-blocks", "cap-blocks", "reset", "interfere"}
 )
-FIELDS = frozenset({"do", "at", "seconds", "status", "ins", "count", "card"})
+FIELDS = frozenset({"do", "at", "seconds", "status", "ins", "count", "card", "most"})
 READ_BINARY = 0xB0
 LONG = 65_000
 
@@ -44,10 +51,11 @@ class CardFault:
     ins: int = READ_BINARY
     count: int = 1
     card: str = ""
+    most: int = 248
 
     def due(self, number: int) -> bool:
         """Whether it acts on the command of this number."""
-        if self.do == "status" and self.at:
+        if self.do in ("status", "reset", "interfere") and self.at:
             return self.at <= number < self.at + self.count
         return number >= self.at
 
@@ -57,6 +65,15 @@ class CardFault:
         reads = ins == READ_BINARY
         if self.do == "status" or (self.do == "status-on" and ins == self.ins):
             return self.status
+        if self.do == "stub":
+            return b"\x90"
+        if reads and wanted > self.most:
+            if self.do == "refuse-blocks":
+                return b"\x67\x00"
+            if self.do == "choke-blocks":
+                return bytes(LONG) + b"\x90\x00"
+            if self.do == "cap-blocks" and len(answer) - 2 > self.most:
+                return answer[: self.most] + b"\x90\x00"
         if self.do == "endless-6c" and reads:
             return b"\x6c\x20"
         if self.do == "endless-61" and ins != 0xA4:

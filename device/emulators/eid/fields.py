@@ -72,6 +72,7 @@ def identity_fields(
     ]
     if basic_key_hash:
         fields.append((0x1A, basic_key_hash))
+    fields += ((int(tag, 16), value) for tag, value in sorted(person.more.items()))
     return [(tag, value.encode() if isinstance(value, str) else value) for tag, value in fields]
 
 

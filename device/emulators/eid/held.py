@@ -1,7 +1,7 @@
 """A card held as files in a folder: `DF014031.bin` is EF 3F00/DF01/4031, `atr.bin`, `carddata.bin`.
 
 Optional `basic-key.pem` (P-384) lets the card prove that it is genuine, `auth-key.pem` lets it sign with its
-PIN.
+PIN: `pin.txt` holds digits and tries left ("1234 3").
 """
 
 import re
@@ -16,6 +16,8 @@ ATR_18 = bytes.fromhex("3B7F96000080318065B085040120120FFF829000")
 ATR_17 = bytes.fromhex("3B9813400AA503010101AD1311")
 APPLET_BYTE = 21  # of the card data
 APPLET_18 = 0x18
+APPLET_17 = 0x17
+PIN_FILE = re.compile(r"([0-9]{4,12}) ([0-3])\s*")
 
 
 class BadCard(ValueError):
@@ -29,6 +31,8 @@ class HeldCard:
     card_data: bytes
     basic_key: ec.EllipticCurvePrivateKey | None = None
     auth_key: ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None = None
+    pin: str = field(default="1234", repr=False)
+    tries: int = 3
 
     @property
     def applet(self) -> int:
@@ -48,6 +52,7 @@ def load_card(folder: Path) -> HeldCard:
             raise BadCard(f"no card in {folder}")
         card_data = data.read_bytes() if data.exists() else bytes(28)
         modern = len(card_data) > APPLET_BYTE and card_data[APPLET_BYTE] >= APPLET_18
+        pin, tries = _pin(folder / "pin.txt")
         basic, auth = _key(folder / "basic-key.pem"), _key(folder / "auth-key.pem")
     except OSError as error:
         raise BadCard(str(error)) from error
@@ -59,7 +64,18 @@ def load_card(folder: Path) -> HeldCard:
         card_data=card_data,
         basic_key=basic,
         auth_key=auth,
+        pin=pin,
+        tries=tries,
     )
+
+
+def _pin(path: Path) -> tuple[str, int]:
+    if not path.exists():
+        return "1234", 3
+    match = PIN_FILE.fullmatch(path.read_text())
+    if not match:
+        raise BadCard("pin.txt: digits and tries left")
+    return match[1], int(match[2])
 
 
 def _key(path: Path) -> ec.EllipticCurvePrivateKey | rsa.RSAPrivateKey | None:

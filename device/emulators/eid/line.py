@@ -27,6 +27,7 @@ POWER_OFF, POWER_ON, RESET, GET_ATR = 0, 1, 2, 4
 TCP_QUICKACK = 12  # linux/tcp.h
 LOG_LENGTH = 4096
 CONNECT_S = 5.0
+ANOTHER_FILE = bytes.fromhex("00A4080C063F00DF014033")  # the address
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,10 @@ class InsertedCard:
             self._sleep(fault.seconds or float("inf"))
         elif fault.do == "slow":
             self._sleep(fault.seconds)
+        elif fault.do == "reset":
+            self._applet.reset()
+        elif fault.do == "interfere":
+            self._applet.exchange(ANOTHER_FILE)
         elif fault.do == "swap" and not self._swapped:
             self._swapped = True
             self._applet = Applet(load_card(Path(fault.card)))

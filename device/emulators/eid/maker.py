@@ -93,6 +93,7 @@ def make_card(spec: Spec, pki: Pki, beside: Path) -> Made:
     made.files["DF014033.bin"] = address
     made.files["DF014034.bin"] = address_signature
     made.files["DF014035.bin"] = b"" if spec.has("photo-missing") else photo
+    made.files["pin.txt"] = f"{spec.pin} {spec.tries}".encode()
     _certificates(made, spec, family)
     return made
 
@@ -167,7 +168,8 @@ def _certificates(made: Made, spec: Spec, family: Family) -> None:
     full_name = f"{person.first_names} {person.surname}"
     auth = Wanted(f"{full_name} (Authentication)", number)
     sign = replace(auth, common_name=f"{full_name} (Signature)", sign=False, repudiate=True)
-    holder = issue(family.name, auth, new_key(family.name), issuer)
+    key = new_key(spec.holder_key or family.name)
+    holder = issue(family.name, auth, key, issuer)
     made.files["DF005038.bin"] = holder.der + padded
     made.files["DF005039.bin"] = issue(family.name, sign, new_key(family.name), issuer).der + padded
     made.files["auth-key.pem"] = _pem(holder.key)

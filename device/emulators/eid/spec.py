@@ -3,11 +3,16 @@
 generation = "1.8"            # 1.8, 1.7-rsa, 1.7-ec (re-keyed), 1.1 (RSA-1024 and SHA-1)
 language = "nl"               # of the month and the letter for the sex: nl, fr, de
 defects = ["photo-hash"]      # of DEFECTS
+pin = "1234"                  # 4 to 12 digits
+tries = 3                     # left
+holder_key = "rsa"            # of the authentication certificate: rsa or ec; empty: as the generation has it
 [identity]                    # surname, first_names, birth_date = 1971-01-01, or 1962, or any text, ...
+[identity.more]               # further fields by tag: 1F = "05.07.2022" (foreigners' and EU cards)
 [address]                     # street, postcode, municipality
 [photo]                       # path, or width and height of a drawn one, and its length in bytes
 """
 
+import re
 from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -43,6 +48,9 @@ Defect = Literal[
 ]
 
 
+MORE = re.compile(r"1[3-9BCDEF]")  # tags of the optional fields; 1A is the hash of the basic key
+
+
 class BadSpec(ValueError):
     """The file is not of the form above; the text says where."""
 
@@ -64,10 +72,16 @@ class Person(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     document_type: str = "1"
     special_status: str = "0"
     duplicate: str = "00"
+    more: dict[str, str] = msgspec.field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not isinstance(self.birth_date, date | int | str) or isinstance(self.birth_date, bool):
             raise ValueError("birth_date: a date, a year, or a text")
+        if not all(MORE.fullmatch(tag) for tag in self.more):
+            raise ValueError("more: tags as 13 to 1F, but 1A")
+
+    def __hash__(self) -> int:
+        return hash(msgspec.json.encode(self))
 
 
 class Home(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -87,6 +101,9 @@ class Spec(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     generation: Generation = "1.8"
     language: Language = "nl"
     defects: tuple[Defect, ...] = ()
+    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4,12}$")] = "1234"
+    tries: Annotated[int, msgspec.Meta(ge=0, le=3)] = 3
+    holder_key: Literal["", "rsa", "ec"] = ""
     identity: Person = Person()
     address: Home = Home()
     photo: Picture = Picture()
