@@ -79,7 +79,7 @@ def test_whatever_a_driver_says_it_is_doing_has_words() -> None:
         ("signature.except", literals(events.SignatureExcepted, "reason")),
         ("visits.state", literals(VisitLine, "state")),
         ("busy", literals(Busy, "what")),
-        ("device", get_args(State)),
+        ("device", (*get_args(State), "example")),
     ],
 )
 def test_every_choice_and_state_has_words(prefix: str, codes: tuple[str, ...]) -> None:
