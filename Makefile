@@ -7,6 +7,8 @@ DEBIAN := provisioning/setup/debian.sh
 PYTEST_ARGS ?=
 PURE := tests/protocol tests/competent tests/test_house.py
 
+export UV_SYSTEM_CERTS := 1
+
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo demo demo-clean test test-pure check format bench shots clean
 .DELETE_ON_ERROR:

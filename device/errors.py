@@ -16,7 +16,7 @@ class Remedy(StrEnum):
 
 
 class Code(StrEnum):
-    """Every failure and refusal that can reach a screen; each has words in nl, fr, de and en (a test checks)."""
+    """Every failure and refusal that can reach a screen; each has words in nl, fr, de and en."""
 
     # card and reader (reason codes of the contract, section 2)
     NO_READER = "no-reader"
@@ -66,7 +66,7 @@ class Code(StrEnum):
 
 
 class KitError(Exception):
-    """The world did not cooperate. `detail` is for the log of the administrator and holds no personal data."""
+    """The world did not cooperate. `detail` is for the administrator's log and holds no personal data."""
 
     def __init__(self, code: Code, remedy: Remedy, detail: str = "") -> None:
         super().__init__(f"{code}: {detail}" if detail else str(code))

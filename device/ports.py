@@ -1,7 +1,8 @@
 """What the agent asks of the world outside it: four peripherals, a key source, a clock; and their results.
 
-Ports speak the officer's language (read a card, capture a finger); a driver behind a port raises only `KitError`.
-Every capture has a deadline in seconds on the monotonic clock, can be cancelled, and reports progress from 0 to 1.
+Ports speak the officer's language (read a card, capture a finger); a driver behind a port raises only
+`KitError`. Every capture has a deadline in seconds on the monotonic clock, can be cancelled, and reports
+progress from 0 to 1.
 """
 
 import threading
@@ -37,12 +38,12 @@ class Capture:
     cancel: threading.Event
 
 
-# --- card -------------------------------------------------------------------------------------------------------
+# --- card ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
 class Identity:
-    """Identity file 4031 (CONT18 / ID_ADRESSE_File_applet1_8_v5), verified. Names are those of the contract."""
+    """Identity file 4031 (CONT18 / ID_ADRESSE_File_applet1_8_v5), verified; the contract's names."""
 
     national_number: str
     surname: str
@@ -109,8 +110,9 @@ class CardReader(Protocol):
     def presence(self) -> Presence: ...
     def condition(self) -> Condition: ...
     def read(self, capture: Capture) -> CardReading:
-        """Read and judge the card in the reader. A judged card is a result, whatever its verdict; KitError is for
-        a card or reader that could not be read (no-card, card-removed, card-mute, reader-in-use, no-reader)."""
+        """Read and judge the card in the reader. A judged card is a result, whatever its verdict; KitError is
+        for a card or reader that could not be read (no-card, card-removed, card-mute, reader-in-use,
+        no-reader)."""
         ...
 
     def close(self) -> None: ...
@@ -118,7 +120,8 @@ class CardReader(Protocol):
 
 @dataclass(frozen=True)
 class PinState:
-    """What the card says of its PIN: tries left, None where it does not say (or, on applet 1.1, may not be asked)."""
+    """What the card says of its PIN: tries left, None where it does not say (or, on applet 1.1, may not be
+    asked)."""
 
     tries_left: int | None
     entered: bool = False  # the right PIN was given since the last reset
@@ -170,12 +173,12 @@ class CardHolderProof(Protocol):
     def prove(self, pin: bytearray, capture: Capture, *, last_try: bool = False) -> HolderProof:
         """Give the PIN to the card once, and have a fresh challenge signed; `pin` (ASCII digits) is wiped.
 
-        With one try left nothing is sent unless `last_try`. Never repeated by itself: KitError when the card or
-        reader did not go along, and then the caller asks `pin_state` before anybody tries again."""
+        With one try left nothing is sent unless `last_try`. Never repeated by itself: KitError when the
+        card or reader did not go along, and then the caller asks `pin_state` before anybody tries again."""
         ...
 
 
-# --- camera -----------------------------------------------------------------------------------------------------
+# --- camera ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,7 @@ class Camera(Protocol):
     def close(self) -> None: ...
 
 
-# --- fingerprint ------------------------------------------------------------------------------------------------
+# --- fingerprint ------------------------------------------------------------------------------------------
 
 Hand = Literal["right", "left"]
 Finger = Literal["index", "middle", "ring", "little", "thumb"]
@@ -214,7 +217,7 @@ LADDER: tuple[Finger, ...] = (
 
 @dataclass(frozen=True)
 class FingerImage:
-    """One flat capture: 8-bit grey, row by row from the top left, ridges dark, `ppi` pixels per inch (500)."""
+    """One flat capture: 8-bit grey, row by row from the top left, ridges dark, `ppi` pixels an inch."""
 
     pixels: bytes = field(repr=False)
     width: int
@@ -231,7 +234,7 @@ class FingerprintScanner(Protocol):
     def close(self) -> None: ...
 
 
-# --- signature --------------------------------------------------------------------------------------------------
+# --- signature ------------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -254,7 +257,8 @@ class SignaturePad(Protocol):
     def capture(
         self, capture: Capture, ink: Callable[[SignatureInk], None], done: threading.Event
     ) -> SignatureInk:
-        """Collect strokes until `done` is set or the pen has rested for the driver's pause after a real signature.
+        """Collect strokes until `done` is set or the pen has rested for the driver's pause after a real
+        signature.
 
         `ink` gets what is there so far, for the screen. KitError empty-signature when nothing was written."""
         ...
@@ -262,11 +266,11 @@ class SignaturePad(Protocol):
     def close(self) -> None: ...
 
 
-# --- the rest ---------------------------------------------------------------------------------------------------
+# --- the rest ------------------------------------------------------------------------------------------
 
 
 class KeySource(Protocol):
-    """Where the device's share of the store key lives (a file for development; TPM and OTP with their issue)."""
+    """Where the device's share of the store key lives (a file for development)."""
 
     protection: Literal["hardware", "reduced"]
 

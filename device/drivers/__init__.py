@@ -1,1 +1,2 @@
-"""Drivers behind the ports: codec (pure) + link + patience. They raise only KitError and know nothing of visits."""
+"""Drivers behind the ports: codec (pure) + link + patience. They raise only KitError and know nothing of
+visits."""
