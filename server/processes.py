@@ -1,8 +1,8 @@
 """Several programs as one: started side by side, started again when one dies, stopped together.
 
 They are forks of the supervisor, which has imported what they share and runs no thread: four programs start
-in the time of little more than one. The kernel tells each when its parent is gone (prctl PR_SET_PDEATHSIG), so
-that after a kill -9 of the supervisor no port stays taken by an orphan.
+in the time of little more than one. The kernel tells each when its parent is gone (PR_SET_PDEATHSIG), so that
+after a kill -9 of the supervisor no port stays taken by an orphan.
 """
 
 import ctypes

@@ -74,7 +74,8 @@ def _state(kit: Kit, envelope: Envelope, now: datetime) -> str:
     elif isinstance(body, Birth):
         kit.birth = msgspec.to_builtins(body)
     elif isinstance(body, Health):
-        at = min(moment(envelope.ts), now)  # retained: it may be old; and a kit's clock may be ahead
+        # Retained: it may be old. And a kit's clock may be ahead, which must not silence the kit later.
+        at = min(moment(envelope.ts), now.replace(microsecond=now.microsecond // 1000 * 1000))
         if kit.health_at is not None and at < kit.health_at:
             return "older"
         kit.health, kit.health_at = msgspec.to_builtins(body), at

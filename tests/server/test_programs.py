@@ -165,7 +165,7 @@ def test_nothing_is_lost_when_the_fleet_is_killed_at_every_turn(town: Town, brok
             ids = [sealed.manifest.packet_id for sealed in packets]
             until(lambda: {state_of(town, each) for each in ids} == {"accepted"}, PATIENCE_S, "all answers")
             assert fleet.stop() == 0
-        assert count(town)["applications"] == len(packets)
+        assert count(town)["accepted"] == len(packets)
 
 
 def test_a_program_that_dies_is_started_again(town: Town, broker: Mosquitto) -> None:
