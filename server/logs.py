@@ -12,6 +12,8 @@ from typing import Any
 
 import structlog
 
+from protocol.ids import is_ulid
+
 HIDDEN = "[hidden]"
 _WORD = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/|+-]{0,99}")
 _MANY_DIGITS = re.compile(r"(?<![0-9a-f])[0-9][0-9 .-]{7,}[0-9](?![0-9a-f])")  # telephone, national number
@@ -28,7 +30,7 @@ def _harmless(value: object) -> object:
     if value is None or isinstance(value, bool | int | float):
         return value
     text = str(value)
-    if _WORD.fullmatch(text) and not _MANY_DIGITS.search(text):
+    if is_ulid(text) or (_WORD.fullmatch(text) and not _MANY_DIGITS.search(text)):
         return text
     return HIDDEN
 
