@@ -21,7 +21,9 @@ LONGEST_SOCKET_PATH = 107  # sun_path, unix(7)
 START_S = 10.0
 SIOCGIFFLAGS, SIOCSIFFLAGS, IFF_UP = 0x8913, 0x8914, 0x1  # netdevice(7)
 DRIVER = Path("/usr/lib/pcsc/drivers/serial/libifdvpcd.so")
-CONFIGURATION = """FRIENDLYNAME "Virtual PCD"
+READERS = ("Virtual PCD", "Second Virtual PCD")  # names; the second is plugged in on request
+PORTS_A_READER = 10
+CONFIGURATION = """FRIENDLYNAME "{name}"
 DEVICENAME   /dev/null:{port:#x}
 LIBPATH      {driver}
 CHANNELID    {port:#x}
@@ -53,11 +55,23 @@ class Daemon:
         if not DRIVER.exists():
             raise NoDaemon(f"{DRIVER} is missing: install pcscd and vsmartcard-vpcd")
         self._configuration = configuration
+        self._port = port
         self._process: subprocess.Popen[bytes] | None = None
         configuration.mkdir(exist_ok=True)
-        (configuration / "vpcd").write_text(CONFIGURATION.format(port=port, driver=DRIVER))
+        self.plugged: tuple[int, ...] = ()
+        self.plug((0,))
         _mount_over(folder)
         _raise_loopback()
+
+    def plug(self, readers: tuple[int, ...]) -> None:
+        """Which of READERS are there from the next start on: pcscd finds serial readers only then."""
+        self.plugged = readers
+        for number, name in enumerate(READERS):
+            file = self._configuration / f"vpcd{number}"
+            file.unlink(missing_ok=True)
+            if number in readers:
+                port = self._port + PORTS_A_READER * number
+                file.write_text(CONFIGURATION.format(name=name, port=port, driver=DRIVER))
 
     def start(self) -> None:
         """NoDaemon when the socket is not there in time."""

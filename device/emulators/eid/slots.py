@@ -1,10 +1,11 @@
-"""The two slots of the virtual reader, and what may be asked of them over the control socket.
+"""The slots of the virtual readers, two each, and what may be asked of them over the control socket.
 
 {"do": "insert", "card": DIR, "slot": 0, "faults": [...], "paced": false}
 {"do": "remove", "slot": 0}
 {"do": "state"}                      -> slots, daemon, socket
 {"do": "log", "slot": 0}             -> log: [[header hex, length, status hex], ...] since insertion
 {"do": "daemon", "state": "stop" | "kill" | "start"}
+{"do": "plug", "readers": [1]}       which readers there are: the first (slots 0, 1), the second (2, 3), none
 """
 
 import socket
@@ -12,12 +13,13 @@ import time
 from pathlib import Path
 from typing import Any
 
-from device.emulators.eid.daemon import Daemon, NoDaemon
+from device.emulators.eid.daemon import PORTS_A_READER, READERS, Daemon, NoDaemon
 from device.emulators.eid.faults import CardFault, parse
 from device.emulators.eid.held import HeldCard, load_card
 from device.emulators.eid.line import InsertedCard
 
-SLOTS = 2  # compiled into vpcd
+SLOTS_A_READER = 2  # compiled into vpcd
+SLOTS = SLOTS_A_READER * len(READERS)
 ACCEPT_S = 5.0
 
 
@@ -54,6 +56,9 @@ class Slots:
             case "daemon":
                 self._turn(str(wish.get("state")))
                 return None
+            case "plug":
+                self._plug(wish.get("readers"))
+                return None
             case other:
                 raise ValueError(f"do: {other!r} is not known")
 
@@ -61,7 +66,7 @@ class Slots:
         """In place of what is there."""
         self.remove(slot)
         self._held[slot] = (card, faults, paced)
-        if self._daemon.running:
+        if self._daemon.running and slot // SLOTS_A_READER in self._daemon.plugged:
             self._connect(slot)
 
     def remove(self, slot: int) -> None:
@@ -79,7 +84,7 @@ class Slots:
         end = time.monotonic() + ACCEPT_S
         while True:
             try:
-                self._inserted[slot] = InsertedCard(card, self._port + slot, faults, paced)
+                self._inserted[slot] = InsertedCard(card, self._port_of(slot), faults, paced)
                 return
             except ConnectionRefusedError as error:  # pcscd opens the port a little after its socket
                 if time.monotonic() > end:
@@ -88,6 +93,17 @@ class Slots:
             except (socket.gaierror, TimeoutError) as error:
                 raise ValueError(str(error)) from error
 
+    def _port_of(self, slot: int) -> int:
+        reader, place = divmod(slot, SLOTS_A_READER)
+        return self._port + PORTS_A_READER * reader + place
+
+    def _plug(self, readers: Any) -> None:
+        if not isinstance(readers, list) or not all(reader in range(len(READERS)) for reader in readers):
+            raise ValueError(f"readers are 0 to {len(READERS) - 1}")
+        self._turn("stop")
+        self._daemon.plug(tuple(readers))
+        self._turn("start")
+
     def _turn(self, state: str) -> None:
         if state == "start":
             try:
@@ -95,7 +111,8 @@ class Slots:
             except NoDaemon as error:
                 raise ValueError(str(error)) from error
             for slot in self._held:
-                self._connect(slot)
+                if slot // SLOTS_A_READER in self._daemon.plugged:
+                    self._connect(slot)
         elif state in ("stop", "kill"):
             self._daemon.stop(kill=state == "kill")
             for inserted in self._inserted.values():

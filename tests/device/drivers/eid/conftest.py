@@ -18,10 +18,15 @@ from device.drivers.eid.trust import TrustStore, load_trust
 from device.emulators.eid.maker import make_card
 from device.emulators.eid.pki import Pki
 from device.emulators.eid.spec import Spec
-from device.ports import Capture, CardReading
+from device.ports import Capture, CardReading, Progress
 from tests.device.drivers.eid.reader import SLOT_NAMES, VirtualReader
 
 ANSWER_S = 1.0
+LONG = os.environ.get("THUISLOKET_LONG") == "1"  # every case and the long loops; else a choice of them
+
+
+def patience(progress: Progress = lambda share, code: None) -> Capture:
+    return Capture(30.0, progress, threading.Event())
 
 
 @pytest.fixture(scope="session")
@@ -98,7 +103,7 @@ class Bench:
             self.until("no-card")
 
     def read(self, progress: Callable[[float, str], None] = lambda share, code: None) -> CardReading:
-        return self.driver.read(Capture(30.0, progress, threading.Event()))
+        return self.driver.read(patience(progress))
 
     def read_once(self, card: Path, *faults: dict[str, Any]) -> CardReading:
         with self.holding(card, *faults):

@@ -20,6 +20,7 @@ from typing import Any, Self
 from device.emulators.control import ask
 
 SLOT_NAMES = ("Virtual PCD 00 00", "Virtual PCD 00 01")
+SECOND_READER = "Second Virtual PCD 00 00"
 
 
 class VirtualReader:
@@ -84,6 +85,10 @@ class VirtualReader:
         """Header, length and status of every command since insertion."""
         entries = ask(self.control, do="log", slot=slot)["log"]
         return [(bytes.fromhex(header), length, bytes.fromhex(status)) for header, length, status in entries]
+
+    def plug(self, *readers: int) -> None:
+        """Which readers there are: 0 with slots 0 and 1, 1 with slots 2 and 3, or none."""
+        ask(self.control, do="plug", readers=list(readers))
 
     def daemon(self, state: str) -> None:
         """stop, kill or start pcscd."""

@@ -31,7 +31,7 @@ PERSON = Person(
         ("1.1", "weak", "1.1", "unproven", ("weak-signature",)),
     ],
 )
-def test_a_card_of_every_generation_is_read_and_judged(
+def test_a01_a_card_of_every_generation_is_read_and_judged(
     bench: Bench,
     card: CardMaker,
     generation: str,
@@ -71,7 +71,7 @@ def test_a_card_of_every_generation_is_read_and_judged(
     assert len(commands) == reading.apdus
 
 
-def test_the_card_is_only_ever_read(bench: Bench, card: CardMaker) -> None:
+def test_a12_the_card_is_only_ever_read(bench: Bench, card: CardMaker) -> None:
     with bench.holding(card()):
         bench.read()
         log = bench.virtual.log()
@@ -97,14 +97,14 @@ def test_nothing_but_zeros_is_left_unread(bench: Bench, card: CardMaker) -> None
 @pytest.mark.parametrize(
     "faults", [[{"do": "resolve-6c"}], [{"do": "slow", "seconds": 0.01}]], ids=["6C resolved", "slow"]
 )
-def test_the_reading_does_not_depend_on_the_reader(
+def test_a03_the_reading_does_not_depend_on_the_reader(
     bench: Bench, card: CardMaker, faults: list[dict[str, object]]
 ) -> None:
     assert bench.read_once(card(), *faults).verdict == "verified"
 
 
 @pytest.mark.parametrize("length", [3024, 3060, 15_000], ids=["twelve blocks", "no blocks", "15 kB"])
-def test_a_photo_of_any_length_is_read_exactly(bench: Bench, card: CardMaker, length: int) -> None:
+def test_a04_a_photo_of_any_length_is_read_exactly(bench: Bench, card: CardMaker, length: int) -> None:
     folder = card(photo=Picture(length=length))
     reading = bench.read_once(folder)
     assert reading.photo is not None
@@ -121,7 +121,7 @@ def test_a_bad_card_is_rejected_and_nothing_of_it_is_kept(bench: Bench, card: Ca
     assert (reading.card_number, reading.chip_number, reading.genuine) == ("", "", "unproven")
 
 
-def test_a_byte_copy_of_a_card_is_flagged(bench: Bench, card: CardMaker) -> None:
+def test_a14_a_byte_copy_of_a_card_is_flagged(bench: Bench, card: CardMaker) -> None:
     reading = bench.read_once(card(defects=("clone",)))
     assert (reading.verdict, reading.genuine) == ("verified", "failed")
     assert "not-genuine" in reading.flags

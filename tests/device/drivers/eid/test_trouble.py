@@ -36,7 +36,7 @@ def test_a_card_pulled_while_reading_is_reported_at_once_and_the_next_reads_well
         assert bench.read_once(card()).verdict == "verified"
 
 
-def test_a_mute_card_is_given_up_in_time_and_a_later_one_read(bench: Bench, card: CardMaker) -> None:
+def test_a08_a_mute_card_is_given_up_in_time_and_a_later_one_read(bench: Bench, card: CardMaker) -> None:
     with bench.holding(card(), {"do": "mute", "at": 9}):
         began = time.monotonic()
         with pytest.raises(KitError) as caught:
@@ -62,7 +62,7 @@ def test_a_read_that_is_cancelled_ends_although_the_card_does_not_answer(
         assert caught.value.code is Code.CANCELLED
 
 
-def test_two_cards_are_never_mixed(bench: Bench, card: CardMaker) -> None:
+def test_a06_two_cards_are_never_mixed(bench: Bench, card: CardMaker) -> None:
     other = card(defects=("no-certificates",))
     reading = bench.read_once(card(), {"do": "swap", "at": 14, "card": str(other)})
     assert (reading.verdict, reading.reasons, reading.identity) == ("rejected", ("card-swapped",), None)
@@ -81,7 +81,7 @@ def test_two_cards_are_never_mixed(bench: Bench, card: CardMaker) -> None:
     ],
     ids=lambda fault: f"{fault['do']} {fault.get('status', '')}".strip(),
 )
-def test_a_card_that_answers_nonsense_ends_in_an_error(
+def test_a10_a_card_that_answers_nonsense_ends_in_an_error(
     bench: Bench, card: CardMaker, fault: dict[str, Any]
 ) -> None:
     began = time.monotonic()
@@ -91,7 +91,7 @@ def test_a_card_that_answers_nonsense_ends_in_an_error(
     assert time.monotonic() - began < 4.0
 
 
-def test_files_of_one_byte_are_no_card_to_believe(bench: Bench, card: CardMaker) -> None:
+def test_a10_files_of_one_byte_are_no_card_to_believe(bench: Bench, card: CardMaker) -> None:
     assert bench.read_once(card(), {"do": "one-byte"}).verdict == "rejected"
 
 
@@ -110,7 +110,7 @@ LONG_ATR = "3B" + "FF" * 40
     ],
     ids=["bank card", "garbage", "long", "knows no file", "knows no command"],
 )
-def test_what_is_no_eid_is_called_so(
+def test_a09_what_is_no_eid_is_called_so(
     bench: Bench, card: CardMaker, tmp_path: Path, atr: str | None, fault: dict[str, Any] | None
 ) -> None:
     folder = card()
@@ -136,7 +136,7 @@ def other_program(mode: int) -> Iterator[int]:
         scard.SCardReleaseContext(context)
 
 
-def test_a_reader_held_by_another_program_is_waited_for_and_then_reported(
+def test_a07_a_reader_held_by_another_program_is_waited_for_and_then_reported(
     bench: Bench, card: CardMaker
 ) -> None:
     with bench.holding(card()):
@@ -146,7 +146,7 @@ def test_a_reader_held_by_another_program_is_waited_for_and_then_reported(
         assert bench.read().verdict == "verified"
 
 
-def test_another_program_that_selects_and_resets_meanwhile_changes_nothing(
+def test_a07_another_program_that_selects_and_resets_meanwhile_changes_nothing(
     bench: Bench, card: CardMaker
 ) -> None:
     over = threading.Event()
@@ -167,7 +167,7 @@ def test_another_program_that_selects_and_resets_meanwhile_changes_nothing(
             meddler.join()
 
 
-def test_a_reset_by_another_program_begins_the_read_anew(bench: Bench, card: CardMaker) -> None:
+def test_a07_a_reset_by_another_program_begins_the_read_anew(bench: Bench, card: CardMaker) -> None:
     slow = {"do": "slow", "seconds": 0.01}
     with bench.holding(card(), slow), other_program(scard.SCARD_SHARE_SHARED) as handle:
 
@@ -179,7 +179,7 @@ def test_a_reset_by_another_program_begins_the_read_anew(bench: Bench, card: Car
         assert bench.read().verdict == "verified"
 
 
-def test_no_reader_and_no_card_are_told_apart(bench: Bench, trust: TrustStore) -> None:
+def test_a16_no_reader_and_no_card_are_told_apart(bench: Bench, trust: TrustStore) -> None:
     with pytest.raises(KitError) as caught:
         bench.read()
     assert caught.value.code is Code.NO_CARD
@@ -193,7 +193,7 @@ def test_no_reader_and_no_card_are_told_apart(bench: Bench, trust: TrustStore) -
         absent.close()
 
 
-def test_the_reader_with_the_card_is_found_among_two(
+def test_a17_the_reader_with_the_card_is_found_among_two(
     bench: Bench, card: CardMaker, trust: TrustStore
 ) -> None:
     either = open_reader(Settings(), trust)
@@ -212,7 +212,7 @@ def test_the_reader_with_the_card_is_found_among_two(
 
 
 @pytest.mark.parametrize("way", ["stop", "kill"])
-def test_a_restarted_pcscd_is_found_again_by_itself(bench: Bench, card: CardMaker, way: str) -> None:
+def test_a16_a_restarted_pcscd_is_found_again_by_itself(bench: Bench, card: CardMaker, way: str) -> None:
     with bench.holding(card()):
         bench.virtual.daemon(way)
         bench.until("no-reader")
@@ -222,7 +222,7 @@ def test_a_restarted_pcscd_is_found_again_by_itself(bench: Bench, card: CardMake
         assert bench.read().verdict == "verified"
 
 
-def test_a_pcscd_that_dies_during_a_read_is_no_hang(bench: Bench, card: CardMaker) -> None:
+def test_a16_a_pcscd_that_dies_during_a_read_is_no_hang(bench: Bench, card: CardMaker) -> None:
     with bench.holding(card(), {"do": "slow", "seconds": 0.05}):
         threading.Timer(0.5, bench.virtual.daemon, ["kill"]).start()
         with pytest.raises(KitError) as caught:
