@@ -1,5 +1,6 @@
 """The first hour of a kit: a vault with its officers, and the key pair of its day bag."""
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -48,6 +49,7 @@ def found(path: Path, source: KeySource, clock: Clock, officers: Sequence[NewOff
     finally:
         database.close()
     unfinished.rename(path)
+    _flush_folder(path.parent)  # before anybody is told to whom the bag is to be sealed
     return recipient
 
 
@@ -68,6 +70,14 @@ def add(path: Path, source: KeySource, clock: Clock, officer: NewOfficer, by: st
             vault.lock()
     finally:
         database.close()
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _add(gate: Gate, vault: OpenVault, officer: NewOfficer) -> None:
