@@ -16,6 +16,7 @@ class Role(StrEnum):
     KIT_TLS = "kit-tls"
     KIT_SIGN = "kit-sign"
     OFFICER = "officer"
+    OFFICER_KEY = "officer-key"
     SERVER = "server"
     BROKER = "broker"
     INGEST = "ingest"
@@ -32,6 +33,7 @@ NAME_OF: dict[Role, re.Pattern[str]] = {
     Role.KIT_TLS: KIT_ID,
     Role.KIT_SIGN: KIT_ID,
     Role.OFFICER: OFFICER_ID,
+    Role.OFFICER_KEY: OFFICER_ID,
     Role.SERVER: HOST_NAME,
     Role.BROKER: HOST_NAME,
     Role.INGEST: HOST_NAME,
@@ -45,6 +47,7 @@ TLS_USE: dict[Role, x509.ObjectIdentifier | None] = {
     Role.SERVICE: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.KIT_SIGN: None,
     Role.OFFICER: None,
+    Role.OFFICER_KEY: None,
 }
 _SHAPE = (NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.COMMON_NAME)
 

@@ -114,6 +114,7 @@ class Sealer:
         seq, prev = vault.next_seq()
         retention = entry.service.retention
         core = Core(
+            suite=held.suite,
             packet_id=packet_id,
             visit_id=request.visit_id,
             tenant=request.tenant,

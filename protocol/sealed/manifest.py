@@ -2,7 +2,8 @@
 
 import hashlib
 import re
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Literal, get_args
 
 import msgspec
 from msgspec import Meta
@@ -15,7 +16,9 @@ from protocol.sealed.refusal import BadPacket, Fault
 
 LONGEST = 65_536  # bytes
 LARGEST_PART = 16 * 1024 * 1024  # bytes
-SUITES = ("age1pq",)  # an allow-list: anything else is refused, never negotiated
+SUITES = ("age1pq", "cms-p256-gcm")  # an allow-list: anything else is refused, never negotiated
+Group = Literal["identity", "biometric", "evidence", "operations"]
+GROUPS: tuple[Group, ...] = get_args(Group)  # in the order in which they lie in a packet
 FIRST_PREV = "0" * 64
 CORE_NAME = "manifest-core.json"  # the archive's first member; no part may have its name
 
@@ -23,6 +26,15 @@ CORE_NAME = "manifest-core.json"  # the archive's first member; no part may have
 _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _KeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 _Word = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
+_GROUP_OF: dict[str, Group] = {  # by the first word of a part's name
+    "identity": "identity",
+    "card": "identity",
+    "photo": "biometric",
+    "finger": "biometric",
+    "signature": "biometric",
+    "evidence": "evidence",
+    "application": "operations",
+}
 _PART_NAME = re.compile(r"[a-z0-9]{1,20}(?:-[a-z0-9]{1,20}){0,4}\.(?:json|jpg|png|svg)")
 
 
@@ -37,8 +49,9 @@ class RecipientId(_Member, frozen=True):
 
 
 class Content(_Member, frozen=True):
-    """One part of the application: its file name, media type, size in bytes and SHA-256."""
+    """One part of the application: its group, file name, media type, size in bytes and SHA-256."""
 
+    group: Group
     name: str
     type: Annotated[str, Meta(pattern=r"^[a-z]{1,20}/[a-z0-9.+-]{1,40}\Z")]
     size: Annotated[int, Meta(ge=0, le=LARGEST_PART)]
@@ -53,10 +66,11 @@ class Legal(_Member, frozen=True):
 
 
 class Payload(_Member, frozen=True):
-    """The age file as it lies in the packet: SHA-512 in hex and size in bytes."""
+    """The sealed file of one group as it lies in the packet: SHA-512 in hex and size in bytes."""
 
+    group: Group
     sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")]
-    size: Annotated[int, Meta(ge=0)]
+    size: Annotated[int, Meta(ge=1)]
 
 
 class Core(_Member, frozen=True, kw_only=True):
@@ -72,6 +86,7 @@ class Core(_Member, frozen=True, kw_only=True):
     kit_id: str
     kit_cert_serial: Annotated[str, Meta(pattern=r"^[1-9a-f][0-9a-f]{0,39}\Z")]
     officer_id: str
+    officer_signature: Literal["pin-key", "webauthn"] = "pin-key"
     created_utc: Annotated[str, Meta(pattern=INSTANT)]
     seq: Annotated[int, Meta(ge=1, le=canonical.BIGGEST)]
     prev: _Digest
@@ -82,9 +97,30 @@ class Core(_Member, frozen=True, kw_only=True):
 
 
 class Manifest(Core, frozen=True, kw_only=True):
-    """The core and what lies sealed beside it."""
+    """The core and what lies sealed beside it, one file for each group that has contents."""
 
-    payload: Payload
+    payload: Annotated[tuple[Payload, ...], Meta(min_length=1, max_length=len(GROUPS))]
+
+
+def group_of(name: str) -> Group:
+    """The group a part of this name lies in. ValueError for a name no application has."""
+    if _PART_NAME.fullmatch(name) is None or name == CORE_NAME:
+        raise ValueError("not the name of a part")
+    group = _GROUP_OF.get(re.split("[-.]", name, maxsplit=1)[0])
+    if group is None:
+        raise ValueError("a part of no group")
+    return group
+
+
+def groups_of(core: Core) -> tuple[Group, ...]:
+    """The groups that have contents, in the order of the packet."""
+    return tuple(dict.fromkeys(content.group for content in core.contents))
+
+
+def with_payload(core: Core, payload: Sequence[Payload]) -> Manifest:
+    """The manifest of a core whose groups have been sealed."""
+    members = {name: getattr(core, name) for name in core.__struct_fields__}
+    return Manifest(**members, payload=tuple(payload))
 
 
 def encode(manifest: Core) -> bytes:
@@ -131,6 +167,7 @@ def digest(data: bytes) -> str:
 def _rules(manifest: Manifest) -> list[tuple[str, bool]]:
     """What the types above do not say, by the member it is about."""
     names = [content.name for content in manifest.contents]
+    places = [GROUPS.index(content.group) for content in manifest.contents]
     kids = [recipient.kid for recipient in manifest.recipients]
     return [
         ("packet_id", is_ulid(manifest.packet_id)),
@@ -142,13 +179,18 @@ def _rules(manifest: Manifest) -> list[tuple[str, bool]]:
         ("created_utc", _is_instant(manifest.created_utc)),
         ("prev", (manifest.prev == FIRST_PREV) == (manifest.seq == 1)),
         ("recipients", len(set(kids)) == len(kids)),
-        ("contents", len(set(names)) == len(names) and all(map(_is_part_name, names))),
+        ("contents", len(set(names)) == len(names) and all(map(_is_in_its_group, manifest.contents))),
+        ("contents", places == sorted(places)),
+        ("payload", tuple(one.group for one in manifest.payload) == groups_of(manifest)),
         ("flags", list(manifest.flags) == sorted(set(manifest.flags))),
     ]
 
 
-def _is_part_name(name: str) -> bool:
-    return _PART_NAME.fullmatch(name) is not None and name != CORE_NAME
+def _is_in_its_group(content: Content) -> bool:
+    try:
+        return group_of(content.name) == content.group
+    except ValueError:
+        return False
 
 
 def _is_instant(text: str) -> bool:

@@ -1,11 +1,11 @@
-"""The container `thuisloket-packet/1` from outside: manifest, signatures, and where the payload begins.
+"""The container `thuisloket-packet/1` from outside: manifest, signatures, and where the sealed files lie.
 
 Whoever routes a packet (the fleet) gets this far and no further: everything here is checked without a key.
 """
 
 import hashlib
 import io
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import BinaryIO
@@ -17,8 +17,9 @@ from protocol import canonical, signed
 from protocol.identity import Role, role_of, serial_of
 from protocol.instant import read_instant
 from protocol.sealed import manifest as manifests
-from protocol.sealed.manifest import Manifest
+from protocol.sealed.manifest import Manifest, Payload
 from protocol.sealed.refusal import BadPacket, Fault
+from protocol.sealed.webauthn import Assertion, verify_assertion
 
 MAGIC = b"thuisloket-packet/1\n"
 LONGEST_BLOCK = 65_536  # bytes of manifest.json, and of signatures.json
@@ -31,10 +32,10 @@ _PIECE = 256 * 1024
 
 
 class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Detached JWS over the bytes of manifest.json."""
+    """Detached JWS over the bytes of manifest.json; of an officer with a security key, its assertion."""
 
     kit: str
-    officer: str
+    officer: str | Assertion
 
 
 @dataclass(frozen=True)
@@ -69,22 +70,41 @@ def read_outer(source: bytes | BinaryIO) -> Outer:
         signatures = msgspec.convert(canonical.loads(raw, LONGEST_BLOCK), Signatures)
     except (canonical.NotCanonical, msgspec.ValidationError) as problem:
         raise BadPacket(Fault.SIGNATURES_MALFORMED, str(problem)[:200]) from problem
+    if isinstance(signatures.officer, str) != (manifest.officer_signature == "pin-key"):
+        raise BadPacket(Fault.SIGNATURES_MALFORMED, "not the kind of officer signature the manifest names")
     offset = len(MAGIC) + 4 + len(data) + 4 + len(raw)
-    if offset + manifest.payload.size > LARGEST:
+    if offset + sum(4 + one.size for one in manifest.payload) > LARGEST:
         raise BadPacket(Fault.TOO_LARGE, "payload")
     return Outer(manifest, data, manifests.digest(data), signatures, offset)
 
 
-def read_payload(outer: Outer, source: bytes | BinaryIO) -> bytes:
-    """The payload the manifest signs, from a stream standing at it, or from the whole packet's bytes."""
-    stream: BinaryIO = io.BytesIO(source[outer.payload_offset :]) if isinstance(source, bytes) else source
-    return b"".join(_payload(outer, stream))
+def write_payload(files: Sequence[bytes]) -> list[bytes]:
+    """The sealed files of the groups as they follow the signatures, for joining."""
+    return [part for data in files for part in (len(data).to_bytes(4), data)]
+
+
+def read_payload(outer: Outer, source: bytes | BinaryIO, *, missing_ok: bool = False) -> dict[str, bytes]:
+    """The sealed files by group, each the one the manifest signs; `source` as `check_payload`, or all bytes.
+
+    BadPacket. With `missing_ok` a group that was shredded is left out; else it is group-missing."""
+    stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
+    if isinstance(source, bytes):
+        stream.seek(outer.payload_offset)
+    files = {
+        described.group: b"".join(_file(described, stream, missing_ok))
+        for described in outer.manifest.payload
+    }
+    _check_end(stream)
+    return {group: data for group, data in files.items() if data}
 
 
 def check_payload(outer: Outer, stream: BinaryIO) -> None:
-    """As `read_payload`, keeping nothing: size and SHA-512 are those of the manifest. BadPacket."""
-    for _ in _payload(outer, stream):
-        pass
+    """As `read_payload`, from a stream standing at the payload, keeping nothing: no group is missing, size
+    and SHA-512 are those of the manifest. BadPacket."""
+    for described in outer.manifest.payload:
+        for _ in _file(described, stream, missing_ok=False):
+            pass
+    _check_end(stream)
 
 
 def check_signatures(
@@ -102,9 +122,8 @@ def check_signatures(
         raise BadPacket(Fault.FROM_THE_FUTURE, outer.manifest.created_utc)
     if created < at - OLDEST:
         raise BadPacket(Fault.TOO_OLD, outer.manifest.created_utc)
-    by = outer.signatures
-    kit = _signer(outer, by.kit, KIT_KIND, kit_roots, Role.KIT_SIGN, created)
-    officer = _signer(outer, by.officer, OFFICER_KIND, officer_roots, Role.OFFICER, created)
+    kit = _kit(outer, kit_roots, created)
+    officer = _officer(outer, officer_roots, created)
     if role_of(kit)[1] != outer.manifest.kit_id or serial_of(kit) != outer.manifest.kit_cert_serial:
         raise BadPacket(Fault.WRONG_SIGNER, "not the kit of the manifest")
     if role_of(officer)[1] != outer.manifest.officer_id:
@@ -121,14 +140,26 @@ _CERTIFICATE_FAULTS = {
 }
 
 
-def _signer(
-    outer: Outer, token: str, kind: str, roots: Iterable[x509.Certificate], role: Role, at: datetime
-) -> x509.Certificate:
+def _kit(outer: Outer, roots: Iterable[x509.Certificate], at: datetime) -> x509.Certificate:
+    token, data = outer.signatures.kit, outer.manifest_bytes
     try:
-        return signed.verify_detached_chain(token, kind, outer.manifest_bytes, roots, role, at)
+        return signed.verify_detached_chain(token, KIT_KIND, data, roots, Role.KIT_SIGN, at)
     except signed.BadSignature as problem:
-        plain = Fault.KIT_SIGNATURE if role is Role.KIT_SIGN else Fault.OFFICER_SIGNATURE
-        raise BadPacket(_CERTIFICATE_FAULTS.get(problem.code, plain), f"{role}: {problem}") from problem
+        raise _refusal(problem, Fault.KIT_SIGNATURE) from problem
+
+
+def _officer(outer: Outer, roots: Iterable[x509.Certificate], at: datetime) -> x509.Certificate:
+    by, data = outer.signatures.officer, outer.manifest_bytes
+    try:
+        if isinstance(by, Assertion):
+            return verify_assertion(by, hashlib.sha256(data).digest(), roots, at)
+        return signed.verify_detached_chain(by, OFFICER_KIND, data, roots, Role.OFFICER, at)
+    except signed.BadSignature as problem:
+        raise _refusal(problem, Fault.OFFICER_SIGNATURE) from problem
+
+
+def _refusal(problem: signed.BadSignature, plain: Fault) -> BadPacket:
+    return BadPacket(_CERTIFICATE_FAULTS.get(problem.code, plain), f"{plain}: {problem}")
 
 
 def _read_block(stream: BinaryIO, name: str) -> bytes:
@@ -144,18 +175,30 @@ def _read_block(stream: BinaryIO, name: str) -> bytes:
     return data
 
 
-def _payload(outer: Outer, stream: BinaryIO) -> Iterable[bytes]:
-    wanted = outer.manifest.payload
+def _file(described: Payload, stream: BinaryIO, missing_ok: bool) -> Iterator[bytes]:
+    """One group's file, piece by piece; nothing for a group that was shredded."""
+    head = stream.read(4)
+    if len(head) < 4:
+        raise BadPacket(Fault.TRUNCATED, described.group)
+    left = int.from_bytes(head)
+    if left == 0:
+        if missing_ok:
+            return
+        raise BadPacket(Fault.GROUP_MISSING, described.group)
+    if left != described.size:
+        raise BadPacket(Fault.PAYLOAD_DIGEST, f"{described.group}: another size")
     sha512 = hashlib.sha512()
-    left = wanted.size
     while left:
         piece = stream.read(min(left, _PIECE))
         if not piece:
-            raise BadPacket(Fault.TRUNCATED, "payload")
+            raise BadPacket(Fault.TRUNCATED, described.group)
         left -= len(piece)
         sha512.update(piece)
         yield piece
+    if sha512.hexdigest() != described.sha512:
+        raise BadPacket(Fault.PAYLOAD_DIGEST, described.group)
+
+
+def _check_end(stream: BinaryIO) -> None:
     if stream.read(1):
         raise BadPacket(Fault.TRAILING_BYTES, "after the payload")
-    if sha512.hexdigest() != wanted.sha512:
-        raise BadPacket(Fault.PAYLOAD_DIGEST)

@@ -1,10 +1,10 @@
 """Sealing an application and opening it again (docs/protocol.md section 3), whole and in memory.
 
-The order of opening is that of trust: container, manifest, signatures, payload digest, and only then keys.
+The order of opening is that of trust: container, manifest, signatures, payload digests, and only then keys.
 """
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import signed
-from protocol.sealed import age, manifest
+from protocol.sealed import manifest
 from protocol.sealed.archive import BadArchive, read_archive, write_archive
 from protocol.sealed.manifest import Content, Core, Manifest, Payload, RecipientId
 from protocol.sealed.outer import (
@@ -24,28 +24,33 @@ from protocol.sealed.outer import (
     read_outer,
     read_payload,
     write_outer,
+    write_payload,
 )
 from protocol.sealed.recipients import Recipient
 from protocol.sealed.refusal import BadPacket, Fault
+from protocol.sealed.suites import Key, Label, check_file, open_file, seal_file
+from protocol.sealed.webauthn import Assertion
 
 __all__ = [
+    "Assertion",
     "BadPacket",
     "Core",
     "Fault",
+    "Key",
     "Opened",
     "Outer",
     "Part",
+    "Prepared",
     "Sealed",
     "Signer",
     "contents_of",
     "kids_of",
     "open_packet",
+    "prepare",
     "read_outer",
     "seal",
+    "without",
 ]
-
-STANZA = "thuisloket.be/manifest"
-STANZA_VERSION = "v1"
 
 
 @dataclass(frozen=True)
@@ -75,18 +80,49 @@ class Sealed:
 
 
 @dataclass(frozen=True)
+class Prepared:
+    """A packet that only lacks its signatures. `challenge` is what an officer's security key answers."""
+
+    manifest_bytes: bytes = field(repr=False)
+    files: tuple[bytes, ...] = field(repr=False)
+
+    @property
+    def challenge(self) -> bytes:
+        """SHA-256 of manifest.json."""
+        return hashlib.sha256(self.manifest_bytes).digest()
+
+    def finish(self, kit: Signer, officer: Signer | Assertion) -> Sealed:
+        """The packet. BadPacket when the manifest breaks a rule, or names another kind of officer signature;
+        the signatures themselves are the reader's to check."""
+        by = Signatures(
+            kit=_sign(KIT_KIND, self.manifest_bytes, kit),
+            officer=officer
+            if isinstance(officer, Assertion)
+            else _sign(OFFICER_KIND, self.manifest_bytes, officer),
+        )
+        packet = b"".join([write_outer(self.manifest_bytes, by), *write_payload(self.files)])
+        outer = read_outer(packet)
+        return Sealed(packet, outer.manifest, outer.manifest_sha256)
+
+
+@dataclass(frozen=True)
 class Opened:
-    """An application as the kit sealed it, every check passed."""
+    """An application as the kit sealed it, every check passed. `shredded`: groups that are not there."""
 
     outer: Outer
     parts: tuple[Part, ...]
+    shredded: tuple[str, ...] = ()
 
 
 def contents_of(parts: Sequence[Part]) -> tuple[Content, ...]:
-    """What the manifest says of the parts."""
+    """What the manifest says of the parts. ValueError for a part that belongs to no group."""
     return tuple(
         Content(
-            name=part.name, type=part.type, size=len(part.data), sha256=hashlib.sha256(part.data).hexdigest()
+            group=manifest.group_of(part.name),
+            name=part.name,
+            type=part.type,
+            size=len(part.data),
+            sha256=hashlib.sha256(part.data).hexdigest(),
         )
         for part in parts
     )
@@ -97,80 +133,96 @@ def kids_of(recipients: Sequence[Recipient]) -> tuple[RecipientId, ...]:
     return tuple(RecipientId(kid=recipient.kid) for recipient in recipients)
 
 
+def prepare(parts: Sequence[Part], core: Core, recipients: Sequence[Recipient]) -> Prepared:
+    """`parts` sealed to `recipients` group by group, each under keys of its own, and the manifest to sign.
+
+    ValueError when `core` does not describe exactly these parts and recipients, in a suite their keys fit;
+    BadPacket for an unknown suite."""
+    if core.suite not in manifest.SUITES:
+        raise BadPacket(Fault.UNKNOWN_SUITE)
+    if core.contents != contents_of(parts) or core.recipients != kids_of(recipients):
+        raise ValueError("the core describes other parts or recipients")
+    core_bytes = manifest.encode(core)
+    files, described = [], []
+    for group in manifest.groups_of(core):
+        members = [(part.name, part.data) for part in parts if manifest.group_of(part.name) == group]
+        archive = write_archive([(manifest.CORE_NAME, core_bytes), *members])
+        sealed = seal_file(archive, Label(core.suite, core_bytes, group, core.recipients), recipients)
+        files.append(sealed)
+        described.append(Payload(group, hashlib.sha512(sealed).hexdigest(), len(sealed)))
+    whole = manifest.with_payload(core, described)
+    return Prepared(manifest.encode(whole), tuple(files))
+
+
 def seal(
     parts: Sequence[Part], core: Core, recipients: Sequence[Recipient], kit: Signer, officer: Signer
 ) -> Sealed:
     """The packet of `parts`, opened only by `recipients`, signed by kit and officer.
 
-    ValueError when `core` does not describe exactly these parts and recipients; BadPacket when the manifest
-    breaks a rule its reader checks, so that a kit cannot seal what its service would refuse."""
-    if core.contents != contents_of(parts) or core.recipients != kids_of(recipients):
-        raise ValueError("the core describes other parts or recipients")
-    core_bytes = manifest.encode(core)
-    archive = write_archive([(manifest.CORE_NAME, core_bytes), *((part.name, part.data) for part in parts)])
-    payload = age.encrypt(archive, [recipient.age1pq for recipient in recipients], [_stanza(core_bytes)])
-    whole = Manifest(
-        **{name: getattr(core, name) for name in core.__struct_fields__},
-        payload=Payload(sha512=hashlib.sha512(payload).hexdigest(), size=len(payload)),
-    )
-    data = manifest.encode(whole)
-    by = Signatures(kit=_sign(KIT_KIND, data, kit), officer=_sign(OFFICER_KIND, data, officer))
-    packet = write_outer(data, by) + payload
-    outer = read_outer(packet)
-    return Sealed(packet, outer.manifest, outer.manifest_sha256)
+    ValueError as `prepare`; BadPacket when the manifest breaks a rule its reader checks, so that a kit cannot
+    seal what its service would refuse."""
+    return prepare(parts, core, recipients).finish(kit, officer)
 
 
 def open_packet(
     data: bytes,
-    identities: Sequence[str],
+    keys: Sequence[Key],
     kit_roots: Iterable[x509.Certificate],
     officer_roots: Iterable[x509.Certificate],
     at: datetime,
+    *,
+    missing_ok: bool = False,
 ) -> Opened:
-    """The application in `data`, opened with any of the age `identities`; `at` has a zone and is usually now.
+    """The application in `data`, opened with any of `keys`; `at` has a zone and is usually now.
 
-    BadPacket with the reason for anything that is not exactly as a kit sealed it; agekeys.BadKey for an
-    identity that is none."""
+    BadPacket with the reason for anything that is not exactly as a kit sealed it; with `missing_ok` groups
+    may have been shredded since. agekeys.BadKey for an age identity that is none."""
     outer = read_outer(data)
     check_signatures(outer, kit_roots, officer_roots, at)
-    payload = read_payload(outer, data)
-    core = manifest.core_of(outer.manifest)
+    described = outer.manifest
+    core = manifest.core_of(described)
+    files = read_payload(outer, data, missing_ok=missing_ok)
+    labels = {group: Label(described.suite, core, group, described.recipients) for group in files}
+    for group, file in files.items():
+        check_file(file, labels[group])
+    parts = tuple(
+        part
+        for group, file in files.items()
+        for part in _parts(open_file(file, labels[group], keys), core, _contents(described, group))
+    )
+    return Opened(outer, parts, tuple(one.group for one in described.payload if one.group not in files))
+
+
+def without(data: bytes, groups: Sequence[str]) -> bytes:
+    """The packet with these groups shredded; all else, signatures included, still verifies. BadPacket.
+
+    The key of a group is wrapped in its own file and nowhere else: without that file it is gone for all."""
+    outer = read_outer(data)
+    files: Mapping[str, bytes] = read_payload(outer, data, missing_ok=True)
+    kept = [b"" if one.group in groups else files.get(one.group, b"") for one in outer.manifest.payload]
+    return b"".join([data[: outer.payload_offset], *write_payload(kept)])
+
+
+def _contents(described: Manifest, group: str) -> tuple[Content, ...]:
+    return tuple(content for content in described.contents if content.group == group)
+
+
+def _parts(archive: bytes, core: bytes, contents: tuple[Content, ...]) -> tuple[Part, ...]:
+    """The parts of one group, when they are the ones described."""
     try:
-        _check_stanzas(age.read_header(payload).stanzas, core, len(outer.manifest.recipients))
-        members = read_archive(age.decrypt(payload, identities))
-    except age.BadAge as problem:
-        raise BadPacket(Fault(problem.code), problem.detail) from problem
+        members = read_archive(archive)
     except BadArchive as problem:
         raise BadPacket(Fault.ARCHIVE_MALFORMED, str(problem)) from problem
     if not members or members[0] != (manifest.CORE_NAME, core):
         raise BadPacket(Fault.CORE_MISMATCH)
-    parts = _parts(members[1:], outer.manifest)
-    return Opened(outer, parts)
-
-
-def _parts(members: Sequence[tuple[str, bytes]], described: Manifest) -> tuple[Part, ...]:
-    if len(members) != len(described.contents):
-        raise BadPacket(Fault.CONTENT_MISMATCH, "another number of parts")
+    if [name for name, _ in members[1:]] != [content.name for content in contents]:
+        raise BadPacket(Fault.CONTENT_MISMATCH, "other parts")
     parts = tuple(
-        Part(name, content.type, data)
-        for (name, data), content in zip(members, described.contents, strict=True)
+        Part(name, content.type, data) for (name, data), content in zip(members[1:], contents, strict=True)
     )
-    if contents_of(parts) != described.contents:
+    if contents_of(parts) != contents:
         raise BadPacket(Fault.CONTENT_MISMATCH, "a part is not the one described")
     return parts
-
-
-def _check_stanzas(stanzas: Sequence[age.Stanza], core: bytes, recipients: int) -> None:
-    """The age file carries this manifest's hash and is addressed to as many as the manifest names."""
-    if [stanza for stanza in stanzas if stanza.kind == STANZA] != [_stanza(core)]:
-        raise BadPacket(Fault.STANZA_MISMATCH)
-    if [stanza.kind for stanza in stanzas if stanza.kind != STANZA] != [age.KIND] * recipients:
-        raise BadPacket(Fault.RECIPIENTS_MISMATCH, "addressed to others than the manifest names")
-
-
-def _stanza(core: bytes) -> age.Stanza:
-    """Ties the age file to its manifest; the header's MAC covers it."""
-    return age.Stanza(STANZA, (STANZA_VERSION,), hashlib.sha256(core).digest())
 
 
 def _sign(kind: str, data: bytes, signer: Signer) -> str:

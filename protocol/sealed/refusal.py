@@ -27,9 +27,11 @@ class Fault(StrEnum):
     TOO_OLD = "too-old"
     FROM_THE_FUTURE = "from-the-future"
     # the sealed part
+    GROUP_MISSING = "group-missing"
     PAYLOAD_DIGEST = "payload-digest"
     AGE_HEADER = "age-header"
-    STANZA_MISMATCH = "stanza-mismatch"
+    CMS_STRUCTURE = "cms-structure"
+    LABEL_MISMATCH = "label-mismatch"
     RECIPIENTS_MISMATCH = "recipients-mismatch"
     WRONG_RECIPIENT = "wrong-recipient"
     HEADER_MAC = "header-mac"

@@ -11,6 +11,7 @@ NAMES = {
     Role.KIT_TLS: "kit-brugge-01",
     Role.KIT_SIGN: "kit-brugge-01",
     Role.OFFICER: "an.peeters",
+    Role.OFFICER_KEY: "an.peeters",
     Role.SERVER: "fleet.example.be",
     Role.BROKER: "localhost",
     Role.INGEST: "fleet-ingest-1",

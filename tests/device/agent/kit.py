@@ -176,6 +176,7 @@ class Kit:
         public = self.service.receipt_key.public_key()
         held = RecipientList(
             service_id="be.eid.application",
+            test=True,
             issued=write_instant(expires - 3 * WEEK),
             expires=write_instant(expires),
             recipients=(Recipient("service-1", self.recipient),),

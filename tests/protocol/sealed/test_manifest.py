@@ -25,13 +25,13 @@ def test_a_manifest_comes_back_as_it_was_written():
 def test_the_core_is_the_manifest_without_its_payload():
     expected = {name: value for name, value in MEMBERS.items() if name != "payload"}
     assert core_of(MANIFEST) == canonical.dumps(expected)
-    assert core_of(msgspec.structs.replace(MANIFEST, payload=Payload(sha512="0" * 128, size=1))) == core_of(
-        MANIFEST
-    )
+    assert core_of(
+        msgspec.structs.replace(MANIFEST, payload=(Payload("identity", "0" * 128, 1),))
+    ) == core_of(MANIFEST)
 
 
 def test_a_suite_to_come_is_refused_as_such_even_with_members_unknown_today():
-    for suite in ("cms-p256-gcm", "age1", "", 7, ["age1pq"]):
+    for suite in ("cms-p256-aes", "age1", "", 7, ["age1pq"]):
         data = canonical.dumps(MEMBERS | {"suite": suite, "profile": "new"})
         assert refused(data) == Fault.UNKNOWN_SUITE
 
@@ -43,6 +43,10 @@ def test_a_missing_member_is_noticed(name):
 
 
 CONTENT = MEMBERS["contents"][0]
+
+
+def payload(**changes):
+    return {"payload": [MEMBERS["payload"][0] | changes, *MEMBERS["payload"][1:]]}
 
 
 def contents(**changes):
@@ -82,7 +86,7 @@ def contents(**changes):
         {"recipients": "a"},
         {"contents": []},
         {"contents": [CONTENT, CONTENT]},
-        {"contents": [CONTENT | {"name": f"a{at}.json"} for at in range(65)]},
+        {"contents": [CONTENT | {"name": f"identity-{at}.json"} for at in range(65)]},
         contents(name="../identity.json"),
         contents(name="/etc/passwd.json"),
         contents(name="identity"),
@@ -102,9 +106,23 @@ def contents(**changes):
         {"flags": ["a", "a"]},
         {"flags": ["Test"]},
         {"flags": [f"f{at:02}" for at in range(17)]},
-        {"payload": {"sha512": "0" * 127, "size": 1}},
-        {"payload": {"sha512": "0" * 128, "size": -1}},
+        payload(sha512="0" * 127),
+        payload(size=0),
+        payload(size=-1),
+        payload(group="biometric"),
+        payload(group="other"),
+        {"payload": []},
+        {"payload": MEMBERS["payload"][:1]},
+        {"payload": MEMBERS["payload"][::-1]},
+        {"payload": [*MEMBERS["payload"], MEMBERS["payload"][0]]},
+        {"payload": [*MEMBERS["payload"], MEMBERS["payload"][0] | {"group": "evidence"}]},
         {"payload": {}},
+        contents(group="biometric"),
+        contents(group="evidence"),
+        contents(name="photo.jpg"),
+        contents(name="extra.json"),
+        {"contents": MEMBERS["contents"][::-1]},
+        {"officer_signature": "password"},
     ],
     ids=str,
 )

@@ -13,6 +13,7 @@ from protocol.sealed.recipients import (
     ReceiptKey,
     Recipient,
     RecipientList,
+    cms_recipient,
     receipt_key,
     sign_list,
     verify_list,
@@ -23,6 +24,9 @@ LIST_KEY = ec.generate_private_key(ec.SECP256R1())
 PIN = LIST_KEY.public_key()
 RECEIPT_KEY = ec.generate_private_key(ec.SECP256R1())
 FIRST, SECOND = (Recipient(kid=f"key-{at}", age1pq=age.generate()[1]) for at in (1, 2))
+
+
+CMS, OTHER_CMS = (cms_recipient(ec.generate_private_key(ec.SECP256R1()).public_key()) for _ in range(2))
 
 
 def listed(**changes):
@@ -97,6 +101,18 @@ OTHER_KIND = ed25519.Ed25519PrivateKey.generate().public_key()
         listed(issued="2026-02-30T00:00:00Z"),
         listed(recipients=()),
         listed(recipients=(FIRST, FIRST)),
+        listed(recipients=(FIRST, Recipient(kid="again", age1pq=FIRST.age1pq))),
+        listed(recipients=(FIRST,)),
+        listed(suite="cms-p256-gcm"),
+        listed(suite="age1"),
+        listed(recipients=(FIRST, CMS)),
+        listed(recipients=(FIRST, Recipient(kid="both", age1pq=SECOND.age1pq, spki=CMS.spki))),
+        listed(recipients=(FIRST, Recipient(kid="none"))),
+        listed(suite="cms-p256-gcm", recipients=(CMS, Recipient(kid="named", spki=OTHER_CMS.spki))),
+        listed(suite="cms-p256-gcm", recipients=(CMS, Recipient(kid="a", spki="AAAA"))),
+        listed(expires="2026-12-20T00:00:01Z"),
+        {name: value for name, value in msgspec.to_builtins(listed()).items() if name != "suite"},
+        {name: value for name, value in msgspec.to_builtins(listed()).items() if name != "test"},
         listed(recipients=(Recipient(kid="a", age1pq="age1pq1"),)),
         listed(recipients=(Recipient(kid="a b", age1pq=FIRST.age1pq),)),
         listed(receipt_keys=()),
@@ -125,3 +141,22 @@ def test_a_list_that_never_was_valid_is_expired_and_cannot_be_issued():
 def test_life_is_measured_in_instants_with_a_zone():
     brussels = AT.astimezone(tz=None) + timedelta(0)
     assert verify_list(sign_list(listed(), LIST_KEY), PIN, brussels) == listed()
+
+
+def test_one_recipient_is_enough_for_a_list_marked_as_made_for_tests():
+    made = listed(recipients=(FIRST,), test=True)
+    assert verify_list(sign_list(made, LIST_KEY), PIN, AT).test
+
+
+def test_a_list_of_the_other_suite_has_p256_keys_under_their_own_ids():
+    made = listed(suite="cms-p256-gcm", recipients=(CMS, OTHER_CMS))
+    held = verify_list(sign_list(made, LIST_KEY), PIN, AT)
+    assert [signed.key_id(one.public_key()) for one in held.recipients] == [CMS.kid, OTHER_CMS.kid]
+
+
+def test_a_list_older_than_one_seen_before_is_refused_and_the_same_one_is_not():
+    token = sign_list(listed(), LIST_KEY)
+    issued = datetime(2026, 11, 20, tzinfo=UTC)
+    assert verify_list(token, PIN, AT, newest=issued) == listed()
+    with pytest.raises(BadRecipients, match="recipients-untrusted: older"):
+        verify_list(token, PIN, AT, newest=issued + timedelta(milliseconds=1))

@@ -5,16 +5,24 @@ from pathlib import Path
 
 import pytest
 from cryptography import x509
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from protocol.bag import open_bag
-from protocol.sealed.packet import BadPacket, open_packet
+from protocol.sealed.packet import BadPacket, open_packet, without
 from protocol.sealed.receipt import verify_receipt
 from protocol.sealed.recipients import verify_list
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "sealed"
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
-MANIFEST_SHA256 = "d1a741726d7844299a42466b4790222c0b6dca53dec62bf011160c8c6ff977fd"
+MANIFEST_SHA256 = "19ce0b25883dfc72ecf23bb695d41138911beba4b0d9d43a6228a00a420ad626"
+CMS_MANIFEST_SHA256 = "801861b2287cb90501911842aa0f16c258f6ed121c47bc1c910053fbb6ce1942"
+PARTS = [
+    ("identity.json", b'{"surname":"Vector"}'),
+    ("photo.jpg", bytes.fromhex("ffd8ffe0") + bytes(range(64))),
+    ("finger-right-index.png", bytes.fromhex("89504e470d0a1a0a")),
+    ("evidence-medical.json", b'{"kind":"medical-certificate"}'),
+    ("application.json", b'{"procedure":"normal"}'),
+]
 
 
 def identity(name: str) -> str:
@@ -25,23 +33,43 @@ def public_key(name: str):
     return load_pem_public_key((FOLDER / name).read_bytes())
 
 
-def packet(data: bytes):
+def packet(data: bytes, *, missing_ok: bool = False):
     root = x509.load_pem_x509_certificate((FOLDER / "root.pem").read_bytes())
-    return open_packet(data, [identity("service.age")], [root], [root], AT)
+    private = load_pem_private_key((FOLDER / "service-cms.key").read_bytes(), None)
+    keys = [identity("service.age"), private]
+    return open_packet(data, keys, [root], [root], AT, missing_ok=missing_ok)
 
 
-def test_the_packet_opens_to_its_four_parts():
+def test_the_packet_opens_to_its_five_parts_in_four_groups():
     opened = packet((FOLDER / "application.packet").read_bytes())
+    manifest = opened.outer.manifest
     assert opened.outer.manifest_sha256 == MANIFEST_SHA256
-    assert opened.outer.manifest.kit_id == "kit-vector-01"
-    assert [(part.name, part.type) for part in opened.parts] == [
-        ("identity.json", "application/json"),
-        ("photo.jpg", "image/jpeg"),
-        ("finger-right-index.png", "image/png"),
-        ("application.json", "application/json"),
-    ]
-    assert opened.parts[0].data == b'{"surname":"Vector"}'
-    assert opened.parts[1].data == bytes.fromhex("ffd8ffe0") + bytes(range(64))
+    assert (manifest.kit_id, manifest.suite, manifest.officer_signature) == (
+        "kit-vector-01",
+        "age1pq",
+        "pin-key",
+    )
+    assert [(part.name, part.data) for part in opened.parts] == PARTS
+    assert [one.group for one in manifest.payload] == ["identity", "biometric", "evidence", "operations"]
+
+
+def test_the_packet_of_the_other_suite_opens_to_the_same_parts():
+    opened = packet((FOLDER / "application-cms.packet").read_bytes())
+    manifest = opened.outer.manifest
+    assert opened.outer.manifest_sha256 == CMS_MANIFEST_SHA256
+    assert (manifest.suite, manifest.officer_signature) == ("cms-p256-gcm", "webauthn")
+    assert (manifest.seq, manifest.prev) == (2, MANIFEST_SHA256)
+    assert [(part.name, part.data) for part in opened.parts] == PARTS
+
+
+def test_the_shredded_packet_is_the_first_without_its_biometric_group():
+    data = (FOLDER / "shredded.packet").read_bytes()
+    assert data == without((FOLDER / "application.packet").read_bytes(), ["biometric"])
+    with pytest.raises(BadPacket, match="group-missing"):
+        packet(data)
+    opened = packet(data, missing_ok=True)
+    assert opened.shredded == ("biometric",)
+    assert [(part.name, part.data) for part in opened.parts] == [PARTS[0], *PARTS[3:]]
 
 
 def test_the_packet_without_its_last_byte_does_not():
@@ -55,6 +83,13 @@ def test_the_list_names_the_key_of_the_receipt():
     assert [one.kid for one in recipients.recipients] == ["vector-0", "vector-1"]
     receipt = verify_receipt((FOLDER / "receipt.jws").read_text(), recipients.public_receipt_keys())
     assert (receipt.verdict, receipt.manifest_sha256) == ("accepted", MANIFEST_SHA256)
+
+
+def test_the_list_of_the_other_suite_has_its_keys():
+    recipients = verify_list((FOLDER / "recipients-cms.jws").read_text(), public_key("list-key.pem"), AT)
+    assert recipients.suite == "cms-p256-gcm"
+    private = load_pem_private_key((FOLDER / "service-cms.key").read_bytes(), None)
+    assert recipients.recipients[0].public_key() == private.public_key()
 
 
 def test_the_bag_opens_to_its_visit():

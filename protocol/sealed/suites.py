@@ -1,0 +1,88 @@
+"""The two ways a group can be sealed, by the name the recipient list and the manifest give them.
+
+Both tie the sealed file to its manifest and its group, in a place that whoever routes the packet can read and
+nobody can change: a stanza under the header's MAC (age), an authenticated attribute (CMS).
+"""
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from protocol.sealed import age, cms
+from protocol.sealed.manifest import RecipientId
+from protocol.sealed.recipients import Recipient
+from protocol.sealed.refusal import BadPacket, Fault
+
+AGE = "age1pq"
+CMS = "cms-p256-gcm"
+STANZA = "thuisloket.be/manifest"
+STANZA_VERSION = "v1"
+
+Key = str | ec.EllipticCurvePrivateKey
+"""What opens a packet: an age identity, or the P-256 key of a CMS recipient."""
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a sealed file is tied to: a suite, the manifest's core, one of its groups, and for whom it is."""
+
+    suite: str
+    core: bytes = field(repr=False)
+    group: str
+    recipients: tuple[RecipientId, ...]
+
+    @property
+    def core_sha256(self) -> bytes:
+        return hashlib.sha256(self.core).digest()
+
+
+def seal_file(plaintext: bytes, label: Label, recipients: Sequence[Recipient]) -> bytes:
+    """`plaintext`, readable only by `recipients`, whose keys are those of the label's suite. ValueError."""
+    if label.suite == AGE:
+        return age.encrypt(plaintext, [recipient.age1pq for recipient in recipients], [_stanza(label)])
+    return cms.encrypt(
+        plaintext, [recipient.public_key() for recipient in recipients], label.core_sha256, label.group
+    )
+
+
+def check_file(data: bytes, label: Label) -> None:
+    """All that can be checked of a sealed file without a key. BadPacket."""
+    try:
+        if label.suite == AGE:
+            _check_stanzas(age.read_header(data).stanzas, label)
+        else:
+            _check_envelope(cms.read(data), label)
+    except (age.BadAge, cms.BadCms) as problem:
+        raise BadPacket(Fault(problem.code), f"{label.group}: {problem.detail}") from problem
+
+
+def open_file(data: bytes, label: Label, keys: Sequence[Key]) -> bytes:
+    """The plaintext of a file that `check_file` has let through, opened with any of `keys`. BadPacket."""
+    try:
+        if label.suite == AGE:
+            return age.decrypt(data, [key for key in keys if isinstance(key, str)])
+        return cms.decrypt(data, [key for key in keys if not isinstance(key, str)])
+    except (age.BadAge, cms.BadCms) as problem:
+        raise BadPacket(Fault(problem.code), f"{label.group}: {problem.detail}") from problem
+
+
+def _stanza(label: Label) -> age.Stanza:
+    return age.Stanza(STANZA, (STANZA_VERSION, label.group), label.core_sha256)
+
+
+def _check_stanzas(stanzas: Sequence[age.Stanza], label: Label) -> None:
+    """The age file carries this manifest's hash and is addressed to as many as the manifest names."""
+    if [stanza for stanza in stanzas if stanza.kind == STANZA] != [_stanza(label)]:
+        raise BadPacket(Fault.LABEL_MISMATCH, label.group)
+    if [stanza.kind for stanza in stanzas if stanza.kind != STANZA] != [age.KIND] * len(label.recipients):
+        raise BadPacket(Fault.RECIPIENTS_MISMATCH, "addressed to others than the manifest names")
+
+
+def _check_envelope(envelope: cms.Envelope, label: Label) -> None:
+    if (envelope.core_sha256, envelope.group) != (label.core_sha256, label.group):
+        raise BadPacket(Fault.LABEL_MISMATCH, label.group)
+    named = {recipient.kid for recipient in label.recipients}
+    if {one.kid for one in envelope.recipients} != named or len(envelope.recipients) != len(named):
+        raise BadPacket(Fault.RECIPIENTS_MISMATCH, "addressed to others than the manifest names")
