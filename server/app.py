@@ -7,6 +7,7 @@ from apiflask import APIFlask
 from flask import Response, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
 from werkzeug.exceptions import HTTPException
+from werkzeug.middleware.proxy_fix import ProxyFix
 
 from look import face
 from look.words import LANGUAGES, Words
@@ -49,6 +50,11 @@ def create_app(config: Fleet) -> APIFlask:
     app.register_error_handler(HTTPException, _answer_error)
     if config.web.secure_cookies:
         app.after_request(_only_https)
+    if config.web.proxies:
+        # Else all citizens would share the proxy's address, and its count of tries.
+        app.wsgi_app = ProxyFix(  # type: ignore[method-assign]
+            app.wsgi_app, x_for=config.web.proxies, x_proto=config.web.proxies
+        )
     return app
 
 

@@ -24,11 +24,14 @@ class DatabaseTable(Table, frozen=True, kw_only=True):
 
 
 class Web(Table, frozen=True, kw_only=True):
-    """The pages. `secure_cookies` wherever they are behind HTTPS, which is everywhere but on loopback."""
+    """The pages. `secure_cookies`: wherever they are behind HTTPS, so everywhere but on loopback.
+
+    `proxies`: how many reverse proxies of ours stand before us and say who asks (X-Forwarded-For)."""
 
     host: Text = "127.0.0.1"
     port: Port = 8750
     secure_cookies: bool = False
+    proxies: Annotated[int, Meta(ge=0, le=5)] = 0
     metrics_token: Path | None = None  # file with the bearer token that may read /metrics
 
 

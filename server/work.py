@@ -10,7 +10,7 @@ from server.auth import sign_in, throttle
 from server.db.engine import Database
 from server.db.field_key import FieldKey
 from server.db.scope import EVERYONE
-from server.fleet import bags, outbox, uploads
+from server.fleet import bags, ingest, outbox, uploads
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.forwarding.forwarder import Forwarder
@@ -93,8 +93,12 @@ class Worker:
         with self._database.writing(EVERYONE) as db:
             if not outbox.done(db, claim):
                 return "lease-lost"
-            version = bags.build(db, self._fields, self._sealer, self._blobs, claim.subject, utc_now())
-        return f"version-{version}"
+            built = bags.build(db, self._fields, self._sealer, self._blobs, claim.subject, utc_now())
+        if built is None:
+            return "no-such-kit"
+        if built.replaced:
+            self._blobs.drop(built.replaced)  # yesterday's names must not stay, not even sealed
+        return f"version-{built.version}"
 
     def _tidy(self, stop: threading.Event) -> None:
         """What has to happen by the clock."""
@@ -104,5 +108,6 @@ class Worker:
                 bags.renew(db, now)
                 sign_in.sweep(db, now)
                 throttle.sweep(db, now)
+                ingest.sweep(db, now)
             uploads.sweep(self._database, self._dock, now)
             stop.wait(TIDY_EVERY.total_seconds())

@@ -24,13 +24,23 @@ class Sealer:
     kid: str
 
 
-def build(db: Session, fields: FieldKey, sealer: Sealer, blobs: BlobStore, kit_id: str, now: datetime) -> int:
-    """Build and keep the bag of `kit_id` for today, and ring its doorbell; the bag's version.
+@dataclass(frozen=True)
+class Built:
+    """`replaced`: the blob of the bag before, to be dropped once this one is committed; "" when none."""
 
-    0 when the kit is unknown or retired. `db` is a session for everyone: a kit may serve several."""
+    version: int
+    replaced: str
+
+
+def build(
+    db: Session, fields: FieldKey, sealer: Sealer, blobs: BlobStore, kit_id: str, now: datetime
+) -> Built | None:
+    """Build and keep the bag of `kit_id` for today, and ring its doorbell.
+
+    None when the kit is unknown or retired. `db` is a session for everyone: a kit may serve several."""
     kit = db.get(Kit, kit_id, with_for_update=True)
     if kit is None or kit.retired is not None:
-        return 0
+        return None
     today = visits.local_day(now)
     names = municipalities.names(db)
     lines = [
@@ -46,10 +56,11 @@ def build(db: Session, fields: FieldKey, sealer: Sealer, blobs: BlobStore, kit_i
         date=today.isoformat(),
         visits=tuple(lines),
     )
+    replaced = kit.bag_sha256 or ""
     kit.bag_sha256 = blobs.put(seal_bag(bag, kit.bag_recipient, sealer.key, sealer.kid))
     kit.bag_version, kit.bag_date = version, today
     outbox.put_once(db, "doorbell", kit_id, now)
-    return version
+    return Built(version, replaced)
 
 
 def renew(db: Session, now: datetime) -> None:

@@ -1,5 +1,6 @@
 """What waits for a kit: a newer day bag, and receipts it has not yet confirmed to hold."""
 
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -22,7 +23,9 @@ def waiting(db: Session, blobs: BlobStore, kit: Kit, held: int) -> Waiting:
     """For a kit that holds bag version `held`. A kit that claims a newer bag than ours gets ours."""
     bag = None
     if kit.bag_sha256 is not None and held != kit.bag_version:
-        bag = (kit.bag_version, blobs.read(kit.bag_sha256))
+        # Replaced while we looked: the doorbell of the new one rings in a moment.
+        with suppress(FileNotFoundError):
+            bag = (kit.bag_version, blobs.read(kit.bag_sha256))
     tokens = db.scalars(
         select(Application.receipt)
         .where(

@@ -3,9 +3,10 @@ are one transaction, and only after it is the broker told that the message arriv
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import msgspec
+from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from protocol.lifecycle import VisitState
@@ -25,6 +26,8 @@ from server.db.scope import EVERYONE
 from server.db.tables import Kit, Message, Visit
 from server.fleet import applications, kits, outbox, visits
 
+REMEMBERED = timedelta(days=90)
+
 
 @dataclass(frozen=True)
 class Heard:
@@ -43,6 +46,11 @@ def take(database: Database, topic: str, payload: bytes, now: datetime) -> Heard
         return Heard("", "", f"refused-{problem.code}")
     with database.writing(EVERYONE) as db:
         return Heard(envelope.kit, envelope.id, _take(db, envelope, now))
+
+
+def sweep(db: Session, now: datetime) -> None:
+    """Forget messages so old that no kit can still be repeating them."""
+    db.execute(delete(Message).where(Message.received < now - REMEMBERED))
 
 
 def _take(db: Session, envelope: Envelope, now: datetime) -> str:

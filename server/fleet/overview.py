@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from typing import TypeVar
 
 import msgspec
 from sqlalchemy import func, select
@@ -11,6 +12,8 @@ from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import Birth, Health
 from server.db.tables import Application, Kit, Officer, Request
 from server.fleet import applications, kits, visits
+
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -91,8 +94,7 @@ def look(db: Session, now: datetime) -> Overview:
 
 
 def kit_line(kit: Kit) -> KitLine:
-    health = msgspec.convert(kit.health, Health) if kit.health else None
-    birth = msgspec.convert(kit.birth, Birth) if kit.birth else None
+    health, birth = said(kit)
     oldest = None
     if health and kit.health_at and health.sealed_waiting:
         oldest = kit.health_at - timedelta(seconds=health.oldest_waiting_s)
@@ -111,6 +113,18 @@ def kit_line(kit: Kit) -> KitLine:
         test_trust=birth.test_trust if birth else False,
         retired=kit.retired is not None,
     )
+
+
+def said(kit: Kit) -> tuple[Health | None, Birth | None]:
+    """What a kit last said of itself; None too for what another version of this program wrote down."""
+    return _held(kit.health, Health), _held(kit.birth, Birth)
+
+
+def _held(words: dict[str, object] | None, kind: type[_T]) -> _T | None:
+    try:
+        return msgspec.convert(words, kind) if words else None
+    except msgspec.ValidationError:
+        return None
 
 
 def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[VisitLine, ...]:

@@ -1,9 +1,8 @@
 """One kit: what it last said of itself, its visits of today and its applications."""
 
-import msgspec
 from flask import Blueprint, abort, render_template
 
-from protocol.messages import Birth, Health, moment
+from protocol.messages import moment
 from server.fleet import kits, overview, visits
 from server.fleet.refused import Refused
 from server.web.context import actor, context
@@ -19,7 +18,7 @@ def show(kit_id: str) -> str:
             kit = kits.visible_one(db, kit_id)
         except Refused:
             abort(404)
-        birth = msgspec.convert(kit.birth, Birth) if kit.birth else None
+        health, birth = overview.said(kit)
         return render_template(
             "fleet/kit.html",
             kit=kit,
@@ -27,7 +26,7 @@ def show(kit_id: str) -> str:
             birth=birth,
             until=moment(birth.certificate_until) if birth else None,
             models={device.name: device.model for device in birth.peripherals} if birth else {},
-            health=msgspec.convert(kit.health, Health) if kit.health else None,
+            health=health,
             visits=overview.visit_lines(db, visits.local_day(now), kit_id),
             applications=overview.of_kit(db, kit_id),
             now=now,

@@ -1,0 +1,161 @@
+"""The fleet's pages in a real Chromium: on a desk and on a telephone, in four languages, alone and live."""
+
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from flask import Flask
+from playwright.sync_api import Browser as Chromium
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+from werkzeug.serving import make_server
+
+from look.words import LANGUAGES
+from protocol.messages import Presence, VisitEvent
+from tests.server.fleet.test_ingest import health, say
+from tests.server.town import KIT, PASSWORD, Town
+
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+
+AXE = Path(__file__).parents[2] / "node" / "node_modules" / "axe-core" / "axe.min.js"
+TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
+DESK, TELEPHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
+WIDER = "() => document.documentElement.scrollWidth - document.documentElement.clientWidth"
+NOW = datetime.now(UTC)
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Chromium]:
+    with sync_playwright() as playwright:
+        arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
+        browser = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def address(app: Flask, town: Town) -> Iterator[str]:
+    server = make_server("127.0.0.1", town.ports["web"], app, threaded=True)
+    server.daemon_threads = True  # type: ignore[attr-defined]
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"http://127.0.0.1:{town.ports['web']}"
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def open_page(chromium: Chromium, address: str, size: dict[str, int], script: bool = True) -> Page:
+    context: BrowserContext = chromium.new_context(
+        viewport=size,  # type: ignore[arg-type]
+        locale="nl-BE",
+        java_script_enabled=script,
+        base_url=address,
+        reduced_motion="reduce",
+    )
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    return page
+
+
+def sign_in(page: Page) -> None:
+    page.goto("/sign-in")
+    page.fill("#name", "planner.brugge")
+    page.fill("#password", PASSWORD)
+    page.click("button.primary")
+
+
+def filled(town: Town) -> str:
+    """Something of everything; the id of a request to plan."""
+    visit = town.plan()
+    say(town, Presence("online"))
+    say(town, health(peripherals={"card": "ok", "camera": "missing", "signature": "degraded"}))
+    say(town, VisitEvent(visit.visit_id, "opened"))
+    return town.ask(
+        name="Marie-Christine Vanderstraeten-Van den Bossche", municipality="Sint-Andries"
+    ).request_id
+
+
+def violations(page: Page) -> list[str]:
+    page.evaluate(AXE.read_text())
+    found = page.evaluate(
+        "(tags) => axe.run(document, {runOnly: {type: 'tag', values: tags}, resultTypes: ['violations']})",
+        TAGS,
+    )
+    return [f"{each['id']}: {node['html'][:160]}" for each in found["violations"] for node in each["nodes"]]
+
+
+@pytest.mark.parametrize("size", [DESK, TELEPHONE], ids=["desk", "telephone"])
+def test_no_page_is_wider_than_its_screen_or_shuts_anybody_out(
+    town: Town, chromium: Chromium, address: str, size: dict[str, int]
+) -> None:
+    request_id = filled(town)
+    page = open_page(chromium, address, size)
+    complaints: list[str] = []
+    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    page.on("pageerror", lambda problem: complaints.append(str(problem)))
+    for language in LANGUAGES:
+        for path in ("/aanvraag", "/status", "/sign-in"):
+            page.goto(f"{path}?lang={language}")
+            assert page.evaluate(WIDER) <= 0, (path, language)
+            assert violations(page) == [], (path, language)
+    sign_in(page)
+    for language in LANGUAGES:
+        for path in ("/", "/requests", f"/requests/{request_id}", "/applications", f"/kits/{KIT}"):
+            page.goto(f"{path}?lang={language}")
+            assert page.evaluate(WIDER) <= 0, (path, language)
+            assert violations(page) == [], (path, language)
+    assert complaints == []
+    page.context.close()
+
+
+def test_the_dashboard_follows_what_happens_without_a_new_page(
+    town: Town, chromium: Chromium, address: str
+) -> None:
+    page = open_page(chromium, address, DESK)
+    sign_in(page)
+    page.wait_for_selector("#live.on")
+    page.evaluate("window.same = true")
+    visit = town.plan(hour=13)
+    page.wait_for_selector("text=13:00–13:45")
+    say(town, Presence("online"))
+    page.wait_for_selector(f'[data-part=kits] tr:has-text("{KIT}") >> text=Online')
+    page.focus(f'a[href="/requests/{visit.request_id}"]')
+    say(town, VisitEvent(visit.visit_id, "opened"))
+    page.wait_for_selector("[data-part=visits] >> text=Bezig")
+    assert page.evaluate("document.activeElement.getAttribute('href')") == f"/requests/{visit.request_id}"
+    assert page.evaluate("window.same")
+    page.context.close()
+
+
+def test_asking_planning_and_signing_out_work_without_script(
+    town: Town, chromium: Chromium, address: str
+) -> None:
+    page = open_page(chromium, address, TELEPHONE, script=False)
+    page.goto("/aanvraag")
+    page.click("button.primary")
+    assert page.locator("[role=alert] a").count() == 7
+    for name, value in {
+        "name": "Rita Claeys",
+        "birth_date": "27/03/1941",
+        "phone": "050 12 34 56",
+        "street": "Dorp 1",
+        "postcode": "8000",
+        "municipality": "Brugge",
+    }.items():
+        page.fill(f"#{name}", value)
+    page.check("input[value=self]")
+    page.check("input[value=institution][name=evidence]")
+    page.click("button.primary")
+    assert len(page.inner_text(".code").replace(" ", "")) == 16
+    sign_in(page)
+    page.goto("/requests")
+    page.click("text=Rita Claeys")
+    page.select_option("#officer", "an.peeters")
+    page.click("#plan button.primary")
+    assert "An Peeters" in page.inner_text(".visit")
+    page.click("text=Bezoek terugnemen")
+    page.click("text=Afmelden")
+    assert page.url.endswith("/sign-in")
+    page.context.close()
