@@ -55,7 +55,7 @@ def mount(
             response.set_cookie(
                 COOKIE, asked, max_age=_YEAR_S, samesite="Strict", httponly=True, secure=request.is_secure
             )
-        if request.endpoint == "look.static":
+        if (request.endpoint or "").rpartition(".")[2] == "static":
             response.headers["Cache-Control"] = "no-cache"  # kept, asked again with its ETag
         return protect(response)
 
