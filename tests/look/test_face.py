@@ -106,4 +106,4 @@ def test_an_error_is_tied_to_its_field() -> None:
 @pytest.mark.parametrize("icon", ["house", "ok", "warn", "fail", "wait", "busy", "none", "next", "card"])
 def test_the_icons_pieces_use_are_in_the_file(icon: str) -> None:
     with app().test_client().get("/look/icons.svg") as file:
-        assert f'id="{icon}"' in file.text
+        assert f'id="{icon}"' in file.get_data(as_text=True)
