@@ -6,6 +6,7 @@ Clients outside find the daemon by PCSCLITE_CSOCK_NAME, since a socket with a pa
 namespaces.
 """
 
+import atexit
 import fcntl
 import os
 import socket
@@ -39,6 +40,8 @@ def enter_namespaces(command: list[str]) -> None:
     program = ["unshare", "--mount", "--net"]
     if os.geteuid() != 0:
         program.append("--map-root-user")
+    if not _root_is_mounted():
+        program += ["--propagation", "unchanged"]
     try:
         os.execvp(program[0], [*program, "--", *command])  # noqa: S606  the process is to be replaced
     except OSError as error:
@@ -108,6 +111,12 @@ class Daemon:
         return self._process is not None and self._process.poll() is None
 
 
+def _root_is_mounted() -> bool:
+    """Whether `/` is a mount: in a plain chroot it is not, and its propagation cannot be changed."""
+    mounts = Path("/proc/self/mountinfo").read_text().splitlines()
+    return any(line.split()[4] == "/" for line in mounts)
+
+
 def _answers(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as probe:
         return probe.connect_ex(os.fspath(path)) == 0
@@ -121,6 +130,10 @@ def _mount_over(folder: Path) -> None:
         _mount("-t", "tmpfs", "tmpfs", str(FIXED_FOLDER.parent))
         FIXED_FOLDER.mkdir()
     _mount("--bind", str(folder), str(FIXED_FOLDER))
+    if (
+        not _root_is_mounted()
+    ):  # then it may have reached the namespace outside too: take it away there as well
+        atexit.register(subprocess.run, ["umount", str(FIXED_FOLDER)], check=False)
 
 
 def _mount(*arguments: str) -> None:
