@@ -137,7 +137,7 @@ class Counter:
 
     def start(self, what: CaptureKind, hand: Hand | None, finger: Finger | None) -> Callable[[], None] | None:
         """Begin; what must still be done on this thread after the screen was told, if anything."""
-        _, _, visit, entry = self._on_counter()
+        session, visit_id, visit, entry = self._on_counter()
         self._nothing_runs()
         where = stage(visit, entry.service)
         if _KEEPS[what] not in MAY[where]:
@@ -148,6 +148,8 @@ class Counter:
         if what == "seal":
             self._sealing = True
             return self._seal
+        if not records(visit):  # it may have been opened days ago
+            self._sealer.dry_run(session.requests[visit_id], entry, session.vault)
         if what == "finger":
             if hand is None or hand not in visit.hands:
                 raise Refused(Code.NOT_NOW, "no hand")

@@ -22,10 +22,12 @@ class Recipients:
         self._path = path
         self._list_key = list_key
 
-    def valid(self, service_id: str, at: datetime) -> RecipientList:
-        """The list for a service, valid `at`. KitError recipients-expired, recipients-untrusted."""
+    def valid(self, service_id: str, at: datetime, newest: datetime | None = None) -> RecipientList:
+        """The list for a service, valid `at`, and issued no earlier than the `newest` seen.
+
+        KitError recipients-expired, recipients-untrusted."""
         try:
-            held = verify_list(self._read(), self._list_key, at)
+            held = verify_list(self._read(), self._list_key, at, newest)
         except BadRecipients as problem:
             code = Code.RECIPIENTS_EXPIRED if problem.code == _EXPIRED else Code.RECIPIENTS_UNTRUSTED
             raise KitError(code, Remedy.WORKSHOP, problem.detail) from problem

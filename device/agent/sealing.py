@@ -1,5 +1,6 @@
 """Sealing: first a dry run before anyone is bothered, at the end the real thing, once and for good."""
 
+import os
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -10,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent import parts
 from device.agent.events import CardKept, SignatureKept
+from device.agent.newest import Newest
 from device.agent.recipients import Recipients
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, unpack
 from device.agent.visit import Visit
@@ -21,10 +23,22 @@ from protocol.bag import BagVisit
 from protocol.catalogue import Entry
 from protocol.identity import BadIdentity, Role, check_use, role_of
 from protocol.ids import new_ulid
-from protocol.instant import write_instant
+from protocol.instant import read_instant, write_instant
 from protocol.sealed import packet
 from protocol.sealed.manifest import Core, Legal
 from protocol.sealed.packet import BadPacket, Part, Sealed, Signer
+from protocol.sealed.recipients import RecipientList
+
+LONGEST_VISIT = timedelta(hours=4)
+"""What a visit that begins now needs must hold so long: recipient list and certificates."""
+
+_DUMMY = {  # a part in every group, the large ones larger than a capture is
+    "identity.json": ("application/json", 4_096),
+    "photo.jpg": ("image/jpeg", 1_048_576),
+    "evidence-dry-run.json": ("application/json", 4_096),
+    "application.json": ("application/json", 16_384),
+}
+TEST_RECIPIENTS = "test-recipients"
 
 
 @dataclass(frozen=True)
@@ -69,12 +83,14 @@ class Sealer:
         self._clock = clock
 
     def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
-        """Seal a visit without content, and throw it away: what cannot be sealed is known before it begins.
+        """Seal a dummy of this visit, as large as a visit gets, to the real recipients with the real keys, in
+        memory, and throw it away: what cannot be sealed is known before anyone is bothered. What sealing
+        needs must last for the whole visit.
 
         KitError recipients-expired, recipients-untrusted, disk-full, cannot-seal."""
         check_room(self._data)
-        empty = (Part("application.json", "application/json", b"{}"),)
-        self._seal(new_ulid(), empty, (), request, entry, vault)
+        dummy = tuple(Part(name, kind, os.urandom(size)) for name, (kind, size) in _DUMMY.items())
+        self._seal(new_ulid(), dummy, (), request, entry, vault, LONGEST_VISIT)
 
     def seal(
         self,
@@ -104,12 +120,16 @@ class Sealer:
         request: BagVisit,
         entry: Entry,
         vault: OpenVault,
+        ahead: timedelta = timedelta(0),
     ) -> Sealed:
+        """`ahead`: for how long all that sealing needs must still be valid."""
         now = self._clock.now().astimezone(UTC)
-        held = self._recipients.valid(entry.service.service, now)
+        held = self._list(entry.service.service, now, vault)
+        if now + ahead >= read_instant(held.expires):
+            raise KitError(Code.RECIPIENTS_EXPIRED, Remedy.WORKSHOP, held.expires)
         officer = Signer(vault.signing_key(), vault.chain)
         for signer in (self._kit.signer, officer):
-            if not signer.chain[0].not_valid_before_utc <= now < signer.chain[0].not_valid_after_utc:
+            if not signer.chain[0].not_valid_before_utc <= now < signer.chain[0].not_valid_after_utc - ahead:
                 raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a signing certificate is not valid today")
         seq, prev = vault.next_seq()
         retention = entry.service.retention
@@ -132,12 +152,19 @@ class Sealer:
                 reason=retention.reason,
                 retention_until=(now + timedelta(days=retention.biometric_days_max)).date().isoformat(),
             ),
-            flags=flags,
+            flags=tuple(sorted({*flags, *([TEST_RECIPIENTS] if held.test else [])})),
         )
         try:
             return packet.seal(content, core, held.recipients, self._kit.signer, officer)
         except BadPacket as problem:
             raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
+
+    def _list(self, service_id: str, now: datetime, vault: OpenVault) -> RecipientList:
+        """To whom to seal, on a list no older than any this kit has seen."""
+        newest = Newest(vault.database)
+        held = self._recipients.valid(service_id, now, newest.issued(service_id))
+        newest.saw(held)
+        return held
 
 
 def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records:

@@ -176,10 +176,12 @@ class Kit:
         public = self.service.receipt_key.public_key()
         held = RecipientList(
             service_id="be.eid.application",
-            test=True,
             issued=write_instant(expires - 3 * WEEK),
             expires=write_instant(expires),
-            recipients=(Recipient("service-1", self.recipient),),
+            recipients=(
+                Recipient("service-1", self.recipient),
+                Recipient("service-2", agekeys.generate()[1]),
+            ),
             receipt_keys=(receipt_key(public),),
         )
         self.list_path.write_text(sign_list(held, self.service.list_key))
