@@ -12,6 +12,7 @@ import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -35,12 +36,9 @@ def start(folder: Path, portrait: Path) -> subprocess.Popen[str]:
     )
 
 
-@pytest.fixture
-def shown(
-    prop_box: Path, portrait: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[int, str, Path]]:
-    """A demo that runs: its process id, what it has printed, its folder."""
-    folder = tmp_path_factory.mktemp("i")
+@contextmanager
+def shown(prop_box: Path, portrait: Path, folder: Path) -> Iterator[tuple[int, str]]:
+    """A demo that runs in `folder`: its process id, and what it has printed."""
     shutil.copytree(prop_box, folder, dirs_exist_ok=True)
     process = start(folder, portrait)
     assert process.stdout is not None
@@ -51,11 +49,21 @@ def shown(
             if READY in line:
                 break
         assert READY in lines[-1], "".join(lines)
-        yield process.pid, "".join(lines), folder
+        yield process.pid, "".join(lines)
     finally:
         process.kill()
         process.wait()
         process.stdout.close()
+
+
+@pytest.fixture(scope="module")
+def running_demo(
+    prop_box: Path, portrait: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[int, str, Path]]:
+    """One demo for the tests that leave it as it was; the last of them ends it."""
+    folder = tmp_path_factory.mktemp("i")
+    with shown(prop_box, portrait, folder) as (pid, printed):
+        yield pid, printed, folder
 
 
 def family(pid: int) -> set[int]:
@@ -98,35 +106,8 @@ def page(url: str) -> str:
         return str(answer.read(), "utf-8")
 
 
-def test_the_demo_answers_on_loopback_alone_and_ctrl_c_leaves_nothing(shown: tuple[int, str, Path]) -> None:
-    pid, printed, folder = shown
-    addresses = re.findall(r"http://127\.0\.0\.1:\d+/\S*", printed)
-    assert len(addresses) == 4
-    for address in addresses:
-        assert "<html" in page(address)
-    everybody = family(pid)
-    assert len(everybody) > 10
-    sockets = subprocess.run(["ss", "-lntupH"], capture_output=True, text=True, check=True).stdout
-    ours = [line for line in sockets.splitlines() if any(f"pid={each}," in line for each in everybody)]
-    assert len(ours) >= 6
-    assert not [line for line in ours if not re.search(r"\s(127\.0\.0\.1|\[::1\]):\d+\s", line)]
-    signed_in = json.loads((folder / "sign-ins.json").read_text())
-    assert all(pin in printed for pin in signed_in["officers"].values())
-    assert all(password in printed for password in signed_in["accounts"].values())
-    assert (folder / "sign-ins.json").stat().st_mode & 0o077 == 0
-    os.kill(pid, signal.SIGINT)
-    assert not gone(everybody, 40)
-
-
-def test_programs_of_a_demo_that_is_killed_end_too(shown: tuple[int, str, Path]) -> None:
-    pid, _, _ = shown
-    everybody = family(pid)
-    os.kill(pid, signal.SIGKILL)
-    assert not gone(everybody - {pid}, 40)
-
-
-def test_the_stage_page_moves_cards_and_cuts_power(shown: tuple[int, str, Path]) -> None:
-    _, printed, folder = shown
+def test_the_stage_page_moves_cards_and_cuts_power(running_demo: tuple[int, str, Path]) -> None:
+    _, printed, folder = running_demo
     stage = re.search(r"Stage.*?(http://127\.0\.0\.1:\d+/)", printed)
     assert stage is not None
     here = stage.group(1)
@@ -149,6 +130,37 @@ def test_the_stage_page_moves_cards_and_cuts_power(shown: tuple[int, str, Path])
     for what, csrf in (("insert:nobody", token.group(1)), ("insert:maria", "guessed")):
         with pytest.raises(urllib.error.HTTPError, match=r"40[34]"):
             act(what, csrf)
+
+
+def test_the_same_demo_answers_on_loopback_alone_and_ctrl_c_leaves_nothing(
+    running_demo: tuple[int, str, Path],
+) -> None:
+    pid, printed, folder = running_demo
+    addresses = re.findall(r"http://127\.0\.0\.1:\d+/\S*", printed)
+    assert len(addresses) == 4
+    for address in addresses:
+        assert "<html" in page(address)
+    everybody = family(pid)
+    assert len(everybody) > 10
+    sockets = subprocess.run(["ss", "-lntupH"], capture_output=True, text=True, check=True).stdout
+    ours = [line for line in sockets.splitlines() if any(f"pid={each}," in line for each in everybody)]
+    assert len(ours) >= 6
+    assert not [line for line in ours if not re.search(r"\s(127\.0\.0\.1|\[::1\]):\d+\s", line)]
+    signed_in = json.loads((folder / "sign-ins.json").read_text())
+    assert all(pin in printed for pin in signed_in["officers"].values())
+    assert all(password in printed for password in signed_in["accounts"].values())
+    assert (folder / "sign-ins.json").stat().st_mode & 0o077 == 0
+    os.kill(pid, signal.SIGINT)
+    assert not gone(everybody, 40)
+
+
+def test_programs_of_a_demo_that_is_killed_end_too(
+    prop_box: Path, portrait: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    with shown(prop_box, portrait, tmp_path_factory.mktemp("k")) as (pid, _):
+        everybody = family(pid)
+        os.kill(pid, signal.SIGKILL)
+        assert not gone(everybody - {pid}, 40)
 
 
 def test_a_headless_demo_that_cannot_begin_says_why_and_exits_1(tmp_path: Path) -> None:

@@ -130,9 +130,7 @@ def _mount_over(folder: Path) -> None:
         _mount("-t", "tmpfs", "tmpfs", str(FIXED_FOLDER.parent))
         FIXED_FOLDER.mkdir()
     _mount("--bind", str(folder), str(FIXED_FOLDER))
-    if (
-        not _root_is_mounted()
-    ):  # then it may have reached the namespace outside too: take it away there as well
+    if not _root_is_mounted():  # it may have reached the namespace outside: take it away there too
         atexit.register(subprocess.run, ["umount", str(FIXED_FOLDER)], check=False)
 
 
