@@ -15,7 +15,7 @@ from device.drivers.eid.left_behind import Work
 from device.drivers.eid.watch import look_again
 from device.errors import Code, KitError, Remedy
 
-GONE_WITHIN_S = 1.0  # pcscd polls every 0.4 s
+GONE_WITHIN_S = 0.7  # pcscd polls every 0.4 s
 BUSY_PAUSE_S = 0.1
 CONNECTING = "connecting"  # name of the step in which another program may be what we wait for
 
@@ -83,8 +83,9 @@ class Channel:
             self._work.pause(BUSY_PAUSE_S)
 
 
-def require_present(slot: pcsc.Slot, trouble: str) -> None:
+def require_present(work: Work[Any], slot: pcsc.Slot, trouble: str) -> None:
     """KitError when the disturbance was the reader or the card going away."""
+    work.step("looking whether the card is there")
     now = look_again(slot, GONE_WITHIN_S)
     if now is None:
         raise KitError(Code.NO_READER, Remedy.OFFICER, trouble)

@@ -52,6 +52,7 @@ class Proving:
         now: Callable[[], datetime],
         slot: pcsc.Slot,
     ) -> None:
+        self._work = work
         self._channel = Channel(work, settings.busy_s)
         self._settings = settings
         self._trust = trust
@@ -87,7 +88,7 @@ class Proving:
             ):
                 return run(connection, send)
         except (Disturbed, BadAnswer, BadStatus) as error:
-            require_present(self._slot, str(error))
+            require_present(self._work, self._slot, str(error))
             raise KitError(Code.CARD_MUTE, Remedy.RETRY, str(error)) from error
 
     def _applet(self, send: Send) -> int:

@@ -37,6 +37,10 @@ PROGRESS = {  # share done when the reading of a file begins
 }
 
 
+class Anew(Exception):
+    """The card is there and answers, but this read cannot go on: it was reset, or the block is too large."""
+
+
 class Foreign(Exception):
     """A card with the right answer to reset and nothing of an eID behind it."""
 
@@ -94,9 +98,10 @@ class Session:
             try:
                 with self._channel.connected(slot.name) as connection:
                     return self._files(connection)
-            except Disturbed as error:
+            except (Disturbed, Anew) as error:
                 trouble = str(error)
-                require_present(slot, trouble)
+                if isinstance(error, Disturbed):
+                    require_present(self._work, slot, trouble)
                 if self._asked > self._managed:
                     self.block = next((smaller for smaller in SMALLER if smaller < self.block), self.block)
         raise KitError(Code.CARD_MUTE, Remedy.RETRY, f"{ATTEMPTS} attempts, last {trouble}")
@@ -122,9 +127,11 @@ class Session:
     def _file(self, send: Send, file: CardFile) -> bytes | None:
         try:
             return read_file(send, file, self.block)
+        except BadAnswer as error:
+            raise Anew(str(error)) from error
         except BadStatus as error:
             if error.status in (WRONG_LENGTH, NO_CURRENT_FILE):
-                raise Disturbed(str(error)) from error
+                raise Anew(str(error)) from error
             if file is IDENTITY and error.foreign:
                 raise Foreign from error
             raise

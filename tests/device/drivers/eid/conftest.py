@@ -105,6 +105,10 @@ class Bench:
     def read(self, progress: Callable[[float, str], None] = lambda share, code: None) -> CardReading:
         return self.driver.read(patience(progress))
 
+    def forget(self) -> None:
+        """What the driver has learnt about the block this reader can do."""
+        self.driver._blocks.clear()
+
     def read_once(self, card: Path, *faults: dict[str, Any]) -> CardReading:
         with self.holding(card, *faults):
             return self.read()

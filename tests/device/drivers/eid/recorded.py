@@ -8,7 +8,6 @@ import pytest
 
 from device.drivers.eid.pcsc import Connection
 
-
 VERIFY = 0x20
 ONLY_HEADER = 5  # bytes
 

@@ -16,7 +16,7 @@ VECTORS = Path(__file__).parents[3] / "vectors" / "eid"
 
 
 @pytest.mark.parametrize(("text", "expected"), json.loads((VECTORS / "dates.json").read_text()))
-def test_a_birth_date_is_understood_exactly_or_refused(text: str, expected: str | None) -> None:
+def test_a20_a_birth_date_is_understood_exactly_or_refused(text: str, expected: str | None) -> None:
     if expected is None:
         with pytest.raises(BadDate):
             birth_date(text)
@@ -49,7 +49,7 @@ def test_a_validity_date_has_one_form(text: str) -> None:
 
 
 @pytest.mark.parametrize(("number", "fine"), json.loads((VECTORS / "numbers.json").read_text()))
-def test_the_check_digits_decide(number: str, fine: bool) -> None:
+def test_a20_the_check_digits_decide(number: str, fine: bool) -> None:
     assert national_number_ok(number) is fine
 
 

@@ -94,15 +94,6 @@ def test_nothing_but_zeros_is_left_unread(bench: Bench, card: CardMaker) -> None
         assert bench.read().apdus < 50
 
 
-@pytest.mark.parametrize(
-    "faults", [[{"do": "resolve-6c"}], [{"do": "slow", "seconds": 0.01}]], ids=["6C resolved", "slow"]
-)
-def test_a03_the_reading_does_not_depend_on_the_reader(
-    bench: Bench, card: CardMaker, faults: list[dict[str, object]]
-) -> None:
-    assert bench.read_once(card(), *faults).verdict == "verified"
-
-
 @pytest.mark.parametrize("length", [3024, 3060, 15_000], ids=["twelve blocks", "no blocks", "15 kB"])
 def test_a04_a_photo_of_any_length_is_read_exactly(bench: Bench, card: CardMaker, length: int) -> None:
     folder = card(photo=Picture(length=length))
@@ -110,15 +101,6 @@ def test_a04_a_photo_of_any_length_is_read_exactly(bench: Bench, card: CardMaker
     assert reading.photo is not None
     assert len(reading.photo.jpeg) == length
     assert reading.photo.jpeg == (folder / "DF014035.bin").read_bytes()
-
-
-@pytest.mark.parametrize("defect", ["identity-tampered", "self-made-root", "photo-format"])
-def test_a_bad_card_is_rejected_and_nothing_of_it_is_kept(bench: Bench, card: CardMaker, defect: str) -> None:
-    reading = bench.read_once(card(defects=(defect,)))
-    assert reading.verdict == "rejected"
-    assert reading.reasons
-    assert (reading.identity, reading.address, reading.photo) == (None, None, None)
-    assert (reading.card_number, reading.chip_number, reading.genuine) == ("", "", "unproven")
 
 
 def test_a14_a_byte_copy_of_a_card_is_flagged(bench: Bench, card: CardMaker) -> None:

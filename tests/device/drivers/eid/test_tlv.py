@@ -12,7 +12,7 @@ VECTORS = json.loads((Path(__file__).parents[3] / "vectors" / "eid" / "tlv.json"
 
 
 @pytest.mark.parametrize("vector", VECTORS, ids=lambda vector: vector["hex"] or "empty")
-def test_a_file_has_one_reading_or_none(vector: dict[str, object]) -> None:
+def test_a20_a_file_has_one_reading_or_none(vector: dict[str, object]) -> None:
     data = bytes.fromhex(str(vector["hex"]))
     if vector["fields"] is None:
         with pytest.raises(BadTlv):

@@ -119,7 +119,7 @@ def test_a_card_without_a_reader_says_so(tmp_path: Path) -> None:
 def test_a_reader_takes_cards_over_its_control_socket_and_leaves_nothing_behind(tmp_path: Path) -> None:
     assert make(tmp_path) == 0
     with VirtualReader(tmp_path / "r") as reader:
-        assert reader.state()["slots"] == [False, False]
+        assert reader.state()["slots"] == [False] * 4
         program = subprocess.Popen(
             [
                 *(sys.executable, "-m", "device.emulators", "card", str(tmp_path / "card")),
@@ -129,11 +129,11 @@ def test_a_reader_takes_cards_over_its_control_socket_and_leaves_nothing_behind(
         )
         assert program.stdout is not None
         assert json.loads(program.stdout.readline())["ready"]
-        assert reader.state()["slots"] == [False, True]
+        assert reader.state()["slots"] == [False, True, False, False]
         program.send_signal(signal.SIGTERM)
         program.communicate(timeout=5)
         assert program.returncode == 0
-        assert reader.state()["slots"] == [False, False]
+        assert reader.state()["slots"] == [False] * 4
         for wish in ({"do": "insert", "card": "/none"}, {"do": "dance"}, {"do": "remove", "slot": 7}):
             with pytest.raises(ValueError):
                 reader.ask(**wish)
