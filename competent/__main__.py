@@ -1,5 +1,7 @@
 """`thuisloket-open`: verify a sealed application, open it, and write its parts; or nothing at all.
 
+With `--shred` it makes the packet anew without one of its groups, as the end of that group's lawful life.
+
 Exit status: 0 opened, 1 could not work, 2 usage, 3 packet refused (reason code on stderr), 130 cancelled.
 """
 
@@ -13,11 +15,12 @@ import typer
 
 from competent.failure import Failed
 from competent.opening import explain as explained
-from competent.opening import read_packet, summary, write_parts
-from competent.trust import read_identities, read_roots
+from competent.opening import read_packet, summary, write_packet, write_parts
+from competent.trust import read_keys, read_roots
 from protocol.instant import read_instant
+from protocol.sealed.manifest import GROUPS
 from protocol.sealed.outer import read_outer
-from protocol.sealed.packet import BadPacket, open_packet
+from protocol.sealed.packet import BadPacket, open_packet, without
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -33,17 +36,28 @@ def _instant(text: str) -> datetime:
 def open_(
     packet: Annotated[Path, typer.Argument(metavar="PACKET", help="The sealed application.")],
     key: Annotated[
-        Path | None, typer.Option(metavar="KEYFILE", help="Age identities of the service, one a line.")
+        Path | None,
+        typer.Option(metavar="KEYFILE", help="Age identities, one a line, or a P-256 key in PEM."),
     ] = None,
     trust: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Root certificates of kits and officers, PEM or DER.")
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Where the parts go: an empty or a new folder.")
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Where the parts go: an empty or a new folder. With --shred: a new file."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on stdout.")] = False,
     explain: Annotated[
         bool, typer.Option("--explain", help="Print the manifest; open nothing, verify no signature.")
+    ] = False,
+    shred: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GROUP", help="Write the packet without this group to --out; open nothing."),
+    ] = None,
+    shredded: Annotated[
+        bool, typer.Option("--shredded", help="Groups may have been shredded: open what is left.")
     ] = False,
     at: Annotated[
         datetime | None,
@@ -58,10 +72,17 @@ def open_(
         if explain:
             typer.echo(json.dumps(explained(read_outer(data)), indent=None if as_json else 2))
             return
+        if shred:
+            if out is None or not set(shred) <= set(GROUPS):
+                raise typer.BadParameter(f"--out names the file to write, --shred one of {', '.join(GROUPS)}")
+            write_packet(without(data, shred), out)
+            answer = {"verdict": "shredded", "groups": sorted(shred)}
+            _tell(as_json, answer, f"{out} is without {', '.join(sorted(shred))}")
+            return
         if key is None or trust is None or out is None:
             raise typer.BadParameter("--key, --trust and --out are needed to open a packet")
-        roots, identities = read_roots(trust), read_identities(key)
-        opened = open_packet(data, identities, roots, roots, at or datetime.now(UTC))
+        roots, keys = read_roots(trust), read_keys(key)
+        opened = open_packet(data, keys, roots, roots, at or datetime.now(UTC), missing_ok=shredded)
         write_parts(opened, out)
         _tell(as_json, summary(opened), f"{len(opened.parts)} parts in {out}")
     except BadPacket as refusal:

@@ -10,14 +10,15 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from competent.behaviour import Behaviour
-from competent.keys import IDENTITIES, RECEIPT_KEY, read_key
+from competent.failure import Failed
+from competent.keys import CMS_KEYS, IDENTITIES, RECEIPT_KEY
 from competent.ledger import Application, Ledger
 from competent.opening import write_parts
-from competent.trust import read_identities, read_roots
+from competent.trust import read_keys, read_private_key, read_roots
 from protocol import canonical
 from protocol.instant import write_instant
 from protocol.sealed.outer import Outer, check_signatures, read_outer
-from protocol.sealed.packet import BadPacket, Opened, open_packet
+from protocol.sealed.packet import BadPacket, Key, Opened, open_packet
 from protocol.sealed.receipt import Receipt, sign_receipt
 
 
@@ -31,7 +32,7 @@ class Intake:
 
     ledger: Ledger
     roots: Sequence[x509.Certificate]
-    identities: Sequence[str] = field(repr=False)
+    keys: Sequence[Key] = field(repr=False)
     receipt_key: ec.EllipticCurvePrivateKey = field(repr=False)
     keep: Path | None = None
 
@@ -61,7 +62,7 @@ class Intake:
 
     def _open(self, data: bytes, now: datetime) -> tuple[Opened | None, str]:
         try:
-            return open_packet(data, self.identities, self.roots, self.roots, now), ""
+            return open_packet(data, self.keys, self.roots, self.roots, now), ""
         except BadPacket as refusal:
             return None, str(refusal.code)
 
@@ -91,5 +92,8 @@ class Intake:
 
 def open_intake(trust: Path, keys: Path, ledger: Ledger, keep: Path | None) -> Intake:
     """The intake of a service with the key folder `keys`. Failed when something is missing."""
-    identities = [identity for name in IDENTITIES for identity in read_identities(keys / name)]
-    return Intake(ledger, read_roots(trust), identities, read_key(keys / RECEIPT_KEY), keep)
+    files = [keys / name for name in (*IDENTITIES, *CMS_KEYS) if (keys / name).exists()]
+    if not files:
+        raise Failed("bad-key-file", f"{keys.name} holds no key that opens applications")
+    held = [key for file in files for key in read_keys(file)]
+    return Intake(ledger, read_roots(trust), held, read_private_key(keys / RECEIPT_KEY), keep)

@@ -1,30 +1,39 @@
 """`python -m competent.keys`: make a reference service's keys, and issue (again) its signed recipient list.
 
-Keys that are there stay; each run issues the list anew. Secret: `current.age`, `next.age` (age identities),
-`list.key`, `receipt.key` (PEM). Public: `list-key.pem`, `recipients.jws`, `service.json`.
+Keys that are there stay; each run issues the list anew. Secret: `current.age`, `next.age` (age identities)
+or, for a service that takes CMS, `current.key`, `next.key`; `list.key`, `receipt.key` (PEM). Public:
+`list-key.pem`, `recipients.jws`, `service.json`.
 """
 
 import json
 import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from competent.failure import Failed
-from competent.trust import read_identities
+from competent.trust import read_identities, read_private_key
 from protocol.identity import SERVICE_ID
 from protocol.instant import write_instant
 from protocol.sealed import age
-from protocol.sealed.recipients import Recipient, RecipientList, receipt_key, sign_list
+from protocol.sealed.recipients import (
+    LONGEST_LIFE,
+    Recipient,
+    RecipientList,
+    cms_recipient,
+    receipt_key,
+    sign_list,
+)
 
+Suite = Literal["age1pq", "cms-p256-gcm"]
 IDENTITIES = ("current.age", "next.age")
+CMS_KEYS = ("current.key", "next.key")
 LIST_KEY = "list.key"
 RECEIPT_KEY = "receipt.key"
-LONGEST_LIFE_DAYS = 366
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 
@@ -33,28 +42,33 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
 def keys(
     out: Annotated[Path, typer.Option(metavar="DIR", help="The service's key folder.")],
     service: Annotated[str, typer.Option(metavar="ID", help="e.g. be.ibz.belpic")],
-    expires_days: Annotated[int, typer.Option(min=1, max=LONGEST_LIFE_DAYS, help="Life of the list.")] = 30,
+    expires_days: Annotated[int, typer.Option(min=1, max=LONGEST_LIFE.days, help="Life of the list.")] = 30,
+    suite: Annotated[Suite, typer.Option(help="How kits are to seal.")] = "age1pq",
+    test: Annotated[bool, typer.Option("--test", help="Mark the list as made for tests.")] = False,
 ) -> None:
     """Make the keys that are not there yet and issue the recipient list for so many days from now."""
     if not SERVICE_ID.fullmatch(service):
         raise typer.BadParameter("a service id looks like be.ibz.belpic")
     try:
-        make_keys(out, service, datetime.now(UTC), timedelta(days=expires_days))
+        make_keys(out, service, datetime.now(UTC), timedelta(days=expires_days), suite, test)
     except Failed as problem:
         typer.echo(f"failed: {problem}", err=True)
         raise typer.Exit(1) from problem
 
 
-def make_keys(out: Path, service: str, now: datetime, life: timedelta) -> None:
+def make_keys(
+    out: Path, service: str, now: datetime, life: timedelta, suite: Suite = "age1pq", test: bool = False
+) -> None:
     """Make what is missing in `out` (mode 0700, secrets 0600) and issue the list. Failed."""
     try:
         out.mkdir(mode=0o700, parents=True, exist_ok=True)
-        for name in IDENTITIES:
-            _make(out / name, _new_identity())
-        for name in (LIST_KEY, RECEIPT_KEY):
+        if suite == "age1pq":
+            for name in IDENTITIES:
+                _make(out / name, _new_identity())
+        for name in (LIST_KEY, RECEIPT_KEY, *(CMS_KEYS if suite == "cms-p256-gcm" else ())):
             _make(out / name, _new_key())
-        recipients = _recipients(out, service, now, life)
-        list_key = read_key(out / LIST_KEY)
+        recipients = _list(out, service, now, life, suite, test)
+        list_key = read_private_key(out / LIST_KEY)
         public = list_key.public_key().public_bytes(
             serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
         )
@@ -65,32 +79,31 @@ def make_keys(out: Path, service: str, now: datetime, life: timedelta) -> None:
         raise Failed("cannot-write", f"{problem.filename}: {problem.strerror}") from problem
 
 
-def read_key(path: Path) -> ec.EllipticCurvePrivateKey:
-    """A P-256 private key in PEM. Failed bad-key-file."""
-    try:
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-    except (OSError, ValueError) as problem:
-        raise Failed("bad-key-file", f"{path.name} is not a private key in PEM") from problem
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise Failed("bad-key-file", f"{path.name} is not a key on P-256")
-    return key
-
-
-def _recipients(out: Path, service: str, now: datetime, life: timedelta) -> RecipientList:
-    public = [age.recipient_of(read_identities(out / name)[0]) for name in IDENTITIES]
+def _list(out: Path, service: str, now: datetime, life: timedelta, suite: Suite, test: bool) -> RecipientList:
     return RecipientList(
         service_id=service,
+        suite=suite,
+        test=test,
         issued=write_instant(now.replace(microsecond=0)),
         expires=write_instant(now.replace(microsecond=0) + life),
-        # a recipient's id is the end of its own spelling: checksum and last bits of the key
-        recipients=tuple(Recipient(kid=recipient[-16:], age1pq=recipient) for recipient in public),
-        receipt_keys=(receipt_key(read_key(out / RECEIPT_KEY).public_key()),),
+        recipients=_recipients(out, suite),
+        receipt_keys=(receipt_key(read_private_key(out / RECEIPT_KEY).public_key()),),
     )
+
+
+def _recipients(out: Path, suite: Suite) -> tuple[Recipient, ...]:
+    if suite == "cms-p256-gcm":
+        return tuple(cms_recipient(read_private_key(out / name).public_key()) for name in CMS_KEYS)
+    public = [age.recipient_of(read_identities(out / name)[0]) for name in IDENTITIES]
+    # a recipient's id is the end of its own spelling: checksum and last bits of the key
+    return tuple(Recipient(kid=recipient[-16:], age1pq=recipient) for recipient in public)
 
 
 def _about(recipients: RecipientList) -> dict[str, object]:
     return {
         "service_id": recipients.service_id,
+        "suite": recipients.suite,
+        "test": recipients.test,
         "issued": recipients.issued,
         "expires": recipients.expires,
         "recipients": [recipient.kid for recipient in recipients.recipients],

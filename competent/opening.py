@@ -52,6 +52,22 @@ def write_parts(opened: Opened, out: Path) -> None:
         shutil.rmtree(waiting, ignore_errors=True)
 
 
+def write_packet(data: bytes, out: Path) -> None:
+    """Write a packet to `out`, a file that is not there yet: all of it or nothing. Failed."""
+    if out.is_symlink() or out.exists():
+        raise Failed("out-in-use", "give a file that does not exist")
+    waiting = out.with_name(f".{out.name}.new")
+    try:
+        waiting.unlink(missing_ok=True)
+        _write(waiting, data)
+        waiting.rename(out)
+        _sync_folder(out.absolute().parent)
+    except OSError as problem:
+        raise Failed("cannot-write", f"{out.name}: {problem.strerror}") from problem
+    finally:
+        waiting.unlink(missing_ok=True)
+
+
 def explain(outer: Outer) -> dict[str, Any]:
     """What can be said of a packet without opening it."""
     return {"manifest_sha256": outer.manifest_sha256, "manifest": msgspec.to_builtins(outer.manifest)}
@@ -72,7 +88,14 @@ def summary(opened: Opened) -> dict[str, Any]:
         "created_utc": manifest.created_utc,
         "seq": manifest.seq,
         "flags": list(manifest.flags),
-        "parts": msgspec.to_builtins(manifest.contents),
+        "suite": manifest.suite,
+        "officer_signature": manifest.officer_signature,
+        "shredded": list(opened.shredded),
+        "parts": [
+            msgspec.to_builtins(content)
+            for content in manifest.contents
+            if content.group not in opened.shredded
+        ],
     }
 
 

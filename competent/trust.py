@@ -1,17 +1,22 @@
-"""What the competent service holds: trusted root certificates in a folder, age identities in files."""
+"""What the competent service holds: trusted root certificates in a folder, keys in files."""
 
 from pathlib import Path
 
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from competent.failure import Failed
 from protocol.chain import load_certificate
 from protocol.sealed.agekeys import BadKey, read_identity
+from protocol.sealed.packet import Key
 
 _LONGEST_FILE = 256 * 1024  # bytes
 _MOST_FILES = 64
 _SUFFIXES = (".pem", ".crt", ".cer", ".der")
 _PEM = b"-----BEGIN CERTIFICATE-----"
+_PRIVATE = b"-----BEGIN "
 
 
 def read_roots(folder: Path) -> list[x509.Certificate]:
@@ -28,6 +33,25 @@ def read_roots(folder: Path) -> list[x509.Certificate]:
     if not all(_is_authority(root) for root in roots):
         raise Failed("no-trust", "every certificate in the trust folder is that of a CA")
     return roots
+
+
+def read_keys(path: Path) -> list[Key]:
+    """What opens packets: age identities, or the P-256 private key (PEM, not encrypted) of a service that
+    takes CMS. Failed."""
+    if _PRIVATE in _read(path):
+        return [read_private_key(path)]
+    return list(read_identities(path))
+
+
+def read_private_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    """A P-256 private key in PEM. Failed bad-key-file, cannot-read."""
+    try:
+        key = load_pem_private_key(_read(path), password=None)
+    except (ValueError, TypeError, UnsupportedAlgorithm) as problem:
+        raise Failed("bad-key-file", f"{path.name} is not a private key in PEM, unencrypted") from problem
+    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
+        raise Failed("bad-key-file", f"{path.name} is not a key on P-256")
+    return key
 
 
 def read_identities(path: Path) -> list[str]:

@@ -12,8 +12,8 @@ from cryptography.hazmat.primitives.serialization import (
 from typer.testing import CliRunner
 
 from competent.failure import Failed
-from competent.keys import IDENTITIES, app, make_keys, read_key
-from competent.trust import read_identities
+from competent.keys import CMS_KEYS, IDENTITIES, app, make_keys
+from competent.trust import read_identities, read_private_key
 from protocol.sealed import age
 from protocol.sealed.recipients import BadRecipients, verify_list
 
@@ -32,7 +32,7 @@ def test_the_list_names_the_keys_in_the_folder(tmp_path):
     assert recipients.expires == "2026-12-23T09:00:00Z"
     identities = [read_identities(folder / name)[0] for name in IDENTITIES]
     assert [one.age1pq for one in recipients.recipients] == [age.recipient_of(one) for one in identities]
-    receipt_key = read_key(folder / "receipt.key").public_key()
+    receipt_key = read_private_key(folder / "receipt.key").public_key()
     assert list(recipients.public_receipt_keys().values()) == [receipt_key]
     about = json.loads((folder / "service.json").read_bytes())
     assert about["service_id"] == "be.ibz.belpic"
@@ -86,11 +86,27 @@ def test_a_folder_that_cannot_be_made_is_a_failure(tmp_path):
 def test_a_key_of_another_kind_is_refused(tmp_path):
     path = tmp_path / "receipt.key"
     with pytest.raises(Failed):
-        read_key(path)
+        read_private_key(path)
     path.write_text("no key")
     with pytest.raises(Failed):
-        read_key(path)
+        read_private_key(path)
     wide = ec.generate_private_key(ec.SECP384R1())
     path.write_bytes(wide.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
     with pytest.raises(Failed, match="P-256"):
-        read_key(path)
+        read_private_key(path)
+
+
+def test_a_service_that_takes_cms_has_p256_keys_and_a_list_that_says_so(tmp_path):
+    arguments = ["--out", str(tmp_path), "--service", "be.ibz.belpic", "--suite", "cms-p256-gcm", "--test"]
+    done = CliRunner().invoke(app, arguments)
+    assert done.exit_code == 0, done.output
+    recipients = held(tmp_path, datetime.now(UTC))
+    assert (recipients.suite, recipients.test) == ("cms-p256-gcm", True)
+    private = [read_private_key(tmp_path / name).public_key() for name in CMS_KEYS]
+    assert [one.public_key() for one in recipients.recipients] == private
+    assert not (tmp_path / "current.age").exists()
+
+
+def test_a_list_lives_thirty_days_at_most(tmp_path):
+    arguments = ["--out", str(tmp_path), "--service", "be.ibz.belpic", "--expires-days", "31"]
+    assert CliRunner().invoke(app, arguments).exit_code == 2

@@ -2,9 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
+from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,9 +15,13 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from typer.testing import CliRunner
 
 from competent.__main__ import app
+from competent.keys import CMS_KEYS, make_keys
 from competent.opening import write_parts
-from protocol.sealed.outer import LARGEST
-from protocol.sealed.packet import open_packet
+from competent.trust import read_private_key
+from protocol.instant import write_instant
+from protocol.sealed.outer import LARGEST, read_outer
+from protocol.sealed.packet import BadPacket, open_packet
+from protocol.sealed.recipients import cms_recipient
 from tests.competent.place import NOW
 from tests.protocol.certificates import authority
 from tests.protocol.sealed.application import PARTS, build_world
@@ -121,9 +128,71 @@ def test_explain_prints_the_manifest_and_needs_no_key(desk):
     assert CliRunner().invoke(app, ["/dev/null", "--explain"]).exit_code == 3
 
 
+@pytest.mark.filterwarnings("ignore::UserWarning")  # what a changed certificate makes cryptography say
+def test_a_flipped_bit_in_any_part_of_the_packet_is_refused(desk):
+    """One byte in forty of what lies before the sealed files, and a hundred places of those."""
+    sealed = desk.packet()
+    start = read_outer(sealed.data).payload_offset
+    places = [*range(0, start, 40), *random.Random(4).sample(range(start, len(sealed.data)), 100)]
+    world = desk.world
+    for at in places:
+        changed = bytearray(sealed.data)
+        changed[at] ^= 1 << at % 8
+        with pytest.raises(BadPacket):
+            open_packet(bytes(changed), world.identities, world.roots, world.roots, NOW)
+
+
+def test_a_packet_of_a_service_that_takes_cms_is_opened_with_its_key_in_pem(desk):
+    make_keys(desk.keys, "be.ibz.belpic", NOW, timedelta(days=30), "cms-p256-gcm")
+    private = [read_private_key(desk.keys / name) for name in CMS_KEYS]
+    world = replace(desk.world, recipients=tuple(cms_recipient(key.public_key()) for key in private))
+    sealed = world.packet(suite="cms-p256-gcm", created_utc=write_instant(NOW))
+    for at, name in enumerate(CMS_KEYS):
+        done = run(desk, desk.file(sealed), key=name, out=f"out{at}")
+        assert done.exit_code == 0, done.output
+        assert json.loads(done.stdout)["suite"] == "cms-p256-gcm"
+        assert (desk.folder / f"out{at}" / "photo.jpg").read_bytes() == PARTS[1].data
+    assert json.loads(run(desk, desk.file(sealed)).stdout)["code"] == "wrong-recipient"
+    assert (
+        json.loads(run(desk, desk.file(desk.packet()), key=CMS_KEYS[0]).stdout)["code"] == "wrong-recipient"
+    )
+
+
+def test_a_group_is_shredded_and_what_is_left_opens_when_asked_for(desk):
+    packet = desk.file(desk.packet())
+    left = desk.folder / "left.packet"
+    arguments = ["--shred", "biometric", "--out", str(left), "--json"]
+    done = CliRunner().invoke(app, [str(packet), *arguments])
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout) == {"verdict": "shredded", "groups": ["biometric"]}
+    assert left.stat().st_mode & 0o777 == 0o600
+    assert json.loads(run(desk, left).stdout)["code"] == "group-missing"
+    assert nothing_written(desk)
+    answer = json.loads(run(desk, left, "--shredded").stdout)
+    assert answer["shredded"] == ["biometric"]
+    assert [part["name"] for part in answer["parts"]] == ["identity.json"]
+    assert sorted(path.name for path in (desk.folder / "out").iterdir()) == ["identity.json", "manifest.json"]
+    again = CliRunner().invoke(app, [str(packet), *arguments])
+    assert (again.exit_code, json.loads(again.stdout)["code"]) == (1, "out-in-use")
+    packet.write_bytes(packet.read_bytes()[:-1])
+    cut = CliRunner().invoke(app, [str(packet), "--shred", "identity", "--out", str(desk.folder / "new")])
+    assert cut.exit_code == 3
+    assert not (desk.folder / "new").exists()
+    nowhere = str(desk.folder / "none" / "new")
+    assert CliRunner().invoke(app, [str(left), "--shred", "identity", "--out", nowhere]).exit_code == 1
+
+
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["x"], ["x", "--key", "k", "--out", "o"], ["x", "--unknown"], ["x", "--explain", "--at", "noon"]],
+    [
+        ["x", "--shred", "identity"],
+        ["x", "--shred", "photo", "--out", "y"],
+        [],
+        ["x"],
+        ["x", "--key", "k", "--out", "o"],
+        ["x", "--unknown"],
+        ["x", "--explain", "--at", "noon"],
+    ],
 )
 def test_a_wrong_call_is_usage(arguments, desk, monkeypatch):
     monkeypatch.chdir(desk.folder)
@@ -154,8 +223,15 @@ def test_what_keeps_the_tool_from_working_is_no_refusal(desk):
 
 @pytest.mark.parametrize(
     "content",
-    [b"", b"# only a remark\n", b"AGE-SECRET-KEY-PQ-1XX\n", b"\xff", b"x" * 300_000],
-    ids=["empty", "remark", "no key", "not text", "too long"],
+    [
+        b"",
+        b"# only a remark\n",
+        b"AGE-SECRET-KEY-PQ-1XX\n",
+        b"\xff",
+        b"x" * 300_000,
+        b"-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n",
+    ],
+    ids=["empty", "remark", "no key", "not text", "too long", "no PEM"],
 )
 def test_a_key_file_that_holds_no_identity_is_said_so(desk, content):
     (desk.keys / "bad.age").write_bytes(content)

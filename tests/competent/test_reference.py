@@ -17,7 +17,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, load_pem_publ
 from cryptography.x509 import DNSName, SubjectAlternativeName
 
 from competent.settings import read_settings
-from protocol.identity import TLS_USE, Role, subject
+from protocol.identity import USE, Role, subject
 from protocol.ids import new_ulid
 from protocol.sealed.outer import LARGEST
 from protocol.sealed.receipt import verify_receipt
@@ -35,7 +35,7 @@ def server_certificate():
     extensions = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (key_usage(digital_signature=True), True),
-        (x509.ExtendedKeyUsage([TLS_USE[Role.SERVICE]]), False),
+        (x509.ExtendedKeyUsage([USE[Role.SERVICE]]), False),
         (SubjectAlternativeName([DNSName("localhost")]), False),
     ]
     return issue(subject(Role.SERVICE, "localhost"), TLS_ROOT, extensions)
