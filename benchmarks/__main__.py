@@ -1,11 +1,11 @@
-"""`python -m benchmarks` (`make bench`): both measurements as a table, and as JSON in build/bench.json."""
+"""`python -m benchmarks` (`make bench`): all measurements as a table, and as JSON in build/bench.json."""
 
 import json
 import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import sealing, visit
+from benchmarks import card, sealing, visit
 
 BUILD = Path("build")
 
@@ -16,8 +16,14 @@ def main() -> None:
         sealed = sealing.measure(Path(folder))
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:  # short: unix sockets lie in it
         played = visit.measure(Path(folder), BUILD / "portrait.jpg")
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder:
+        cards = card.measure(Path(folder))
     (BUILD / "bench.json").write_text(
-        json.dumps({"sealing": asdict(sealed), "visit": asdict(played)}, indent=1) + "\n"
+        json.dumps(
+            {"sealing": asdict(sealed), "visit": asdict(played), "card": [asdict(read) for read in cards]},
+            indent=1,
+        )
+        + "\n"
     )
     print(f"seal and store an application of {sealed.bytes:,} bytes (median of {sealed.rounds})")
     row("sealed", sealed.seal_ms, "ms")
@@ -34,6 +40,7 @@ def main() -> None:
     row("on all wires", played.wire_s, "s")
     row("ratio", played.ratio, "times")
     row("demo ready (props made anew)", played.ready_s, "s")
+    card.say(cards)
 
 
 def row(name: str, value: float, unit: str) -> None:
