@@ -88,12 +88,17 @@ class PcscReader:
             return HolderProof("not-a-pin")
         finally:
             wipe(pin)
+        begun = threading.Event()
+
+        def prove(work: Work[HolderProof], slot: Slot) -> HolderProof:
+            begun.set()
+            return self._proving(work, slot).prove(verify, last_try)  # wipes it, at the latest when pulled
+
         try:
-            return self._alone(lambda work, slot: self._proving(work, slot).prove(verify, last_try), capture)
-        except KitError:
-            if not self._stuck:  # else it is wiped when the card answers or is pulled, and never sent
+            return self._alone(prove, capture)
+        finally:
+            if not begun.is_set():
                 wipe(verify)
-            raise
 
     def close(self) -> None:
         self._watch.close()

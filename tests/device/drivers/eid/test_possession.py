@@ -1,5 +1,6 @@
 """PIN and key of the holder through the real pcscd (A11, A13), and the pieces of it as bytes."""
 
+import contextlib
 import time
 from hashlib import sha256, sha384
 
@@ -267,6 +268,28 @@ def test_a11_a_card_pulled_during_an_entry_is_no_second_try(
         assert caught.value.code is Code.CARD_REMOVED
         assert time.monotonic() - began < 2.5
     assert len(line.entries) == (moment != MSE)
+
+
+@system
+def test_a11_the_command_with_the_pin_is_wiped_whatever_becomes_of_it(
+    bench: Bench, card: CardMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bytearray] = []
+
+    def noted(pin: bytearray) -> bytearray:
+        made.append(verify_command(pin))
+        return made[-1]
+
+    monkeypatch.setattr("device.drivers.eid.driver.verify_command", noted)
+    with contextlib.suppress(KitError):
+        prove(bench, "1234")  # no card
+    for faults in ((), ({"do": "status-on", "ins": "20", "status": "6F00"},), ({"do": "mute", "at": 5},)):
+        with bench.holding(card(), *faults):
+            for _ in range(2):  # behind a mute card the second does not even begin
+                with contextlib.suppress(KitError):
+                    prove(bench, "1234")
+    assert len(made) == 7
+    assert not any(byte for wire in made for byte in wire)
 
 
 def test_the_driver_is_behind_the_port(bench: Bench) -> None:
