@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -61,6 +62,12 @@ class Health(Table, frozen=True):
     sys: Text = "/sys"
 
 
+class Retention(Table, frozen=True):
+    """Policy of the municipality; what the law says is not up to a file."""
+
+    drafts_days: Annotated[int, msgspec.Meta(ge=1, le=89)] = 14
+
+
 class Drivers(Table, frozen=True):
     """Each names its driver; the other keys are that driver's own settings."""
 
@@ -81,6 +88,7 @@ class File(Table, frozen=True):
     language: Literal["nl", "fr", "de", "en"] = "nl"
     kiosk: Kiosk = Kiosk()
     health: Health = Health()
+    retention: Retention = Retention()
 
 
 @dataclass(frozen=True)
@@ -101,6 +109,7 @@ class Config:
     drivers: registry.Drivers
     health_every_s: int
     health_sys: Path
+    drafts: timedelta  # an unfinished visit may stay so long
 
     @property
     def vault(self) -> Path:
@@ -163,6 +172,7 @@ def settle(file: File, folder: Path) -> Config:
         drivers=registry.choose(chosen, site),
         health_every_s=file.health.every_s,
         health_sys=folder / file.health.sys,
+        drafts=timedelta(days=file.retention.drafts_days),
     )
 
 

@@ -27,6 +27,8 @@ Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}\Z")]
 Version = Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}\Z")]
 Label = Annotated[str, Meta(pattern=rf"^({_LABEL.pattern})?\Z")]
 """A maker's name for a device; make one with `label`."""
+Jws = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\Z", max_length=12_000)]
+"""A compact JWS, signature and certificates and all."""
 KitOrFleet = Annotated[str, Meta(pattern=rf"^({KIT_ID.pattern})?\Z")]
 """The kit of the topic; empty on the topic of the fleet itself."""
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
@@ -84,7 +86,7 @@ class Health(_Body, frozen=True, tag="health"):
 class VisitEvent(_Body, frozen=True, tag="visit"):
     visit_id: Ulid
     state: Literal["opened", "sealed", "abandoned"]
-    reason: Literal["", "not-home", "unwell", "refused", "cannot", "mistake"] = ""
+    reason: Literal["", "not-home", "unwell", "refused", "cannot", "mistake", "expired"] = ""
 
 
 class ApplicationEvent(_Body, frozen=True, tag="application"):
@@ -92,6 +94,12 @@ class ApplicationEvent(_Body, frozen=True, tag="application"):
     visit_id: Ulid
     state: Literal["sealed", "uploaded", "receipted", "deleted"]
     manifest_sha256: Sha256
+
+
+class DeletionEvent(_Body, frozen=True, tag="deletion"):
+    """Something was destroyed on the kit, by its signed word (`protocol.deletion`)."""
+
+    certificate: Jws
 
 
 class Receipts(_Body, frozen=True, tag="receipts"):
@@ -110,7 +118,17 @@ class FleetState(_Body, frozen=True, tag="fleet"):
     s: Literal["online", "lost"]
 
 
-Body = Presence | Birth | Health | VisitEvent | ApplicationEvent | Receipts | Doorbell | FleetState
+Body = (
+    Presence
+    | Birth
+    | Health
+    | VisitEvent
+    | ApplicationEvent
+    | DeletionEvent
+    | Receipts
+    | Doorbell
+    | FleetState
+)
 
 BODY_OF: dict[Tail, type[Body]] = {
     Tail.PRESENCE: Presence,
@@ -118,6 +136,7 @@ BODY_OF: dict[Tail, type[Body]] = {
     Tail.HEALTH: Health,
     Tail.VISIT: VisitEvent,
     Tail.APPLICATION: ApplicationEvent,
+    Tail.DELETION: DeletionEvent,
     Tail.RECEIPTS: Receipts,
     Tail.DOORBELL: Doorbell,
     Tail.FLEET: FleetState,

@@ -19,13 +19,15 @@ class Tail(StrEnum):
     HEALTH = "state/health"
     VISIT = "up/evt/visit"
     APPLICATION = "up/evt/application"
+    DELETION = "up/evt/deletion"
     RECEIPTS = "down/rcpt"
     DOORBELL = "down/job"
     FLEET = "fleet/state"
 
 
 STATES = frozenset({Tail.PRESENCE, Tail.BIRTH, Tail.HEALTH})  # retained: the newest counts
-EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION})  # outboxed: each counts, until a receipt names it
+EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION, Tail.DELETION})
+"""Outboxed: each counts, until a receipt names it."""
 
 # What an ingest worker subscribes to. Plain, never `$share`: with an acl_file SUBSCRIBE is not checked, so
 # any kit could join the group and swallow its part. Each worker sees all; unique (kit, id) removes doubles.

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 
 from device.agent.deciding import decide
-from device.agent.events import Open, Wish
+from device.agent.events import Event, Expired, Open, Wish
 from device.agent.journal import Journal
 from device.agent.landmarks import Passed
 from device.agent.visit import NEW, Visit, evolve, fold
@@ -19,17 +19,31 @@ def nothing_else(tx: Transaction) -> None:
     """No record belongs to this fact."""
 
 
+Begun = Callable[[Transaction, str], None]
+"""Told of a visit in the transaction that begins it."""
+
+
+def nobody(tx: Transaction, visit_id: str) -> None:
+    """Nobody counts the days of a visit."""
+
+
 class Cases:
     """All calls on the desk's thread."""
 
     def __init__(
-        self, database: Database, clock: Clock, catalogue: Mapping[str, Entry], passed: Passed
+        self,
+        database: Database,
+        clock: Clock,
+        catalogue: Mapping[str, Entry],
+        passed: Passed,
+        begun: Begun = nobody,
     ) -> None:
         self._database = database
         self.journal = Journal(database)
         self._clock = clock
         self._catalogue = catalogue
         self._passed = passed
+        self._begun = begun
         self.visits: dict[str, Visit] = {
             visit_id: fold(entry.event for entry in entries)
             for visit_id, entries in self.journal.read().items()
@@ -60,10 +74,19 @@ class Cases:
         Refused when the wish does not fit; KitError disk-full or vault-damaged. Nothing has changed then."""
         visit = self.visits.get(visit_id, NEW)
         entry = self.entry(wish.service_id) if isinstance(wish, Open) else self.entry_of(visit_id)
-        events = decide(visit, wish, entry.service)
+        return self._write(visit_id, decide(visit, wish, entry.service), alongside)
+
+    def expire(self, visit_id: str, fact: Expired, alongside: Alongside) -> Visit:
+        """The time of a visit is up: nobody wishes it, and neither a key nor a catalogue is needed for it."""
+        return self._write(visit_id, (fact,), alongside)
+
+    def _write(self, visit_id: str, events: tuple[Event, ...], alongside: Alongside) -> Visit:
+        visit = self.visits.get(visit_id, NEW)
         self._passed("noted:before")
         with self._database.transaction() as tx:
             alongside(tx)
+            if visit is NEW:
+                self._begun(tx, visit_id)
             self.journal.append(tx, visit_id, self._clock.now(), events)
         self._passed("noted:after")
         for event in events:

@@ -38,7 +38,7 @@ from device.agent.front import CaptureKind
 from device.agent.landmarks import Passed
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, pack, unpack
 from device.agent.sealing import Sealer
-from device.agent.session import Session
+from device.agent.session import Session, is_open
 from device.agent.snapshot import Busy, Failure, VisitView
 from device.agent.visit import Visit, evolve, records, stage, wanted_finger
 from device.errors import Code, KitError, Refused, Remedy
@@ -111,7 +111,7 @@ class Counter:
         self._cases.entry(request.service_id)  # or there is no way on
         if visit is None:
             self._open(session, request)
-        elif isinstance(visit.card, CardKept) and visit.sealed is None and visit.abandoned is None:
+        elif isinstance(visit.card, CardKept) and is_open(visit):
             card = unpack(self._read(session, visit_id, visit.card.record, visit.card.digest), CardReading)
         self.leave()
         self._visit_id, self._card = visit_id, card
@@ -202,6 +202,11 @@ class Counter:
     @property
     def in_visit(self) -> bool:
         return bool(self._visit_id)
+
+    @property
+    def visit_id(self) -> str:
+        """The visit on the counter, or nothing."""
+        return self._visit_id
 
     @property
     def test_trust(self) -> bool:

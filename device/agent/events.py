@@ -117,6 +117,12 @@ class Abandoned(Fact, frozen=True):
     reason: Literal["not-home", "unwell", "refused", "cannot", "mistake"]
 
 
+class Expired(Fact, frozen=True):
+    """The law or the municipality's policy ended it: what the kit still held of this visit is destroyed."""
+
+    why: Literal["draft-limit", "hard-limit"]
+
+
 Event = (
     Opened
     | CardKept
@@ -134,6 +140,7 @@ Event = (
     | Uploaded
     | Answered
     | Abandoned
+    | Expired
 )
 
 

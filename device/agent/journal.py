@@ -12,7 +12,7 @@ from datetime import datetime
 
 import msgspec
 
-from device.agent.events import Abandoned, Answered, Event, Opened, Sealed
+from device.agent.events import Abandoned, Answered, Event, Expired, Opened, Sealed
 from device.errors import Code, KitError, Remedy
 from device.vault.database import Database, Row, Transaction
 from protocol.ids import is_ulid, new_ulid
@@ -30,8 +30,12 @@ _UNTOLD = (
     " ORDER BY at, visit_id, n"
 )
 
-MESSAGES: Mapping[type[Event], int] = {Opened: 1, Sealed: 2, Answered: 1, Abandoned: 1}
+MESSAGES: Mapping[type[Event], int] = {Opened: 1, Sealed: 3, Answered: 2, Abandoned: 2, Expired: 2}
 """What the fleet hears of, and in how many messages."""
+
+SHRED = frozenset({Sealed, Answered, Abandoned, Expired})
+"""Facts that destroy something: their last message is its certificate. Journals begun before there were
+certificates have one message less."""
 
 _decoder: msgspec.json.Decoder[Event] = msgspec.json.Decoder(Event)
 
@@ -90,7 +94,8 @@ def _entry(row: Row) -> Entry:
     except (ValueError, msgspec.DecodeError) as problem:
         raise _damaged(visit_id, n) from problem
     ids = tuple(messages.split())
-    if not all(map(is_ulid, (visit_id, *ids))) or len(ids) != MESSAGES.get(type(event), 0):
+    lacking = MESSAGES.get(type(event), 0) - len(ids)
+    if not all(map(is_ulid, (visit_id, *ids))) or lacking not in ((0, 1) if type(event) in SHRED else (0,)):
         raise _damaged(visit_id, n)
     return Entry(visit_id, n, noted, event, ids)
 

@@ -9,6 +9,7 @@ from device.agent.counter import Counter
 from device.agent.front import CaptureKind
 from device.agent.outgoing import Outgoing
 from device.agent.pulse import Pulse
+from device.agent.retention import Calendar, Retention
 from device.agent.screen import Screen
 from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
@@ -40,13 +41,24 @@ class Office:
         self._database = Database(setup.vault)
         store = Store(self._database)
         self._gate = PinGate(self._database, setup.key_source, clock)
-        self._cases = Cases(self._database, clock, setup.catalogue, setup.passed)
+        calendar = Calendar(self._database, clock)
+        self._cases = Cases(self._database, clock, setup.catalogue, setup.passed, calendar.begin)
         self.captures = Captures(setup.openers, post, clock, self._taken, self._failed, setup.deadlines)
         self._outgoing = Outgoing(
-            self._cases, store, setup.spool, setup.recipients, setup.kit.kit_id, clock, setup.passed
+            self._cases, store, setup.spool, setup.recipients, setup.kit, clock, setup.passed
         )
         sealer = Sealer(setup.kit, setup.recipients, setup.data, clock)
         self.counter = Counter(self._cases, self.captures, sealer, clock, setup.passed, self._outgoing.push)
+        self._retention = Retention(
+            calendar,
+            self._cases,
+            store,
+            setup.spool,
+            clock,
+            setup.drafts,
+            on_counter=lambda: self.counter.visit_id,
+            let_go=self.counter.leave,
+        )
         protection = setup.key_source.protection
         self._pulse = Pulse(
             setup.spool, clock, setup.sys, setup.data, setup.health_every_s, setup.kit.until, protection
@@ -116,6 +128,7 @@ class Office:
         self._look_at = self._clock.monotonic() + LOOK_S
         self._officers = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
         self._outgoing.pull()
+        self._retention.look()
         self._outgoing.push()
         self._take_bag()
         self._link = self._setup.spool.link()
@@ -179,6 +192,8 @@ class Office:
             self.counter.failure = Failure(problem.code, problem.remedy, "wish")
         else:
             session.take_bag(bag, self._cases.visits)
+            if self.counter.visit_id not in session.requests:
+                self.counter.leave()  # it was over, and today's list no longer has its name
 
 
 def _link(status: LinkStatus) -> Link:

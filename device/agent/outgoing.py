@@ -5,23 +5,34 @@ crash as before it. Offering and telling twice is harmless; a packet is let go o
 receipt.
 """
 
+from collections.abc import Mapping
+
 import structlog
 
 from device.agent.cases import Cases
-from device.agent.events import Abandoned, Answered, NoteAnswer, NoteUploaded, Opened, Sealed
-from device.agent.journal import Entry
+from device.agent.certifying import certify
+from device.agent.events import Abandoned, Answered, Expired, NoteAnswer, NoteUploaded, Opened, Sealed
+from device.agent.journal import SHRED, Entry
 from device.agent.landmarks import Passed
 from device.agent.recipients import Recipients
+from device.agent.reckoning import is_waiting
+from device.agent.sealing import KitSigner
 from device.errors import KitError
 from device.ports import Clock
 from device.spool.spool import Spool
 from device.vault.database import Transaction
 from device.vault.store import Store
-from protocol.messages import ApplicationEvent, VisitEvent, encode_body
+from protocol.messages import ApplicationEvent, Body, DeletionEvent, VisitEvent, encode_body
 from protocol.sealed.receipt import BadReceipt, Receipt, verify_receipt
 from protocol.topics import Tail
 
 log = structlog.get_logger()
+
+_TAILS: Mapping[type[Body], Tail] = {
+    VisitEvent: Tail.VISIT,
+    ApplicationEvent: Tail.APPLICATION,
+    DeletionEvent: Tail.DELETION,
+}
 
 
 class Outgoing:
@@ -33,7 +44,7 @@ class Outgoing:
         store: Store,
         spool: Spool,
         recipients: Recipients,
-        kit_id: str,
+        kit: KitSigner,
         clock: Clock,
         passed: Passed,
     ) -> None:
@@ -41,7 +52,7 @@ class Outgoing:
         self._store = store
         self._spool = spool
         self._recipients = recipients
-        self._kit_id = kit_id
+        self._kit = kit
         self._clock = clock
         self._passed = passed
         self._disbelieved: set[str] = set()  # receipts that were logged already
@@ -88,7 +99,8 @@ class Outgoing:
 
     def _tell(self, entry: Entry) -> None:
         self._passed("reported:before")
-        for (tail, body), message_id in zip(self._bodies(entry), entry.messages, strict=True):
+        # A journal from before there were certificates has no id for one: it comes last.
+        for (tail, body), message_id in zip(self._bodies(entry), entry.messages, strict=False):
             self._spool.report(tail, body, message_id)
         self._passed("reported:after")
         with self._cases.journal.database.transaction() as tx:
@@ -97,7 +109,8 @@ class Outgoing:
     def _bodies(self, entry: Entry) -> list[tuple[Tail, bytes]]:
         """As many as `journal.MESSAGES` says of this kind of fact."""
         event, visit_id = entry.event, entry.visit_id
-        told: list[VisitEvent | ApplicationEvent] = []
+        sealed = self._cases.visits[visit_id].sealed
+        told: list[VisitEvent | ApplicationEvent | DeletionEvent] = []
         if isinstance(event, Opened):
             told = [VisitEvent(visit_id, "opened")]
         elif isinstance(event, Abandoned):
@@ -106,18 +119,22 @@ class Outgoing:
             application = ApplicationEvent(event.packet_id, visit_id, "sealed", event.manifest_sha256)
             told = [VisitEvent(visit_id, "sealed"), application]
         elif isinstance(event, Answered):
-            sealed = self._cases.visits[visit_id].sealed
             assert sealed is not None  # an answer follows a sealing
             told = [ApplicationEvent(event.packet_id, visit_id, "deleted", sealed.manifest_sha256)]
-        tails = [Tail.VISIT if isinstance(body, VisitEvent) else Tail.APPLICATION for body in told]
-        return [(tail, encode_body(tail, body)) for tail, body in zip(tails, told, strict=True)]
+        elif isinstance(event, Expired) and sealed is None:
+            told = [VisitEvent(visit_id, "abandoned", "expired")]
+        elif isinstance(event, Expired) and sealed is not None:
+            told = [ApplicationEvent(sealed.packet_id, visit_id, "deleted", sealed.manifest_sha256)]
+        if type(event) in SHRED:
+            told.append(DeletionEvent(certify(entry, sealed, self._kit)))
+        return [(_TAILS[type(body)], encode_body(_TAILS[type(body)], body)) for body in told]
 
     def _note_upload(self, packet_id: str) -> None:
         visit_id = self._cases.of_packet(packet_id)
         if visit_id is None:
             return
         visit = self._cases.visits[visit_id]
-        if visit.uploaded is None and visit.answered is None:
+        if visit.uploaded is None and visit.answered is None and visit.expired is None:
             self._cases.note(visit_id, NoteUploaded(packet_id))
 
     def _take(self, packet_id: str, receipt: Receipt) -> None:
@@ -127,11 +144,11 @@ class Outgoing:
         if visit_id is None or sealed is None:
             self._disbelieve(packet_id, "unknown-packet")
             return
-        expected = (self._kit_id, packet_id, sealed.manifest_sha256)
+        expected = (self._kit.kit_id, packet_id, sealed.manifest_sha256)
         if (receipt.kit_id, receipt.packet_id, receipt.manifest_sha256) != expected:
             self._disbelieve(packet_id, "receipt-of-another")
             return
-        if self._cases.visits[visit_id].answered is None:
+        if is_waiting(self._cases.visits[visit_id]):
 
             def drop(tx: Transaction) -> None:
                 self._store.drop_sealed(tx, packet_id)

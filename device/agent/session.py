@@ -44,8 +44,8 @@ class Session:
 
 
 def is_open(visit: Visit | None) -> bool:
-    """Whether it was begun, and is neither sealed nor abandoned: its records are in the vault."""
-    return visit is not None and visit.sealed is None and visit.abandoned is None
+    """Whether it was begun, and is neither sealed nor given up: its records are in the vault."""
+    return visit is not None and visit.sealed is None and visit.abandoned is None and visit.expired is None
 
 
 def begin(vault: OpenVault, visits: Mapping[str, Visit]) -> Session:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -32,6 +33,7 @@ class Setup:
     sys: Path = Path("/sys")
     health_every_s: float = 60
     idle_lock_s: float = 300
+    drafts: timedelta = timedelta(days=14)  # an unfinished visit may stay so long
     deadlines: Mapping[What, float] = field(default_factory=lambda: DEADLINE_S)
     passed: Passed = landmarks.nothing
 

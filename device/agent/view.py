@@ -45,7 +45,7 @@ def visit_view(
         sealed=_sealed(visit, sending),
         answer_code=visit.answered.code if visit.answered else "",
         packet_id=visit.sealed.packet_id if visit.sealed else "",
-        abandoned=visit.abandoned.reason if visit.abandoned else "",
+        abandoned=_abandoned(visit),
         card_record=kept_card.record if kept_card else "",
     )
 
@@ -104,13 +104,20 @@ def _state(
 ) -> Literal["planned", "open", "sealed", "uploaded", "accepted", "rejected", "abandoned"]:
     if visit is None:
         return "planned"
-    if visit.abandoned:
+    if _abandoned(visit):
         return "abandoned"
     if visit.answered:
         return visit.answered.verdict
     if visit.uploaded:
         return "uploaded"
     return "sealed" if visit.sealed else "open"
+
+
+def _abandoned(visit: Visit) -> str:
+    """Why it was given up, in a code."""
+    if visit.abandoned:
+        return visit.abandoned.reason
+    return "expired" if visit.expired else ""
 
 
 def _sealed(

@@ -2,8 +2,9 @@
 
 A visit goes through the steps of its catalogue entry, in their order. Its *stage* is the first step that is
 not done; before it is opened the stage is "new", and after the steps come "sealed", "uploaded" and
-"answered", or "abandoned" from any step. Restart is `fold` over the journal. Which wish fits which stage,
-and which facts follow from it, stands in `deciding.py`. Neither does I/O or knows the time.
+"answered", or "abandoned" from any step, and from anywhere when its time is up. Restart is `fold` over the
+journal. Which wish fits which stage, and which facts follow from it, stands in `deciding.py`. Neither does
+I/O or knows the time.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,6 +18,7 @@ from device.agent.events import (
     CardKept,
     CardWaived,
     Event,
+    Expired,
     FingerKept,
     FingersExcepted,
     Informed,
@@ -81,6 +83,7 @@ class Visit:
     uploaded: Uploaded | None = None
     answered: Answered | None = None
     abandoned: Abandoned | None = None
+    expired: Expired | None = None
 
 
 NEW = Visit()
@@ -89,7 +92,7 @@ NEW = Visit()
 def stage(visit: Visit, service: Service) -> Stage:
     if visit.opened is None:
         return "new"
-    if visit.abandoned is not None:
+    if visit.abandoned is not None or visit.expired is not None:
         return "abandoned"
     if visit.answered is not None:
         return "answered"
@@ -170,6 +173,7 @@ _FIELD: Mapping[type[Event], str] = {
     Uploaded: "uploaded",
     Answered: "answered",
     Abandoned: "abandoned",
+    Expired: "expired",
 }
 
 _SLOT: Mapping[Step, str] = {

@@ -14,6 +14,7 @@ from protocol.messages import (
     ApplicationEvent,
     BadMessage,
     Birth,
+    DeletionEvent,
     Envelope,
     Health,
     Presence,
@@ -60,13 +61,14 @@ def _take(db: Session, envelope: Envelope, now: datetime) -> str:
     body = envelope.body
     if isinstance(body, Presence | Birth | Health):
         return _state(kit, envelope, now)
-    if not isinstance(body, VisitEvent | ApplicationEvent):
+    if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent):
         return "not-for-us"
     # Also for one we have already: the kit sends again because our first receipt got lost.
     outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
     if db.get(Message, (envelope.kit, envelope.id)) is not None:
         return "again"
-    outcome = _event(db, kit, body, now)
+    # A deletion certificate is the kit's own: it can make it again from its journal for whoever asks.
+    outcome = "deletion" if isinstance(body, DeletionEvent) else _event(db, kit, body, now)
     db.add(Message(kit_id=envelope.kit, message_id=envelope.id, received=now, outcome=outcome))
     return outcome
 

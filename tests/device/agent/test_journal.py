@@ -34,6 +34,7 @@ EVERY: tuple[Event, ...] = (
     facts.Uploaded("01KA0000000000000000000002"),
     facts.Answered("01KA0000000000000000000002", "rejected", "photo-refused"),
     facts.Abandoned("mistake"),
+    facts.Expired("hard-limit"),
 )
 
 
@@ -80,6 +81,14 @@ def test_what_the_fleet_hears_is_told_once_and_under_the_same_ids(database: Data
     with database.transaction() as tx:
         journal.mark_told(tx, untold[0])
     assert journal.untold() == untold[1:]
+
+
+def test_a_journal_from_before_there_were_certificates_is_whole(database: Database) -> None:
+    journal = Journal(database)
+    with database.transaction() as tx:
+        journal.append(tx, VISIT, AT, (OPENED, facts.Abandoned("mistake")))
+        tx.execute("UPDATE journal SET messages = substr(messages, 1, 26) WHERE n = 2")
+    assert len(journal.read()[VISIT][1].messages) == 1
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,8 @@ from device.agent.events import Abandon
 from device.spool.records import Mark
 from device.vault.database import Database
 from device.vault.store import Store
-from protocol.messages import ApplicationEvent, VisitEvent, decode_body
+from protocol.deletion import Deletion, verify_deletion
+from protocol.messages import ApplicationEvent, DeletionEvent, VisitEvent, decode_body
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
 
 
@@ -28,7 +29,21 @@ def mark(kit: Kit, packet_id: str, state: str) -> None:
 
 
 def told(kit: Kit) -> list[object]:
-    """What the fleet will hear, in order."""
+    """What the fleet will hear of visits and applications, in order."""
+    return [body for body in _heard(kit) if not isinstance(body, DeletionEvent)]
+
+
+def certified(kit: Kit) -> list[Deletion]:
+    """What this kit has signed that it destroyed, in order."""
+    roots, now = [kit.root.certificate], kit.clock.now()
+    return [
+        verify_deletion(body.certificate, roots, now)
+        for body in _heard(kit)
+        if isinstance(body, DeletionEvent)
+    ]
+
+
+def _heard(kit: Kit) -> list[object]:
     hatch = kit.hatch()
     try:
         return [decode_body(report.tail, bytes(report.body)) for report in hatch.reports(100)]
@@ -77,6 +92,31 @@ def test_the_way_of_an_application_from_queued_to_accepted(kit: Kit, top: Deskto
         ApplicationEvent(packet_id, visit_id, "sealed", digest),
         ApplicationEvent(packet_id, visit_id, "deleted", digest),
     ]
+
+
+def test_whatever_is_destroyed_is_certified_with_the_kits_key(kit: Kit, top: Desktop) -> None:
+    visit_id, packet_id, data = sealed(kit, top)
+    bring_receipt(kit, packet_id, kit.service.answer(data))
+    top.until(lambda now: now.visit and now.visit.sealed == "accepted")
+    other = kit.visit()
+    kit.bring_bag(other)
+    top.until_step(other, "photo")
+    top.desk.wish(Abandon("unwell"))
+    assert [(each.visit_id, each.packet_id, each.what, each.why) for each in certified(kit)] == [
+        (visit_id, "", "captures", "sealed"),
+        (visit_id, packet_id, "packet", "answered"),
+        (other.visit_id, "", "captures", "abandoned"),
+    ]
+
+
+def test_a_finished_visit_on_the_counter_goes_with_a_list_that_does_not_name_it(
+    kit: Kit, top: Desktop
+) -> None:
+    sealed(kit, top)
+    other = kit.visit()
+    kit.bring_bag(other)
+    seen = top.until(lambda now: [line.visit_id for line in now.visits] == [other.visit_id])
+    assert seen.visit is None
 
 
 def test_a_rejection_shows_its_code_and_lets_go_too(kit: Kit, top: Desktop) -> None:

@@ -14,6 +14,7 @@ from protocol.messages import (
     ApplicationEvent,
     Birth,
     Body,
+    DeletionEvent,
     Envelope,
     Health,
     Presence,
@@ -34,6 +35,7 @@ TAILS: dict[type, Tail] = {
     Health: Tail.HEALTH,
     VisitEvent: Tail.VISIT,
     ApplicationEvent: Tail.APPLICATION,
+    DeletionEvent: Tail.DELETION,
 }
 
 
@@ -217,3 +219,10 @@ def test_no_bytes_on_any_topic_raise(ground: Any, data: bytes, topic: str) -> No
     database = Database(f"sqlite:///{ground.folder / 'filled.db'}")
     assert ingest.take(database, topic, data, NOW).outcome.startswith("refused-")
     database.close()
+
+
+def test_a_deletion_certificate_is_taken_in_once_and_receipted(town: Town) -> None:
+    topic, data = message(DeletionEvent("eyJ0.e30.c2ln"))
+    heard = [ingest.take(town.database, topic, data, NOW) for _ in range(2)]
+    assert [each.outcome for each in heard] == ["deletion", "again"]
+    assert heard[0].message_id in receipts(town)
