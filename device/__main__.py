@@ -19,6 +19,7 @@ from device.agent import log as logs
 from device.agent.captures import Openers
 from device.agent.clock import SystemClock
 from device.agent.desk import Desk
+from device.agent.hardening import harden
 from device.agent.landmarks import Passed, nothing
 from device.agent.recipients import Recipients, read_public_key
 from device.agent.sealing import load_signer
@@ -81,6 +82,7 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
             sys=config.health_sys,
             health_every_s=config.health_every_s,
             idle_lock_s=config.kiosk.idle_lock_s,
+            drafts=config.drafts,
             passed=passed,
         )
     )
@@ -108,6 +110,7 @@ def _serve(app: Flask, port: int) -> Any:
 def run(config: Config, passed: Passed = nothing) -> int:
     """The agent until SIGTERM or SIGINT; 1 when a bug ended it."""
     logs.configure()
+    log.info("hardened", state="locked" if harden().locked else "not-locked")
     stop = stopped_by_signals()
     agent = build(config, passed)
     agent.start()

@@ -17,6 +17,7 @@ import typer
 
 from device.agent import doctor as doctors
 from device.agent import founding
+from device.agent import replay as replaying
 from device.agent.clock import SystemClock
 from device.agent.readiness import Check, is_ready, judge
 from device.agent.recipients import Recipients, read_public_key
@@ -144,6 +145,20 @@ def doctor(config: ConfigFile, as_json: Json = False) -> None:
             sys.stdout.write(f"{check.state:4}  {check.name:14} {check.detail}{advice}\n")
         sys.stdout.write("ready\n" if ready else "not ready\n")
     finish(DONE if ready else FAILED)
+
+
+@app.command()
+def replay(
+    config: ConfigFile,
+    visit_id: Annotated[str, typer.Argument(help="id of the visit")],
+    as_json: Json = False,
+) -> None:
+    """Tell a visit again from its journal: its stage, and a digest of its state. Needs no PIN."""
+    told = asdict(replaying.replay(load(config).vault, visit_id, shipped()))
+    if as_json:
+        sys.stdout.write(json.dumps(told) + "\n")
+    else:
+        sys.stdout.write("".join(f"{name:8} {value}\n" for name, value in told.items()))
 
 
 @app.command()
