@@ -68,7 +68,8 @@ def renew(db: Session, now: datetime) -> None:
     today = visits.local_day(now)
     stale = or_(Kit.bag_date.is_(None), Kit.bag_date != today)
     for kit_id in db.scalars(select(Kit.kit_id).where(Kit.retired.is_(None), stale)):
-        outbox.put_once(db, "bag", kit_id, now)
+        if not outbox.concerns(db, "bag", kit_id):
+            outbox.put(db, "bag", kit_id, now)
 
 
 def _line(db: Session, fields: FieldKey, visit: Visit, names: dict[str, str]) -> BagVisit:

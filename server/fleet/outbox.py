@@ -48,6 +48,12 @@ def put_once(db: Session, queue: Queue, subject: str, now: datetime) -> None:
         put(db, queue, subject, now)
 
 
+def concerns(db: Session, queue: Queue, subject: str) -> bool:
+    """Whether such work waits or is being done."""
+    rows = select(OutboxRow.row_id).where(OutboxRow.queue == queue, OutboxRow.subject == subject)
+    return db.scalar(rows.limit(1)) is not None
+
+
 def due(db: Session, queues: Sequence[Queue], now: datetime) -> bool:
     """Whether there is anything to claim: a read, so that idle workers write nothing."""
     return db.scalar(_claimable(queues, now).with_only_columns(OutboxRow.row_id).limit(1)) is not None

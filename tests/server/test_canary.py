@@ -120,4 +120,4 @@ def test_of_an_exception_the_log_keeps_what_and_where(log: io.StringIO) -> None:
 def test_a_retired_kit_gets_no_bag(town: Town) -> None:
     with town.database.writing(EVERYONE) as db:
         kits.retire(db, KIT, datetime.now(UTC))
-        assert bags.build(db, town.fields, town.sealer, town.dock.blobs, KIT, datetime.now(UTC)) == 0
+        assert bags.build(db, town.fields, town.sealer, town.dock.blobs, KIT, datetime.now(UTC)) is None
