@@ -39,15 +39,16 @@ NAME_OF: dict[Role, re.Pattern[str]] = {
     Role.INGEST: HOST_NAME,
     Role.SERVICE: HOST_NAME,
 }
-TLS_USE: dict[Role, x509.ObjectIdentifier | None] = {
+_DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
+USE: dict[Role, x509.ObjectIdentifier] = {
     Role.KIT_TLS: ExtendedKeyUsageOID.CLIENT_AUTH,
     Role.INGEST: ExtendedKeyUsageOID.CLIENT_AUTH,
     Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.BROKER: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.SERVICE: ExtendedKeyUsageOID.SERVER_AUTH,
-    Role.KIT_SIGN: None,
-    Role.OFFICER: None,
-    Role.OFFICER_KEY: None,
+    Role.KIT_SIGN: _DOCUMENT_SIGNING,
+    Role.OFFICER: _DOCUMENT_SIGNING,
+    Role.OFFICER_KEY: _DOCUMENT_SIGNING,
 }
 _SHAPE = (NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.COMMON_NAME)
 
@@ -103,9 +104,8 @@ def check_use(certificate: x509.Certificate, role: Role) -> None:
     for extension in certificate.extensions:
         if isinstance(extension.value, x509.BasicConstraints) and extension.value.ca:
             raise BadIdentity("certificate-usage", "a CA certificate")
-    wanted = TLS_USE[role]
     extended = [e.value for e in certificate.extensions if isinstance(e.value, x509.ExtendedKeyUsage)]
-    if [list(use) for use in extended] != ([[wanted]] if wanted else []):
+    if [list(use) for use in extended] != [[USE[role]]]:
         raise BadIdentity("certificate-usage", f"extended key usage is not that of {role}")
 
 

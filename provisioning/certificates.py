@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID
 
-from protocol.identity import TLS_USE, Role, subject
+from protocol.identity import USE, Role, subject
 
 Branch = Literal["kit", "officer", "server"]
 """The issuing CAs under the root: for what travels, for people, for what stands in a data centre."""
@@ -31,6 +31,7 @@ PROFILES: dict[Role, Profile] = {
     Role.KIT_TLS: Profile("kit", 30),
     Role.KIT_SIGN: Profile("kit", 30),
     Role.OFFICER: Profile("officer", 365),
+    Role.OFFICER_KEY: Profile("officer", 365),
     Role.SERVER: Profile("server", 90),
     Role.BROKER: Profile("server", 90),
     Role.INGEST: Profile("server", 90),
@@ -40,7 +41,7 @@ PROFILES: dict[Role, Profile] = {
 
 def is_server(role: Role) -> bool:
     """Whether the role answers TLS connections, so that its certificate must name hosts."""
-    return TLS_USE[role] == ExtendedKeyUsageOID.SERVER_AUTH
+    return USE[role] == ExtendedKeyUsageOID.SERVER_AUTH
 
 
 def authority_certificate(
@@ -75,16 +76,14 @@ def leaf_certificate(
     names: list[x509.GeneralName] = [_host(host) for host in hosts]
     if not is_server(role):
         names = [x509.UniformResourceIdentifier(f"urn:thuisloket:{role}:{name}")]
-    builder = (
+    return (
         _started(subject(role, name), public_key, issuer.subject, issuer_key, life)
         .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
         .add_extension(_key_usage(certificates=False), critical=True)
         .add_extension(x509.SubjectAlternativeName(names), critical=False)
+        .add_extension(x509.ExtendedKeyUsage([USE[role]]), critical=False)
+        .sign(issuer_key, hashes.SHA384())
     )
-    use = TLS_USE[role]
-    if use is not None:
-        builder = builder.add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-    return builder.sign(issuer_key, hashes.SHA384())
 
 
 def pem(certificate: x509.Certificate) -> bytes:

@@ -13,9 +13,7 @@ from typing import Any, Literal
 
 import structlog
 
-from device.agent.pictures import finger as finger_picture
-from device.agent.pictures import signature, svg
-from device.agent.records import KeptFinger, KeptSignature
+from device.agent.records import KeptFinger, KeptSignature, finger_of, signature_of
 from device.agent.snapshot import Busy
 from device.agent.workers import GRACE_S, Job, Post, Worker
 from device.errors import Code, KitError, Remedy
@@ -33,6 +31,7 @@ from device.ports import (
     SignatureInk,
     SignaturePad,
 )
+from device.rendering import ink as rendered
 
 log = structlog.get_logger()
 
@@ -182,8 +181,8 @@ class Captures:
             photo: Photo = driver.capture(capture)
             return photo
         if running.what == "finger":
-            return finger_picture(driver.capture(capture))
-        return signature(driver.capture(capture, partial(self._ink, running), running.done))
+            return finger_of(driver.capture(capture))
+        return signature_of(driver.capture(capture, partial(self._ink, running), running.done))
 
     def _report(self, running: Running, share: float, code: str) -> None:
         """On the driver's thread."""
@@ -191,7 +190,7 @@ class Captures:
 
     def _ink(self, running: Running, ink: SignatureInk) -> None:
         """On the driver's thread."""
-        self._post(partial(_change, running, {"ink_svg": svg(ink)}))
+        self._post(partial(_change, running, {"ink_svg": rendered.so_far(ink)}))
 
     def _end(self, running: Running, taken: Taken) -> None:
         if self.running is running:

@@ -11,10 +11,12 @@ from typing import Literal, TypeVar
 import msgspec
 
 from device.errors import Code, KitError, Remedy
-from device.ports import CardReading, Photo
+from device.ports import CardReading, FingerImage, Photo, SignatureInk
+from device.rendering import finger, ink
 from protocol.bag import BagVisit
 
 Kind = Literal["request", "card", "photo", "finger", "signature"]
+PPI = 500
 REQUEST = "request"
 """Id of the record that holds the visit as it was asked for; there is one a visit."""
 
@@ -43,6 +45,23 @@ class KeptSignature(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     def __repr__(self) -> str:
         return "KeptSignature(...)"
+
+
+def finger_of(image: FingerImage) -> KeptFinger:
+    """A capture as it is kept; KitError when it is not the 500 ppi picture it says it is."""
+    if image.ppi != PPI or len(image.pixels) != image.width * image.height or not image.pixels:
+        raise KitError(Code.PERIPHERAL_PROTOCOL, Remedy.WORKSHOP, "not a 500 ppi picture of the size it says")
+    png = finger.to_png(image)
+    return KeptFinger(png, image.width, image.height, image.ppi, image.measures, image.hints, image.device)
+
+
+def signature_of(written: SignatureInk) -> KeptSignature:
+    """A signature as it is kept. KitError empty-signature when there is none."""
+    points = sum(len(stroke.points) for stroke in written.strokes)
+    if not points:
+        raise KitError(Code.EMPTY_SIGNATURE, Remedy.RETRY)
+    svg, png = ink.to_svg(written).encode(), ink.to_png(written)
+    return KeptSignature(svg, png, len(written.strokes), points, written.device)
 
 
 Kept = BagVisit | CardReading | Photo | KeptFinger | KeptSignature

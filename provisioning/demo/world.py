@@ -111,7 +111,7 @@ def make_kit(world: World, authority: Authority) -> str:
 def _write_broker(world: World, authority: Authority) -> None:
     folder = world.layout.broker
     write_whole(folder / "authorities.pem", authority.bundle("root", "kit", "server"))
-    write_whole(folder / "revoked.pem", authority.crls())
+    write_whole(folder / "revoked.pem", authority.crls("kit", "server"))
     authority.issue("broker", "broker.demo", HOSTS).write(folder, "broker")
     broker.write(
         broker.BrokerSettings(

@@ -8,7 +8,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from protocol.identity import TLS_USE, Role, subject
+from protocol.identity import USE, Role, subject
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
 YEAR = timedelta(days=365)
@@ -79,8 +79,6 @@ def leaf(
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
         (key_usage(digital_signature=True), True),
+        (x509.ExtendedKeyUsage([USE[role]]), False),
     ]
-    use = TLS_USE[role]
-    if use is not None:
-        extensions.append((x509.ExtendedKeyUsage([use]), False))
     return issue(subject(role, name), issuer, extensions, start=start, end=end)

@@ -56,7 +56,6 @@ def test_the_literal_spelling():
         {"a": object()},
         float("nan"),
     ],
-    ids=repr,
 )
 def test_a_value_without_a_canonical_form_is_refused(value):
     with pytest.raises(NotCanonical):

@@ -86,6 +86,7 @@ def test_a_subject_of_another_shape_has_no_role(name, code):
 
 
 CLIENT = (x509.ExtendedKeyUsage([ExtendedKeyUsageOID.CLIENT_AUTH]), False)
+DOCUMENTS = (x509.ExtendedKeyUsage([x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")]), False)
 SIGNS = (key_usage(digital_signature=True), True)
 END = (x509.BasicConstraints(ca=False, path_length=None), True)
 
@@ -107,11 +108,16 @@ END = (x509.BasicConstraints(ca=False, path_length=None), True)
             ],
             None,
         ),
-        (Role.KIT_SIGN, [END], None),
-        (Role.KIT_SIGN, [END, (key_usage(), True)], None),
-        (Role.KIT_SIGN, [END, (key_usage(digital_signature=True, key_cert_sign=True), True)], None),
-        (Role.KIT_SIGN, [(x509.BasicConstraints(ca=True, path_length=None), True), SIGNS], None),
-        (Role.KIT_SIGN, [END, SIGNS], ec.SECP384R1()),
+        (Role.KIT_SIGN, [END, SIGNS], None),
+        (Role.KIT_SIGN, [END, DOCUMENTS], None),
+        (Role.KIT_SIGN, [END, DOCUMENTS, (key_usage(), True)], None),
+        (
+            Role.KIT_SIGN,
+            [END, DOCUMENTS, (key_usage(digital_signature=True, key_cert_sign=True), True)],
+            None,
+        ),
+        (Role.KIT_SIGN, [(x509.BasicConstraints(ca=True, path_length=None), True), SIGNS, DOCUMENTS], None),
+        (Role.KIT_SIGN, [END, SIGNS, DOCUMENTS], ec.SECP384R1()),
     ],
 )
 def test_a_key_meant_for_something_else_is_refused(role, extensions, curve):

@@ -6,8 +6,8 @@ from typing import Any
 
 from device.drivers import one_shot
 from device.drivers.fingerprint import judge, sfm
-from device.drivers.fingerprint.png import to_png
 from device.ports import Capture
+from device.rendering.finger import to_png
 
 DRIVERS = {"suprema-sfm": lambda port: sfm.open_driver(sfm.Settings(port=port))}
 

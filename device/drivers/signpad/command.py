@@ -7,8 +7,8 @@ from typing import Any
 
 from device.drivers import one_shot
 from device.drivers.signpad import topaz
-from device.drivers.signpad.ink import to_png, to_svg
 from device.ports import Capture
+from device.rendering.ink import to_png, to_svg
 
 DRIVERS = {"topaz-siglite": lambda port: topaz.open_driver(topaz.Settings(port=port))}
 

@@ -124,7 +124,6 @@ def contents(**changes):
         {"contents": MEMBERS["contents"][::-1]},
         {"officer_signature": "password"},
     ],
-    ids=str,
 )
 def test_a_member_that_breaks_its_rule_is_refused(changes):
     assert refused(canonical.dumps(MEMBERS | changes)) == Fault.MANIFEST_MALFORMED

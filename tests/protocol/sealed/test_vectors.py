@@ -14,8 +14,8 @@ from protocol.sealed.recipients import verify_list
 
 FOLDER = Path(__file__).parents[2] / "vectors" / "sealed"
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
-MANIFEST_SHA256 = "19ce0b25883dfc72ecf23bb695d41138911beba4b0d9d43a6228a00a420ad626"
-CMS_MANIFEST_SHA256 = "801861b2287cb90501911842aa0f16c258f6ed121c47bc1c910053fbb6ce1942"
+MANIFEST_SHA256 = "1676a1d46b9c20453c6f18215c0d7c2af0358b01814cdd0401676222cb898a8f"
+CMS_MANIFEST_SHA256 = "8a0403960d7842cbdf3a8cf501d154f8a0ca68341efae582b2fff7356a3f8ef6"
 PARTS = [
     ("identity.json", b'{"surname":"Vector"}'),
     ("photo.jpg", bytes.fromhex("ffd8ffe0") + bytes(range(64))),

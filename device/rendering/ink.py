@@ -41,6 +41,17 @@ def to_svg(ink: SignatureInk) -> str:
     )
 
 
+def so_far(ink: SignatureInk) -> str:
+    """SVG of the whole pad while it is being written on: nothing moves when a stroke is added."""
+    pen = max(1.0, ink.width * PEN / 3)
+    paths = "".join(f'<path d="{_straight(stroke.points)}"/>' for stroke in ink.strokes if stroke.points)
+    return (
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {ink.width:d} {ink.height:d}">'
+        f'<g fill="none" stroke="#000" stroke-width="{pen:.1f}" stroke-linecap="round" '
+        f'stroke-linejoin="round">{paths}</g></svg>'
+    )
+
+
 def to_png(ink: SignatureInk) -> bytes:
     """The same as grey PNG, at most 900 pixels wide and high, black on white. ValueError when there is no
     ink.
@@ -77,6 +88,12 @@ def _frame(ink: SignatureInk) -> tuple[float, float, float, float, float]:
         max(ys) - min(ys) + 2 * margin,
         PEN * side,
     )
+
+
+def _straight(points: Sequence[tuple[int, int]]) -> str:
+    first, *rest = points
+    rest = rest or [first]  # a dot: a line to itself, round at its ends
+    return f"M{first[0]:d} {first[1]:d}" + "".join(f"L{x:d} {y:d}" for x, y in rest)
 
 
 def _needed(points: Sequence[tuple[int, int]]) -> list[Point]:

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from device.drivers.signpad.ink import to_png, to_svg
 from device.ports import SignatureInk, Stroke
+from device.rendering.ink import so_far, to_png, to_svg
 
 points = st.lists(st.tuples(st.integers(0, 2150), st.integers(0, 1400)), min_size=1, max_size=25)
 
@@ -58,3 +58,11 @@ def test_any_ink_gives_well_formed_svg_and_a_png_twice_the_same(strokes: list[li
 def test_a_straight_line_of_many_samples_keeps_its_ends_only() -> None:
     svg = to_svg(ink([(n, 100) for n in range(0, 1000, 3)]))
     assert svg.count("C") == 1
+
+
+def test_ink_on_its_way_keeps_its_place_on_the_pad() -> None:
+    early, later = (ET.fromstring(so_far(ink(*strokes))) for strokes in ([LOOP], [LOOP, [(350, 350)]]))
+    assert early.get("viewBox") == later.get("viewBox")
+    paths = [[path.get("d") for path in root.iter() if path.get("d")] for root in (early, later)]
+    assert paths[1][: len(paths[0])] == paths[0]
+    assert len(paths[1]) == 2
