@@ -4,7 +4,8 @@ SHELL := /bin/sh
 BIN := .venv/bin
 LOCK := pyproject.toml uv.lock provisioning/setup/python.sh provisioning/setup/uv.txt
 DEBIAN := provisioning/setup/debian.sh
-PYTEST_ARGS ?=
+# Several at a time, a module staying together: much of a test is waiting for a wire.
+PYTEST_ARGS ?= -n auto --dist loadscope
 PURE := tests/protocol tests/competent tests/test_house.py
 
 export UV_SYSTEM_CERTS := 1
