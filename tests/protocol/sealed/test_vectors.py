@@ -1,4 +1,8 @@
-"""The literal bytes of tests/vectors/sealed: what we wrote then we read today, and so does everybody else."""
+"""The literal bytes of tests/vectors/sealed: what we wrote then we read today, and so does everybody else.
+
+They stay as they are until the protocol itself changes; then `python -m tests.protocol.sealed.make_vectors`
+makes all but the day bag anew, and rewrites the two hashes below.
+"""
 
 from datetime import UTC, datetime
 from pathlib import Path
