@@ -34,7 +34,6 @@ from protocol.sealed.packet import (
     open_packet,
     read_outer,
     seal,
-    without,
 )
 from protocol.sealed.suites import STANZA
 from tests.protocol.certificates import NOW, authority, issue, key_usage, leaf
@@ -356,45 +355,15 @@ def test_another_manifest_around_the_same_file_is_refused_even_when_the_stanza_i
     assert refused(resealed(theirs.replace(old, new), core=mine)) == Fault.HEADER_MAC
 
 
-# --- one group shredded alone -----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize("group", ["identity", "biometric"])
-def test_a_group_can_be_shredded_and_the_rest_still_verifies_and_opens(group):
-    left = without(SEALED.data, [group])
-    assert refused(left) == Fault.GROUP_MISSING
-    with pytest.raises(BadPacket, match="group-missing"):
-        check_payload(read_outer(stream := io.BytesIO(left)), stream)
-    result = open_packet(left, WORLD.identities, WORLD.roots, WORLD.roots, NOW, missing_ok=True)
-    assert result.parts == tuple(part for part in PARTS if manifest.group_of(part.name) != group)
-    assert result.shredded == (group,)
-    assert result.outer.manifest_sha256 == SEALED.manifest_sha256
-
-
-def test_nothing_of_a_shredded_group_is_left_in_the_packet():
-    file = read_payload(read_outer(SEALED.data), SEALED.data)["biometric"]
-    left = without(SEALED.data, ["biometric"])
-    assert len(left) == len(SEALED.data) - len(file)
-    shares = [stanza.body for stanza in age.read_header(file).stanzas if stanza.kind == age.KIND]
-    assert all(age.encode64(share).encode() in SEALED.data for share in shares)
-    assert all(age.encode64(share).encode() not in left for share in shares)
-    assert file[-100:] not in left
-    assert without(left, ["biometric"]) == left
-    assert without(left, []) == left
-
-
-def test_only_a_whole_group_can_be_missing():
-    left = bytearray(without(SEALED.data, ["biometric"]))
-    with pytest.raises(BadPacket, match="payload-digest"):
-        read_payload(read_outer(bytes(left)), bytes(left[:-4]) + (1).to_bytes(4) + b"x", missing_ok=True)
-    with pytest.raises(BadPacket, match="trailing-bytes"):
-        read_payload(read_outer(bytes(left)), bytes(left) + b"x", missing_ok=True)
+# --- what callers rely on ---------------------------------------------------------------------------------
 
 
 def test_every_code_of_a_bad_packet_is_one_we_have_seen():
     """The list of faults is the contract of thuisloket-open; each is provoked somewhere."""
     here = Path(__file__)
-    text = "".join(here.with_name(f"test_{name}.py").read_text() for name in ("packet", "manifest", "cms"))
+    text = "".join(
+        here.with_name(f"test_{name}.py").read_text() for name in ("packet", "shredding", "manifest", "cms")
+    )
     assert [fault.name for fault in Fault if f"Fault.{fault.name}" not in text] == []
 
 
