@@ -58,6 +58,13 @@ def issue(
         .not_valid_before(start)
         .not_valid_after(end)
     )
+    # Python 3.13 checks TLS chains strictly: both key identifiers must be there (RFC 5280, 4.2.1.1)
+    signer = issuer.key if issuer else key
+    extensions = [
+        *extensions,
+        (x509.SubjectKeyIdentifier.from_public_key(key.public_key()), False),
+        (x509.AuthorityKeyIdentifier.from_issuer_public_key(signer.public_key()), False),
+    ]
     for extension, critical in extensions:
         builder = builder.add_extension(extension, critical)
     return Holder(key, builder.sign(issuer.key if issuer else key, hashes.SHA384()))
