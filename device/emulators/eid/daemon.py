@@ -80,7 +80,16 @@ class Daemon:
         """NoDaemon when the socket is not there in time."""
         self.socket.unlink(missing_ok=True)
         self._process = subprocess.Popen(
-            ["setpriv", "--pdeathsig", "TERM", "pcscd", "-f", "-c", str(self._configuration)],
+            [
+                "setpriv",
+                "--pdeathsig",
+                "TERM",
+                "pcscd",
+                "-f",
+                "-c",
+                str(self._configuration),
+                *_without_polkit(),
+            ],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
@@ -109,6 +118,13 @@ class Daemon:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+
+def _without_polkit() -> list[str]:
+    """Debian 13's pcscd asks polkit about every client, and refuses all where no polkit runs. Its folder is
+    only ours (0700), so there is nobody to ask about; Debian 12's has no polkit and no such option."""
+    told = subprocess.run(["pcscd", "--help"], capture_output=True, text=True, check=False)
+    return ["--disable-polkit"] if "--disable-polkit" in told.stdout + told.stderr else []
 
 
 def _root_is_mounted() -> bool:
