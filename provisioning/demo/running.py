@@ -3,7 +3,7 @@
 import fcntl
 import json
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -77,14 +77,13 @@ def _start(layout: Layout, script: Script, programs: Programs, progress: Progres
         world.sweep(layout)
         built = world.write(layout, authority, ports.choose(script.spare_ports))
     write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
-    with ThreadPoolExecutor(1) as beside, progress.step("fleet database and kit folder"):
+    with ThreadPoolExecutor(2) as beside, progress.step("peripherals, broker, service; database, kit folder"):
         kit_made = beside.submit(world.make_kit, built, authority)
-        props.run("server", "migrate", "--config", layout.fleet_toml)
-        props.run("server", "load", "--config", layout.fleet_toml, told=_to_load(built, kit_made.result()))
-    with progress.step("broker, service, fleet, peripherals, kit"):
-        programs.start(
-            [*troupe.emulators(layout, script.portrait), *troupe.servers(built), *troupe.kit(built)]
-        )
+        filled = beside.submit(_fill_fleet, built, kit_made)
+        programs.start([*troupe.emulators(layout, script.portrait), *troupe.standing(built)])
+        filled.result()
+    with progress.step("fleet and kit"):
+        programs.start([troupe.fleet(built), *troupe.kit(built)])
     hands = Hands(layout.run, layout.fingers, layout.cards)
     hands.do_not_sign()
     hands.lift_finger()
@@ -92,6 +91,13 @@ def _start(layout: Layout, script: Script, programs: Programs, progress: Progres
     with progress.step("requests asked for and visits planned"):
         visits = _plan(built, town_hall, script.citizens)
     return Demo(built, programs, hands, town_hall, visits)
+
+
+def _fill_fleet(built: World, kit_made: "Future[str]") -> None:
+    """The fleet's database with everything that an administrator would put in."""
+    config = built.layout.fleet_toml
+    props.run("server", "migrate", "--config", config)
+    props.run("server", "load", "--config", config, told=_to_load(built, kit_made.result()))
 
 
 def _to_load(built: World, bag_recipient: str) -> str:

@@ -37,26 +37,26 @@ def emulators(layout: Layout, portrait: Path) -> list[Program]:
     ]
 
 
-def servers(world: World) -> list[Program]:
-    """The broker, the fleet and the competent service."""
+def standing(world: World) -> list[Program]:
+    """The broker and the competent service, which need nobody."""
     layout = world.layout
     return [
-        Program(
-            "broker",
-            broker.command(layout.broker / "mosquitto.conf"),
-            listens(world.ports["broker"]),
-        ),
+        Program("broker", broker.command(layout.broker / "mosquitto.conf"), listens(world.ports["broker"])),
         Program(
             "service",
             [sys.executable, "-m", "competent.reference", "--config", layout.service_toml],
             listens(world.ports["service"]),
         ),
-        Program(
-            "fleet",
-            [sys.executable, "-m", "server", "all", "--config", layout.fleet_toml],
-            _all(_answers(f"{world.url('fleet')}/readyz"), listens(world.ports["kits"])),
-        ),
     ]
+
+
+def fleet(world: World) -> Program:
+    """The fleet, with pages, listener for kits, ingest and worker."""
+    return Program(
+        "fleet",
+        [sys.executable, "-m", "server", "all", "--config", world.layout.fleet_toml],
+        _all(_answers(f"{world.url('fleet')}/readyz"), listens(world.ports["kits"])),
+    )
 
 
 def kit(world: World) -> list[Program]:
