@@ -120,13 +120,13 @@ class PcscReader:
                 raise KitError(
                     Code.CARD_MUTE, Remedy.RETRY, "the card of the last read still does not answer"
                 )
-            slot = self._chosen()
+            slot = self._chosen(capture)
             return self._wait(lambda work: job(work, slot), capture)
         finally:
             self._turn.release()
 
-    def _chosen(self) -> Slot:
-        slot = self._slot()
+    def _chosen(self, capture: Capture) -> Slot:
+        slot = self._awaited(capture)
         if slot is None:
             raise KitError(Code.NO_READER, Remedy.OFFICER, self._watch.detail)
         if not slot.present:
@@ -134,6 +134,17 @@ class PcscReader:
         if sum(is_belgian_eid(other.atr) for other in self._slots()) > 1:
             raise KitError(Code.TWO_CARDS, Remedy.OFFICER, "an eID in each of two readers")
         return slot
+
+    def _awaited(self, capture: Capture) -> Slot | None:
+        """The slot that is meant, and a moment's patience: pcscd looks for cards only every 0.4 s."""
+        until = time.monotonic() + min(self._settings.appear_s, capture.deadline_s)
+        while True:
+            seen = self._watch.after(-1, 0)
+            slot = self._slot()
+            left = until - time.monotonic()
+            if slot is None or slot.present or left <= 0 or capture.cancel.is_set():
+                return slot
+            self._watch.after(seen, min(left, 0.2))
 
     def _wait(self, job: Callable[[Work[Result]], Result], capture: Capture) -> Result:
         work = Work(job)

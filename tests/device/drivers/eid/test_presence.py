@@ -136,6 +136,21 @@ def test_a17_an_eid_is_preferred_to_whatever_else_lies_in_a_reader(
         virtual.remove(slot=1)
 
 
+def test_a16_a_card_that_is_still_going_in_when_the_read_begins_is_read(
+    bench: Bench, card: CardMaker
+) -> None:
+    folder = card()
+    bench.until("no-card")
+    hand = threading.Timer(0.5, bench.virtual.insert, (folder,))
+    hand.start()
+    try:
+        assert bench.read().verdict == "verified"
+    finally:
+        hand.join()
+        bench.virtual.remove()
+        bench.until("no-card")
+
+
 def test_a16_no_reader_and_no_card_are_told_apart(bench: Bench, trust: TrustStore) -> None:
     with pytest.raises(KitError) as caught:
         bench.read()
