@@ -9,6 +9,7 @@ PYTEST_ARGS ?= -n auto --dist loadscope
 PURE := tests/protocol tests/competent tests/test_house.py
 
 export UV_SYSTEM_CERTS := 1
+export NODE_USE_SYSTEM_CA := 1
 
 .DEFAULT_GOAL := help
 .PHONY: help setup setup-demo demo demo-clean test test-pure check format bench shots clean
@@ -62,7 +63,7 @@ clean: demo-clean ## remove everything that make has made
 	@provisioning/setup/python.sh test
 	@if [ -f tests/node/package-lock.json ]; then \
 		echo "setup: browser and age libraries for the tests (npm)"; \
-		PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix tests/node --silent --no-audit --no-fund --ignore-scripts; fi
+		PATH="$(CURDIR)/$(BIN):$$PATH" npm ci --prefix tests/node --loglevel error --no-audit --no-fund --ignore-scripts; fi
 	@touch .venv/.ready-demo $@
 
 build/portrait.jpg: | .venv/.ready-demo
