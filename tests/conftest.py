@@ -1,10 +1,16 @@
-"""What holds for every test: ids that are the same in every process, so that several can share the work."""
+"""What tests of several rooms share: one Chromium, because Playwright runs only once in a process."""
+
+from collections.abc import Iterator
 
 import pytest
+from playwright.sync_api import Browser, sync_playwright
 
-LONGEST = 30
+from tests.chromium import ARGUMENTS, EXECUTABLE
 
 
-def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
-    """Long texts and bytes are named by their argument: many hold keys that differ from run to run."""
-    return argname if isinstance(val, str | bytes) and len(val) > LONGEST else None
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
+        yield browser
+        browser.close()

@@ -14,7 +14,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from provisioning.demo.player import HAND_FINGERS
 from provisioning.demo.progress import Progress
 from provisioning.demo.running import Demo, Script, running
-from tests.browser.conftest import ARGUMENTS
+from tests.chromium import ARGUMENTS
 
 ROOT = Path(__file__).parents[2]
 SHOTS = ROOT / "build" / "shots"

@@ -163,9 +163,12 @@ def test_programs_of_a_demo_that_is_killed_end_too(
         assert not gone(everybody - {pid}, 40)
 
 
-def test_a_headless_demo_that_cannot_begin_says_why_and_exits_1(tmp_path: Path) -> None:
+def test_a_headless_demo_that_cannot_begin_says_why_and_exits_1(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    folder = tmp_path_factory.mktemp("n")
     ran = subprocess.run(
-        [*DEMO, "--headless", "--folder", tmp_path / "d", "--portrait", tmp_path / "nobody.jpg"],
+        [*DEMO, "--headless", "--folder", folder, "--portrait", folder / "nobody.jpg"],
         capture_output=True,
         text=True,
         cwd=ROOT,
