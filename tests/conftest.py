@@ -1,5 +1,6 @@
-"""What tests of several rooms share: one Chromium, because Playwright runs only once in a process."""
+"""What tests of several rooms share: stable ids, signals as a person's shell has them, one Chromium."""
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -7,9 +8,26 @@ from playwright.sync_api import Browser, sync_playwright
 
 from tests.chromium import ARGUMENTS, EXECUTABLE
 
+LONGEST = 30
+
+
+def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:
+    """Long texts and bytes are named by their argument: many hold keys that differ from run to run, and
+    several processes can share the work only when all know the tests by the same names."""
+    return argname if isinstance(val, str | bytes) and len(val) > LONGEST else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """A shell without job control starts what runs behind it deaf to Ctrl-C, and programs inherit that."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
+        signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Browser]:
+    """The one of this process: Playwright runs only once in each."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
         yield browser

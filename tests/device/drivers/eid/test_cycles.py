@@ -57,12 +57,14 @@ def test_a18_cards_in_and_out_leave_no_thread_no_descriptor_and_no_memory(
 
     try:
         both(2)
-        before, memory = (threading.active_count(), descriptors()), memory_kb()
+        threads, handles, memory = threading.active_count(), descriptors(), memory_kb()
         both(CYCLES)
         grown = memory_kb() - memory
         slowest = max(slot.slowest_ms for slot in slots)
         record_property("a18", f"{2 * CYCLES} cycles, memory +{grown} kB, slowest read {slowest} ms")
-        assert (threading.active_count(), descriptors()) == before
+        # fewer is no fault of ours: what an earlier test left to the garbage collector may go meanwhile
+        assert threading.active_count() <= threads
+        assert descriptors() <= handles
         assert grown < GROWTH_KB
         assert slowest <= READ_MS
         assert [slot.surnames for slot in slots] == [[name] * (CYCLES + 2) for name in ("Eerste", "Tweede")]

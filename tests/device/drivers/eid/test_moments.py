@@ -25,7 +25,7 @@ def test_a05_a_card_pulled_at_any_command_is_reported_at_once_and_leaves_nothing
 ) -> None:
     folder = card()
     commands = length_of_a_read(bench, folder)
-    before = (threading.active_count(), descriptors())
+    threads, handles = threading.active_count(), descriptors()
     slowest = 0.0
     numbers = range(1, commands + 1) if LONG else range(1, commands + 1, 8)
     for number in numbers:
@@ -37,7 +37,8 @@ def test_a05_a_card_pulled_at_any_command_is_reported_at_once_and_leaves_nothing
         assert caught.value.code is Code.CARD_REMOVED, f"pulled at command {number}"
     assert slowest < 2.0
     assert bench.read_once(folder).verdict == "verified"
-    assert (threading.active_count(), descriptors()) == before
+    assert threading.active_count() <= threads
+    assert descriptors() <= handles
 
 
 @pytest.mark.parametrize("seconds", [0.05, 0.2, 0.4] if LONG else [0.2])
