@@ -201,6 +201,7 @@ class Ingest:
         self._sequence += 1
         topic = topic_of(kit_id, tail)
         envelope = Envelope(
+            v=1,
             id=new_ulid(),
             kit=kit_id,
             ses=self._session,

@@ -205,7 +205,9 @@ class Session:
         self, body: Body, message_id: str, seq: int, ts: str, ts_src: Literal["rtc", "ntp", "none"]
     ) -> Envelope:
         kit_id = self._settings.kit_id
-        return Envelope(id=message_id, kit=kit_id, ses=self._number, seq=seq, ts=ts, ts_src=ts_src, body=body)
+        return Envelope(
+            v=1, id=message_id, kit=kit_id, ses=self._number, seq=seq, ts=ts, ts_src=ts_src, body=body
+        )
 
     # --- what paho calls, in this thread; a bug in here passes through paho and ends the process ------
 

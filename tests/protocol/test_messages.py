@@ -75,6 +75,7 @@ BODIES: dict[Tail, Body] = {
 
 def envelope(tail: Tail, **changes: Any) -> Envelope:
     values = {
+        "v": 1,
         "id": ULID,
         "kit": "" if tail is Tail.FLEET else "kit-a",
         "ses": 1,
@@ -128,6 +129,7 @@ def changed(tail: Tail, path: str, value: Any) -> bytes:
     [
         (Tail.VISIT, "v", 2),
         (Tail.VISIT, "v", True),
+        (Tail.VISIT, "v", ...),
         (Tail.VISIT, "id", ...),
         (Tail.VISIT, "id", ULID.lower()),
         (Tail.VISIT, "id", ULID + "\n"),
@@ -305,8 +307,10 @@ def _check_bound(place: str, kind: Any) -> None:
                 _check_bound(place, argument)
     elif origin is Literal:
         assert all(isinstance(value, (str, int)) for value in arguments), place
-    else:
-        assert kind in (int, bool, type(None)) or issubclass(kind, msgspec.Struct), f"{place}: {kind}"
+    elif kind not in (int, bool, type(None)):
+        assert issubclass(kind, msgspec.Struct), f"{place}: {kind}"
+        for name, inner in typing.get_type_hints(kind, include_extras=True).items():
+            _check_bound(f"{place}.{name}", inner)
 
 
 def test_every_topic_has_its_body_and_every_body_its_topic() -> None:

@@ -65,7 +65,7 @@ def broker(town: Town) -> Iterator[Mosquitto]:
 
 def envelope(body: Any, seq: int = 1) -> Envelope:
     return Envelope(
-        id=new_ulid(), kit=KIT, ses=1, seq=seq, ts=instant(datetime.now(UTC)), ts_src="ntp", body=body
+        v=1, id=new_ulid(), kit=KIT, ses=1, seq=seq, ts=instant(datetime.now(UTC)), ts_src="ntp", body=body
     )
 
 

@@ -41,7 +41,7 @@ TAILS: dict[type, Tail] = {
 
 def message(body: Body, ses: int = 1, kit: str = KIT, ts: datetime = NOW) -> tuple[str, bytes]:
     topic = topic_of(kit, TAILS[type(body)])
-    envelope = Envelope(id=new_ulid(), kit=kit, ses=ses, seq=1, ts=instant(ts), ts_src="ntp", body=body)
+    envelope = Envelope(v=1, id=new_ulid(), kit=kit, ses=ses, seq=1, ts=instant(ts), ts_src="ntp", body=body)
     return topic, encode(topic, envelope)
 
 

@@ -1,0 +1,73 @@
+"""What kit and fleet say over MQTT (docs/protocol.md 7): bodies, the envelope around them, strict both ways.
+
+No personal data, ever: a text is an id, a digest, an instant, one of a list, or a short label of a device or
+program. A new message: a struct in `states`, `events` or `downward`, a tail in `protocol.topics`, and a line
+in `Body` and `BODY_OF` of `envelope`.
+"""
+
+from protocol.messages.downward import Doorbell, FleetState, Receipts
+from protocol.messages.envelope import (
+    BODY_OF,
+    MAX_BYTES,
+    Body,
+    Envelope,
+    decode,
+    decode_body,
+    encode,
+    encode_body,
+)
+from protocol.messages.events import ApplicationEvent, DeletionEvent, VisitEvent
+from protocol.messages.fields import (
+    BadMessage,
+    Count,
+    Instant,
+    Jws,
+    KitOrFleet,
+    Label,
+    PeripheralState,
+    Sha256,
+    Slug,
+    TimeSource,
+    Ulid,
+    Version,
+    instant,
+    label,
+    moment,
+)
+from protocol.messages.states import Birth, Health, Peripheral, Presence
+
+__all__ = [
+    "BODY_OF",
+    "MAX_BYTES",
+    "ApplicationEvent",
+    "BadMessage",
+    "Birth",
+    "Body",
+    "Count",
+    "DeletionEvent",
+    "Doorbell",
+    "Envelope",
+    "FleetState",
+    "Health",
+    "Instant",
+    "Jws",
+    "KitOrFleet",
+    "Label",
+    "Peripheral",
+    "PeripheralState",
+    "Presence",
+    "Receipts",
+    "Sha256",
+    "Slug",
+    "TimeSource",
+    "Ulid",
+    "Version",
+    "VisitEvent",
+    "decode",
+    "decode_body",
+    "encode",
+    "encode_body",
+    "instant",
+    "label",
+    "moment",
+]

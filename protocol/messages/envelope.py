@@ -1,0 +1,119 @@
+"""The envelope around every body, and the only way in and out of bytes: strict both ways."""
+
+import re
+from typing import Literal
+
+import msgspec
+
+from protocol.messages.downward import Doorbell, FleetState, Receipts
+from protocol.messages.events import ApplicationEvent, DeletionEvent, VisitEvent
+from protocol.messages.fields import BadMessage, Count, Instant, KitOrFleet, Strict, TimeSource, Ulid, moment
+from protocol.messages.states import Birth, Health, Presence
+from protocol.topics import BadTopic, Tail, parse
+
+MAX_BYTES = 32_768
+
+Body = (
+    Presence
+    | Birth
+    | Health
+    | VisitEvent
+    | ApplicationEvent
+    | DeletionEvent
+    | Receipts
+    | Doorbell
+    | FleetState
+)
+
+BODY_OF: dict[Tail, type[Body]] = {
+    Tail.PRESENCE: Presence,
+    Tail.BIRTH: Birth,
+    Tail.HEALTH: Health,
+    Tail.VISIT: VisitEvent,
+    Tail.APPLICATION: ApplicationEvent,
+    Tail.DELETION: DeletionEvent,
+    Tail.RECEIPTS: Receipts,
+    Tail.DOORBELL: Doorbell,
+    Tail.FLEET: FleetState,
+}
+
+
+class Envelope(Strict, frozen=True, kw_only=True):
+    """Around every body.
+
+    `ses` counts the sender's connects. `seq` of an event is its place in the kit's outbox: from 1, without
+    gaps, the same at every sending; of anything else it grows within the session. `ts` is when it became
+    true.
+    """
+
+    v: Literal[1]
+    id: Ulid
+    kit: KitOrFleet
+    ses: Count
+    seq: Count
+    ts: Instant
+    ts_src: TimeSource
+    body: Body
+
+
+_body_decoder: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
+_envelope_decoder = msgspec.json.Decoder(Envelope)
+
+
+def encode(topic: str, envelope: Envelope) -> bytes:
+    """The bytes to publish on `topic`. BadMessage when they would not be taken by `decode`."""
+    data = msgspec.json.encode(envelope)
+    decode(topic, data)  # a Struct's constructor checks nothing; what we send is as strict as what we take
+    return data
+
+
+def decode(topic: str, data: bytes) -> Envelope:
+    """The envelope published on `topic`. BadMessage unless it is whole, of that kit and of that kind."""
+    if len(data) > MAX_BYTES:
+        raise BadMessage("too-big", f"{len(data)} bytes")
+    try:
+        kit_id, tail = parse(topic)
+    except BadTopic as problem:
+        raise BadMessage("wrong-topic", str(problem)) from problem
+    try:
+        envelope = _envelope_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadMessage("malformed", _place(problem)) from problem
+    moment(envelope.ts)
+    if envelope.kit != kit_id:
+        raise BadMessage("wrong-topic", "the envelope names another kit than the topic")
+    _check_body(tail, envelope.body)
+    return envelope
+
+
+def encode_body(tail: Tail, body: Body) -> bytes:
+    """JSON of a body that fits `tail`, for the spool. BadMessage when it does not fit or breaks a bound."""
+    data = msgspec.json.encode(body)
+    decode_body(tail, data)
+    return data
+
+
+def decode_body(tail: Tail, data: bytes) -> Body:
+    """The body in JSON `data`. BadMessage unless it is strict and of the kind that belongs on `tail`."""
+    if len(data) > MAX_BYTES - 512:  # room for the envelope around it
+        raise BadMessage("too-big", f"{len(data)} bytes")
+    try:
+        body = _body_decoder.decode(data)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as problem:
+        raise BadMessage("malformed", _place(problem)) from problem
+    _check_body(tail, body)
+    return body
+
+
+def _check_body(tail: Tail, body: Body) -> None:
+    if type(body) is not BODY_OF[tail]:
+        raise BadMessage("wrong-topic", f"{type(body).__name__} does not belong on {tail}")
+    if isinstance(body, Birth):
+        moment(body.started)
+        moment(body.certificate_until)
+
+
+def _place(problem: Exception) -> str:
+    """Where it went wrong, as a path of our own field names; never what was found there."""
+    found = re.search(r"`(\$[a-z0-9_.\[\]]*)`$", str(problem))
+    return found[1] if found else ""

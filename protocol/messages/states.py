@@ -1,0 +1,45 @@
+"""What a kit shows of itself: retained, the newest counts."""
+
+from typing import Annotated, Literal
+
+from msgspec import Meta
+
+from protocol.messages.fields import Count, Instant, Label, PeripheralState, Said, Slug, Strict, Version
+
+
+class Presence(Said, frozen=True, tag="presence"):
+    """`lost` is the will; a kit that is switched off on purpose says `off` first."""
+
+    s: Literal["online", "sleep", "off", "lost"]
+
+
+class Peripheral(Strict, frozen=True):
+    name: Slug
+    model: Label = ""
+    serial: Label = ""
+    firmware: Label = ""
+
+
+class Birth(Said, frozen=True, kw_only=True, tag="birth"):
+    version: Version
+    started: Instant
+    peripherals: Annotated[tuple[Peripheral, ...], Meta(max_length=16)]
+    certificate_until: Instant
+    packet: Literal[1] = 1
+    protection: Literal["hardware", "reduced"]
+    test_trust: bool
+
+
+class Health(Said, frozen=True, tag="health"):
+    """`battery` in percent; `None` where the kit cannot measure it."""
+
+    battery: Annotated[int, Meta(ge=0, le=100)] | None
+    mains: bool | None
+    temperature_c: Annotated[int, Meta(ge=-60, le=150)] | None
+    disk_free_mb: Count
+    peripherals: Annotated[dict[Slug, PeripheralState], Meta(max_length=16)]
+    sealed_waiting: Count
+    oldest_waiting_s: Count
+    reports_waiting: Count
+    in_visit: bool
+    uptime_s: Count
