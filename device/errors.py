@@ -48,6 +48,8 @@ class Code(StrEnum):
     # officer and vault
     WRONG_PIN = "wrong-pin"
     TOO_MANY_TRIES = "too-many-tries"
+    PIN_BLOCKED = "pin-blocked"
+    KEY_SOURCE_GONE = "key-source-gone"
     UNKNOWN_OFFICER = "unknown-officer"
     LOCKED = "locked"
     VAULT_DAMAGED = "vault-damaged"

@@ -269,13 +269,39 @@ class SignaturePad(Protocol):
 # --- the rest ------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Enclosed:
+    """A secret (32 bytes) that device and PIN release together, and the ticket to ask it back with."""
+
+    secret: bytes = field(repr=False)
+    ticket: bytes = field(repr=False)  # for the vault to keep; useless on another device
+
+
 class KeySource(Protocol):
-    """Where the device's share of the store key lives (a file for development)."""
+    """Where the device's share of the store key lives: a TPM, fuses in the processor, a file.
+
+    Every call raises KitError: key-source-gone when the device does not answer, vault-damaged when it is
+    another device than the one it was set up on. A `proof` is 32 bytes that only the right PIN gives; a
+    source that can count wrong ones does so itself, and then nobody gets round it."""
 
     protection: Literal["hardware", "reduced"]
 
     def device_secret(self) -> bytes:
-        """32 bytes, the same at every call on this device, never leaving it."""
+        """32 bytes, the same at every call on this device, for whoever may ask it; no PIN."""
+        ...
+
+    def enclose(self, proof: bytes) -> Enclosed:
+        """A share for one officer, given back only for the same `proof`. What was enclosed before stays."""
+        ...
+
+    def release(self, ticket: bytes, proof: bytes) -> bytes:
+        """The secret of `ticket`. KitError wrong-pin; pin-blocked when this ticket gives no more tries.
+
+        A source that cannot tell a wrong proof releases all the same: the caller finds out."""
+        ...
+
+    def forget(self, ticket: bytes) -> None:
+        """Never release this one again. One that is not there (any more) changes nothing."""
         ...
 
 

@@ -16,6 +16,7 @@ from device.ports import Clock, KeySource
 from device.vault import keys
 from device.vault.database import Database
 from device.vault.store import OpenVault
+from device.vault.tickets import Tickets
 from device.vault.tries import Standing, Tries
 from protocol.identity import OFFICER_ID, Role, check_use, role_of
 
@@ -41,6 +42,7 @@ class Gate:
         self._database = database
         self._source = source
         self._tries = Tries(database, clock)
+        self._tickets = Tickets(database)
 
     def officers(self) -> list[KnownOfficer]:
         """Who can unlock, by name."""
@@ -82,7 +84,8 @@ class Gate:
         self._write(officer_id, name, pin, vault.store_key(), _write_key(key), pem.decode())
 
     def unlock(self, officer_id: str, pin: str) -> OpenVault:
-        """Opened. KitError unknown-officer, too-many-tries (see `standing`), wrong-pin, vault-damaged.
+        """Opened. KitError unknown-officer, too-many-tries (see `standing`), wrong-pin, pin-blocked (by the
+        key source: waiting does not help), key-source-gone, vault-damaged.
 
         What cannot be a PIN is refused as wrong without counting: it is no guess."""
         row = self._row(officer_id)
@@ -90,10 +93,12 @@ class Gate:
             raise KitError(Code.TOO_MANY_TRIES, Remedy.OFFICER)
         if not PIN.fullmatch(pin):
             raise KitError(Code.WRONG_PIN, Remedy.RETRY)
-        secret = self._secret()
+        self._check_device()
         self._tries.count(officer_id)
         name, salt, store_key, signing_key, chain = row
-        key = keys.officer_key(pin, salt, secret, officer_id)
+        stretched = keys.stretch(pin, salt)
+        released = self._source.release(self._tickets.of(officer_id), keys.proof(stretched, officer_id))
+        key = keys.officer_key(stretched, released, officer_id)
         try:
             opened = keys.unlock(key, store_key, _of(officer_id, "store_key"))
         except KitError as problem:
@@ -117,7 +122,13 @@ class Gate:
         self, officer_id: str, name: str, pin: str, store_key: bytes, signing_key: bytes, chain: str
     ) -> None:
         salt = secrets.token_bytes(keys.SALT)
-        key = keys.officer_key(pin, salt, self._secret(), officer_id)
+        self._check_device()
+        stretched = keys.stretch(pin, salt)
+        before, enclosed = (
+            self._tickets.of(officer_id),
+            self._source.enclose(keys.proof(stretched, officer_id)),
+        )
+        key = keys.officer_key(stretched, enclosed.secret, officer_id)
         wrapped = keys.lock_up(key, store_key, _of(officer_id, "store_key"))
         signer = keys.lock_up(key, signing_key, _of(officer_id, "signing_key"))
         with self._database.transaction() as tx:
@@ -125,7 +136,9 @@ class Gate:
                 "INSERT OR REPLACE INTO officer VALUES (?, ?, ?, ?, ?, ?)",
                 (officer_id, name, salt, wrapped, signer, chain),
             )
+            self._tickets.write(tx, officer_id, enclosed.ticket)
             tx.shred()
+        self._source.forget(before)
 
     def _row(self, officer_id: str) -> tuple[str, bytes, bytes, bytes, str]:
         row = self._database.row(
@@ -137,15 +150,14 @@ class Gate:
         name, salt, store_key, signing_key, chain = row
         return name, salt, store_key, signing_key, chain
 
-    def _secret(self) -> bytes:
-        """The device secret; KitError vault-damaged when this vault was made on another device.
+    def _check_device(self) -> None:
+        """KitError vault-damaged when this vault was made on another device.
 
         Without this check a lost key source would look like wrong PINs, and cost tries."""
-        secret = self._source.device_secret()
+        mark = _mark(self._source.device_secret())
         row = self._database.row("SELECT mark FROM device")
-        if row is None or not hmac.compare_digest(row[0], _mark(secret)):
+        if row is None or not hmac.compare_digest(row[0], mark):
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "the vault belongs to another device")
-        return secret
 
 
 def check_pin(pin: str) -> None:

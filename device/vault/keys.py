@@ -1,6 +1,7 @@
 """The kit's key tree, and the one way the vault encrypts.
 
-device secret (key source) + PIN (Argon2id) -> officer key, per officer
+PIN (Argon2id) -> proof -> the key source releases its share
+PIN (Argon2id) + that share -> officer key, per officer
     officer key -> wraps the store key; wraps that officer's signing key
         store key -> records key -> wraps one random key per visit -> the records of that visit
 """
@@ -33,12 +34,21 @@ def derive(key: bytes, label: str) -> bytes:
     return HKDF(algorithm=hashes.SHA256(), length=KEY, salt=None, info=info).derive(key)
 
 
-def officer_key(pin: str, salt: bytes, device_secret: bytes, officer_id: str) -> bytes:
-    """What PIN and device together give. Costs 64 MiB and about 0.3 s, on purpose; neither half is enough."""
-    stretched = Argon2id(
-        salt=salt, length=KEY, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB
-    ).derive(pin.encode())
-    return derive(stretched + device_secret, f"officer|{officer_id}")
+def stretch(pin: str, salt: bytes) -> bytes:
+    """The PIN made slow to guess: 64 MiB and about 0.3 s, on purpose."""
+    return Argon2id(salt=salt, length=KEY, iterations=ITERATIONS, lanes=LANES, memory_cost=MEMORY_KIB).derive(
+        pin.encode()
+    )
+
+
+def proof(stretched: bytes, officer_id: str) -> bytes:
+    """What the key source is shown: who opens the source finds neither the PIN nor the officer's key."""
+    return derive(stretched, f"proof|{officer_id}")
+
+
+def officer_key(stretched: bytes, released: bytes, officer_id: str) -> bytes:
+    """What PIN and device together give; neither half is enough."""
+    return derive(stretched + released, f"officer|{officer_id}")
 
 
 def bind(table: str, name: str, version: int) -> bytes:

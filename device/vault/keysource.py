@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Literal
 
 from device.errors import Code, KitError, Remedy
+from device.ports import Enclosed
 
 SECRET = 32  # bytes
 
@@ -49,3 +50,13 @@ class FileKeySource:
         if len(secret) != SECRET:
             raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"the device secret is not {SECRET} bytes")
         return secret
+
+    def enclose(self, proof: bytes) -> Enclosed:
+        """The device secret, whatever the proof: a file counts no tries; Argon2id alone slows guesses."""
+        return Enclosed(self.device_secret(), b"")
+
+    def release(self, ticket: bytes, proof: bytes) -> bytes:
+        return self.device_secret()
+
+    def forget(self, ticket: bytes) -> None:
+        """Nothing was kept for one officer alone."""

@@ -51,3 +51,12 @@ def test_a_visit_is_refused_before_the_disk_is_full(tmp_path):
     taken = 1 - usage.free / usage.total
     check_room(tmp_path, min(taken + 0.05, 1.0))
     assert fails(check_room, tmp_path, taken - 0.05) == Code.DISK_FULL
+
+
+def test_a_file_releases_its_secret_whatever_the_proof(tmp_path):
+    source = FileKeySource.create(tmp_path / "a")
+    enclosed = source.enclose(b"p" * 32)
+    assert enclosed.secret == source.release(enclosed.ticket, b"q" * 32) == source.device_secret()
+    assert "secret=" not in repr(enclosed)
+    source.forget(enclosed.ticket)
+    assert source.release(enclosed.ticket, b"p" * 32) == enclosed.secret

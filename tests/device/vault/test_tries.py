@@ -82,7 +82,7 @@ def test_a_try_is_on_disk_before_the_pin_is_looked_at(kit, monkeypatch):
     def power_cut(*_):
         raise SystemExit
 
-    monkeypatch.setattr(gates.keys, "officer_key", power_cut)
+    monkeypatch.setattr(gates.keys, "stretch", power_cut)
     for left in (4, 3, 2, 1, 0):
         with pytest.raises(SystemExit):
             kit.unlock()
