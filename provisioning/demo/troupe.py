@@ -45,7 +45,7 @@ def standing(world: World) -> list[Program]:
         Program(
             "service",
             [sys.executable, "-m", "competent.reference", "--config", layout.service_toml],
-            listens(world.ports["service"]),
+            _all(listens(world.ports["service"]), lambda: _serves(world)),
         ),
     ]
 
@@ -92,6 +92,15 @@ def order_service(world: World, behaviour: str, times: int = 1) -> None:
             json={"behaviour": behaviour, "times": times},
             headers={"Authorization": f"Bearer {world.control_token}"},
         ).raise_for_status()
+
+
+def _serves(world: World) -> bool:
+    """Whether the service answers: it listens some time before its worker takes anything in."""
+    try:
+        count_at_service(world)
+    except httpx.HTTPError:
+        return False
+    return True
 
 
 def _service_client(world: World) -> httpx.Client:
