@@ -48,6 +48,7 @@ def failures() -> Iterator[None]:
 
     from server.auth.accounts import BadAccount
     from server.db.schema import NotMigrated
+    from server.db.tenancy import Unguarded
     from server.fleet.refused import Invalid, Refused
     from server.trust import BadTrust
 
@@ -59,8 +60,11 @@ def failures() -> Iterator[None]:
         _end(FAILED, "bad-trust", str(problem))
     except NotMigrated as problem:
         _end(FAILED, "not-migrated", f"{problem}; run: thuisloket-fleet migrate --config FLEET.TOML")
+    except Unguarded as problem:
+        _end(FAILED, "unguarded", f"{problem} (docs/postgresql.md)")
     except OperationalError as problem:
-        _end(FAILED, "database", f"{problem.orig}; is its folder writable, is another program holding it?")
+        words = "does it answer, is its folder writable, is another program holding it?"
+        _end(FAILED, "database", f"{str(problem.orig).strip()}; {words}")
     except BadAccount as problem:
         _end(REFUSED, problem.code, str(problem))
     except Invalid as problem:

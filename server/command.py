@@ -69,9 +69,14 @@ def all_(config: Config) -> None:
 def migrate(config: Config, as_json: Json = False) -> None:
     """Bring the database to the shape this version needs."""
     from server.db import schema
+    from server.db.engine import Database
 
-    with failures(), opened(config, checked=False) as (_, database):
-        before = schema.migrate(database)
+    with failures(), opened(config, checked=False) as (fleet, database):
+        owner = Database(fleet.database.owner_url) if fleet.database.owner_url else database
+        try:
+            before = schema.migrate(owner, None if owner is database else database.url.username)
+        finally:
+            owner.close()
     say({"before": before, "now": schema.HEAD}, as_json)
 
 

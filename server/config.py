@@ -34,12 +34,28 @@ def read(path: Path) -> Fleet:
         config = msgspec.convert(_without_empty(content), Fleet, dec_hook=hook)
     except msgspec.ValidationError as problem:
         raise BadConfig(f"{path}: {problem}") from problem
+    for name in ("url", "owner_url"):
+        _check_url(path, name, getattr(config.database, name))
     for service_id, service in config.services.items():
         if not SERVICE_ID.fullmatch(service_id):
             raise BadConfig(f"{path}: not the name of a service - at `$.services`")
         if (service.certificate is None) != (service.key is None):
             raise BadConfig(f"{path}: certificate and key go together - at `$.services.{service_id}`")
     return config
+
+
+def _check_url(path: Path, name: str, url: str) -> None:
+    if not url:
+        return
+    # Half a second of imports, which a fleet on the embedded default does not pay here.
+    from sqlalchemy.exc import ArgumentError
+
+    from server.db.engine import read_url
+
+    try:
+        read_url(url)
+    except (ValueError, ArgumentError) as problem:
+        raise BadConfig(f"{path}: {problem} - at `$.database.{name}`") from problem
 
 
 def _without_empty(table: dict[str, Any]) -> dict[str, Any]:

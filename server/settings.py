@@ -18,9 +18,13 @@ class Table(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=Tru
 
 
 class DatabaseTable(Table, frozen=True, kw_only=True):
-    """`url` as SQLAlchemy writes it; empty: SQLite, `fleet.db` in the data folder."""
+    """`url` as SQLAlchemy writes it; empty: SQLite, `fleet.db` in the data folder.
+
+    `owner_url`: as who `migrate` makes and changes the tables, where that is another role (PostgreSQL). The
+    role of `url` may then work with rows only."""
 
     url: str = ""
+    owner_url: str = ""
 
 
 class Web(Table, frozen=True, kw_only=True):

@@ -1,7 +1,7 @@
 """The job worker: claims work from the outbox and does it, on a few threads, until it is told to stop."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
@@ -9,7 +9,9 @@ import structlog
 from server.auth import sign_in, throttle
 from server.db.engine import Database
 from server.db.field_key import FieldKey
+from server.db.notices import Bell
 from server.db.scope import EVERYONE
+from server.db.turns import Leader
 from server.fleet import bags, ingest, outbox, uploads
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
@@ -18,6 +20,7 @@ from server.fleet.outbox import Claim, Queue
 from server.fleet.uploads import Dock
 
 IDLE_S = 0.25
+RUNG_S = 2.0  # idle where a bell rings for new work; what waits for its time is found this late at most
 TIDY_EVERY = timedelta(minutes=1)
 FORWARDERS = 3  # so that one slow service does not hold up the others
 
@@ -49,22 +52,40 @@ class Worker:
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the work in hand is finished first."""
+        rung: dict[str, threading.Event] = {"forward": threading.Event(), "bag": threading.Event()}
+
+        def ring(queue: str) -> None:
+            for event in [rung[queue]] if queue in rung else () if queue else rung.values():
+                event.set()
+
         loops = [
-            *(lambda: self._drain("forward", self._forward, stop) for _ in range(FORWARDERS)),
-            lambda: self._drain("bag", self._bag, stop),
+            *(lambda: self._drain("forward", self._forward, rung, stop) for _ in range(FORWARDERS)),
+            lambda: self._drain("bag", self._bag, rung, stop),
             lambda: self._tidy(stop),
         ]
         threads = [threading.Thread(target=loop, name=f"work-{number}") for number, loop in enumerate(loops)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        with Bell(self._database, ring):
+            for thread in threads:
+                thread.start()
+            stop.wait()
+            for event in rung.values():
+                event.set()  # the idle ones look up, and see that it is over
+            for thread in threads:
+                thread.join()
 
-    def _drain(self, queue: Queue, do: Callable[[Claim], str], stop: threading.Event) -> None:
+    def _drain(
+        self,
+        queue: Queue,
+        do: Callable[[Claim], str],
+        rung: Mapping[str, threading.Event],
+        stop: threading.Event,
+    ) -> None:
+        idle_s = RUNG_S if self._database.postgresql else IDLE_S
         while not stop.is_set():
             claim = self._next(queue)
             if claim is None:
-                stop.wait(IDLE_S)
+                rung[queue].wait(idle_s)
+                rung[queue].clear()
                 continue
             try:
                 outcome = do(claim)
@@ -101,13 +122,18 @@ class Worker:
         return f"version-{built.version}"
 
     def _tidy(self, stop: threading.Event) -> None:
-        """What has to happen by the clock."""
+        """What has to happen by the clock, in one process of however many."""
+        leader = Leader(self._database, "timers")
         while not stop.is_set():
-            now = utc_now()
-            with self._database.writing(EVERYONE) as db:
-                bags.renew(db, now)
-                sign_in.sweep(db, now)
-                throttle.sweep(db, now)
-                ingest.sweep(db, now)
-            uploads.sweep(self._database, self._dock, now)
+            if leader.leads():
+                self._tidy_once(utc_now())
             stop.wait(TIDY_EVERY.total_seconds())
+        leader.leave()
+
+    def _tidy_once(self, now: datetime) -> None:
+        with self._database.writing(EVERYONE) as db:
+            bags.renew(db, now)
+            sign_in.sweep(db, now)
+            throttle.sweep(db, now)
+            ingest.sweep(db, now)
+        uploads.sweep(self._database, self._dock, now)

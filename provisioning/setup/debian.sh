@@ -4,7 +4,7 @@
 set -eu
 
 run="python3-venv python3-dev gcc libc6-dev libpcsclite-dev pcscd vsmartcard-vpcd mosquitto iproute2 util-linux mount ca-certificates"
-try="chromium fonts-dejavu-core openssl mosquitto-clients strace"
+try="postgresql chromium fonts-dejavu-core openssl mosquitto-clients strace"
 
 case "${1:-}" in
     demo) wanted=$run ;;
@@ -61,10 +61,12 @@ quiet $root env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-instal
 rm -f "$log"
 
 case "$missing" in *" mosquitto "* | *" mosquitto") new_broker=yes ;; *) new_broker="" ;; esac
+case "$missing" in *" postgresql "* | *" postgresql") new_database=yes ;; *) new_database="" ;; esac
 case "$missing" in *vsmartcard-vpcd*) new_vpcd=yes ;; *) new_vpcd="" ;; esac
 case "$missing" in *" pcscd "* | *" pcscd") new_pcscd=yes ;; *) new_pcscd="" ;; esac
 if [ -d /run/systemd/system ]; then
     [ -z "$new_broker" ] || $root systemctl disable --now --quiet mosquitto.service || true
+    [ -z "$new_database" ] || $root systemctl disable --now --quiet postgresql.service || true
     [ -z "$new_pcscd" ] || $root systemctl disable --now --quiet pcscd.socket pcscd.service || true
 fi
 if [ -n "$new_vpcd" ]; then

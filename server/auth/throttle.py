@@ -7,6 +7,7 @@ from sqlalchemy import delete
 from sqlalchemy.orm import Session
 
 from server.db.tables import Throttle
+from server.db.turns import take_turn
 
 KEPT = timedelta(days=1)
 
@@ -14,6 +15,7 @@ KEPT = timedelta(days=1)
 def take(db: Session, what: str, who: str, limit: int, window: timedelta, now: datetime) -> bool:
     """Count one try of `what` by `who`; False when there were already `limit` within `window`."""
     key = _key(what, who)
+    take_turn(db, key)  # two first tries at once would both make the row
     row = db.get(Throttle, key, with_for_update=True)
     if row is None:
         db.add(Throttle(key=key, since=now, count=1))

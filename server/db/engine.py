@@ -2,19 +2,25 @@
 
 SQLite is the embedded default: WAL so that readers never wait for a writer, synchronous FULL so that a commit
 is on the disk, BEGIN IMMEDIATE for writers so that one that reads and then writes cannot fail half-way.
+
+PostgreSQL serves a fleet of several processes or machines: readers see one snapshot (REPEATABLE READ, READ
+ONLY), writers READ COMMITTED with row locks, and row-level security stands behind every query
+(server/db/tenancy.py).
 """
 
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from sqlalchemy import Connection, create_engine, event
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from server.db.scope import Scope, ScopedSession
 
 BUSY_MS = 15_000  # how long a SQLite writer waits for its turn
+MOST_CONNECTIONS = {"sqlite": 64, "postgresql": 24}  # of one process; PostgreSQL takes 100 of all together
+_KEPT_OPEN = 8
 _WRITES = "thuisloket_writes"
 
 
@@ -22,18 +28,32 @@ class Database:
     """Open with a SQLAlchemy URL. Thread-safe; open it after a fork, never before."""
 
     def __init__(self, url: str) -> None:
-        # Parameters stay out of error messages: they may be a person's.
-        self.engine = create_engine(url, pool_size=8, max_overflow=56, pool_timeout=20, hide_parameters=True)
-        self._writer = self.engine.execution_options(**{_WRITES: True})
-        if self.engine.dialect.name == "sqlite":
-            event.listen(self.engine, "connect", _set_up_sqlite)
-            event.listen(self.engine, "begin", _begin_sqlite)
+        self.url = read_url(url)
+        self.postgresql = self.url.get_backend_name() == "postgresql"
+        self.engine = create_engine(
+            self.url,
+            pool_size=_KEPT_OPEN,
+            max_overflow=MOST_CONNECTIONS[self.url.get_backend_name()] - _KEPT_OPEN,
+            pool_timeout=20,
+            pool_pre_ping=self.postgresql,  # a restart of the server must not cost the next one its work
+            hide_parameters=True,  # they stay out of error messages: they may be a person's
+        )
+        self._reader, self._writer = self._split()
+
+    def _split(self) -> tuple[Engine, Engine]:
+        writer = self.engine.execution_options(**{_WRITES: True})
+        if self.postgresql:
+            snapshot = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
+            return self.engine.execution_options(**snapshot), writer
+        event.listen(self.engine, "connect", _set_up_sqlite)
+        event.listen(self.engine, "begin", _begin_sqlite)
+        return self.engine, writer
 
     @contextmanager
     def reading(self, scope: Scope) -> Iterator[ScopedSession]:
         """A session on one consistent state of the database; writing in it is an error."""
         info = {"scope": scope, "reading": True}
-        with ScopedSession(self.engine, info=info, expire_on_commit=False) as session:
+        with ScopedSession(self._reader, info=info, expire_on_commit=False) as session:
             yield session
 
     @contextmanager
@@ -45,6 +65,18 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+
+
+def read_url(text: str) -> URL:
+    """The URL of a database we can speak to, the driver filled in. ValueError: another one, or a password."""
+    url = make_url(text)
+    if url.password is not None:
+        raise ValueError("no password in here: use peer authentication, or ~/.pgpass")
+    if url.drivername in ("postgresql", "postgresql+psycopg"):
+        return url.set(drivername="postgresql+psycopg")
+    if url.drivername == "sqlite":
+        return url
+    raise ValueError("expected sqlite:///... or postgresql://...")
 
 
 def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:
@@ -64,34 +96,3 @@ def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> 
 def _begin_sqlite(connection: Connection) -> None:
     writes = connection.get_execution_options().get(_WRITES, False)
     connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")
-
-
-class ChangeWatch:
-    """Tells cheaply whether another connection may have committed something. For one thread."""
-
-    def __init__(self, database: Database) -> None:
-        self._sqlite = database.engine.dialect.name == "sqlite"
-        self._connection = database.engine.raw_connection() if self._sqlite else None
-        self._seen = self._data_version()
-
-    def changed(self) -> bool:
-        """Since the last call. Always true where the database cannot tell."""
-        if self._connection is None:
-            return True
-        before, self._seen = self._seen, self._data_version()
-        return self._seen != before
-
-    def close(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-
-    def _data_version(self) -> int:
-        if self._connection is None:
-            return 0
-        cursor = self._connection.cursor()
-        try:
-            cursor.execute("PRAGMA data_version")
-            (version,) = cursor.fetchall()[0]
-            return int(version)
-        finally:
-            cursor.close()

@@ -4,6 +4,7 @@ from pathlib import Path
 
 from sqlalchemy import inspect, text
 
+from server.db import tenancy
 from server.db.engine import Database
 
 HEAD = "0001"  # the newest revision in migrations/versions (a test compares)
@@ -29,14 +30,20 @@ def revision(database: Database) -> str:
 
 
 def check(database: Database) -> None:
-    """NotMigrated unless the database has the shape this program needs."""
+    """NotMigrated unless the database has the shape this program needs; tenancy.Unguarded unless PostgreSQL
+    keeps municipalities apart for us."""
     found = revision(database)
     if found != HEAD:
         raise NotMigrated(found)
+    if database.postgresql:
+        with database.engine.connect() as connection:
+            tenancy.check(connection)
 
 
-def migrate(database: Database) -> str:
-    """Bring the database to HEAD; the revision it had before. Each step is one transaction."""
+def migrate(database: Database, user: str | None = None) -> str:
+    """Bring the database to HEAD; the revision it had before. All steps are one transaction.
+
+    `user`: the role that may work with what `database`'s role owns (PostgreSQL)."""
     # Alembic is 0.2 s of imports, and only this command needs it.
     from alembic import command
     from alembic.config import Config
@@ -45,5 +52,6 @@ def migrate(database: Database) -> str:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS).replace("%", "%%"))
     config.attributes["engine"] = database.engine
+    config.attributes["user"] = user
     command.upgrade(config, "head")
     return before

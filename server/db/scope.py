@@ -1,13 +1,14 @@
 """Whose citizens a session may see and write: every session is bound to a scope, and every query obeys it.
 
 Only ORM statements are filtered. A Core select on a `Table` would leak, so nobody outside this room may use
-`__table__` or `text(` (tests/server/db/test_tenancy.py looks for them).
+`__table__` or `text(` (tests/server/db/test_tenancy.py looks for them); on PostgreSQL row-level security
+stands behind all of it (server/db/tenancy.py).
 """
 
 from dataclasses import dataclass
 
-from sqlalchemy import event
-from sqlalchemy.orm import ORMExecuteState, Session, UOWTransaction, with_loader_criteria
+from sqlalchemy import Connection, event, func, select
+from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.attributes import get_history
 
 from server.db.tables.shape import OfTenant
@@ -28,14 +29,28 @@ class Scope:
 
 
 EVERYONE = Scope(None)
+SETTING = "app.tenant"  # what PostgreSQL's row-level security goes by
 
 
 def only(*tenants: str) -> Scope:
     return Scope(frozenset(tenants))
 
 
+def written(scope: Scope) -> str:
+    """The scope as SETTING spells it."""
+    return "*" if scope.tenants is None else ",".join(sorted(scope.tenants))
+
+
 class ScopedSession(Session):
     """A session with `info["scope"]` and, for a reading one, `info["reading"]`."""
+
+
+@event.listens_for(ScopedSession, "after_begin")
+def _say_whose(session: Session, transaction: SessionTransaction, connection: Connection) -> None:
+    """For this transaction only: a connection that goes back to the pool knows nothing any more."""
+    del transaction
+    if connection.dialect.name == "postgresql":
+        connection.execute(select(func.set_config(SETTING, written(session.info["scope"]), True)))
 
 
 @event.listens_for(ScopedSession, "do_orm_execute")

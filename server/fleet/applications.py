@@ -14,6 +14,7 @@ from protocol.lifecycle import ApplicationState, VisitState
 from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
 from server.db.tables import Application, Visit
+from server.db.turns import take_turn
 from server.fleet import outbox, visits
 from server.fleet.refused import Refused
 
@@ -57,6 +58,7 @@ def announced(
     db: Session, packet_id: str, visit: Visit, kit_id: str, manifest_sha256: str, now: datetime
 ) -> Application:
     """A kit says that it sealed an application: from now on it is counted."""
+    take_turn(db, packet_id)  # the kit's word and the packet itself may come at once
     application = db.get(Application, packet_id, with_for_update=True)
     if application is None:
         application = Application(
@@ -78,7 +80,7 @@ def announced(
 def arrived(db: Session, packet: Packet, now: datetime) -> Application:
     """The packet is on our disk: count it as uploaded and see that it is forwarded. Once: a second time does
     nothing. Refused: unknown-visit, wrong-visit, packet-differs, sequence-used."""
-    visit = db.get(Visit, packet.visit_id)
+    visit = db.get(Visit, packet.visit_id, with_for_update=True)
     if visit is None:
         raise Refused("unknown-visit")
     if visit.tenant != packet.tenant or visit.service_id != packet.service_id:
@@ -119,7 +121,7 @@ def answered(db: Session, application: Application, receipt: Receipt, token: str
     _move(application, state, now)
     application.reason, application.receipt, application.answered = receipt.code, token, now
     outbox.put_once(db, "doorbell", application.kit_id, now)
-    visit = db.get(Visit, application.visit_id)
+    visit = db.get(Visit, application.visit_id, with_for_update=True)
     assert visit is not None  # a foreign key says so
     if visits.move(db, visit, VisitState.CLOSED, receipt.code) and state is ApplicationState.REJECTED:
         visits.reopen(db, visit)

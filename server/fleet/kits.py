@@ -48,7 +48,7 @@ def active(db: Session, kit_id: str) -> Kit | None:
 
 def visible(db: Session) -> list[Kit]:
     """The kits that serve a municipality in the scope of the session, by id."""
-    query = select(Kit).join(KitTenant, KitTenant.kit_id == Kit.kit_id).distinct().order_by(Kit.kit_id)
+    query = select(Kit).where(Kit.kit_id.in_(select(KitTenant.kit_id))).order_by(Kit.kit_id)
     return list(db.scalars(query))
 
 

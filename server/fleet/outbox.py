@@ -15,6 +15,7 @@ from typing import Literal
 from sqlalchemy import Select, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
+from server.db.notices import announce
 from server.db.tables import OutboxRow
 
 Queue = Literal["forward", "bag", "doorbell", "receipt"]
@@ -36,6 +37,7 @@ class Claim:
 
 
 def put(db: Session, queue: Queue, subject: str, now: datetime, body: str = "") -> None:
+    announce(db, queue)
     db.add(OutboxRow(queue=queue, subject=subject, body=body, run_after=now, attempts=0, owner="", error=""))
 
 

@@ -13,6 +13,7 @@ from protocol.lifecycle import VisitState
 from server.auth.roles import Actor
 from server.db.field_key import FieldKey
 from server.db.tables import Request, StatusCode
+from server.db.turns import take_turn
 from server.fleet import municipalities, persons
 from server.fleet.drafts import Draft, Person
 from server.fleet.refused import Invalid, Refused
@@ -40,6 +41,7 @@ def make(db: Session, key: FieldKey, draft: Draft, now: datetime) -> Made:
         raise Invalid({"postcode": "not-served"})
     tenant = municipality.tenant
     twin = persons.twin(key, tenant, draft)
+    take_turn(db, twin)  # two requests for one person at once would each be the first
     first = db.scalar(
         select(Request.request_id)
         .where(

@@ -23,6 +23,7 @@ from protocol.sealed.refusal import BadPacket
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Kit, Upload
+from server.db.turns import take_turn
 from server.fleet import applications, kits
 from server.fleet.applications import Packet
 from server.fleet.blobs import BlobStore, sync_folder
@@ -72,6 +73,7 @@ def begin(
     if not is_sha256(sha256):
         raise Refused("bad-digest")
     with database.writing(EVERYONE) as db:
+        take_turn(db, packet_id)
         row = db.get(Upload, packet_id, with_for_update=True)
         if row is not None and row.kit_id != kit_id:
             raise Refused("packet-taken")

@@ -1,7 +1,7 @@
 """Keeps open dashboards up to date: one thread looks, however many watch.
 
 A dashboard is followed by its scope, so a hundred clerks of one town cost one look. Looking happens only
-while somebody watches, and on SQLite only when another connection has committed something.
+while somebody watches, and only when another connection has committed something.
 """
 
 import threading
@@ -13,11 +13,12 @@ from datetime import datetime
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
-from server.db.engine import ChangeWatch, Database
+from server.db.engine import Database
+from server.db.notices import ChangeWatch, Unheard
 from server.db.scope import Scope
 from server.fleet.overview import Overview, look
 
-LOOK_EVERY_S = 0.2
+LOOK_EVERY_S = 0.2  # at most this often, however much is committed
 AT_LEAST_EVERY_S = 30.0  # words like "since 4 minutes" grow old by themselves
 
 log = structlog.get_logger()
@@ -74,8 +75,12 @@ class Live:
         return sight if sight is not None and sight.version > version else None
 
     def _run(self) -> None:
-        watch = ChangeWatch(self._database)
-        last = 0.0
+        last, heard = 0.0, True
+        try:
+            watch = ChangeWatch(self._database)
+        except Unheard as problem:
+            self._stopped(problem)
+            return
         try:
             while True:
                 with self._changed:
@@ -85,17 +90,20 @@ class Live:
                     scopes = list(self._watchers)
                     new = any(scope not in self._sights for scope in scopes)
                 due = time.monotonic() - last >= AT_LEAST_EVERY_S
-                if watch.changed() or new or due:
+                if heard or new or due:
                     self._refresh(scopes, force=due)
                     last = time.monotonic() if due else last
-                time.sleep(LOOK_EVERY_S)
-        except SQLAlchemyError as problem:
-            # The dashboards stand still until the next one opens and starts us again.
-            log.error("live view stopped", exc_info=problem)
-            with self._changed:
-                self._thread = None
+                heard = watch.wait(LOOK_EVERY_S)
+        except (SQLAlchemyError, Unheard) as problem:
+            self._stopped(problem)
         finally:
             watch.close()
+
+    def _stopped(self, problem: Exception) -> None:
+        """The dashboards stand still until the next one opens and starts us again."""
+        log.error("live view stopped", exc_info=problem)
+        with self._changed:
+            self._thread = None
 
     def _refresh(self, scopes: list[Scope], *, force: bool) -> None:
         for scope in scopes:

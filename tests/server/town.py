@@ -39,6 +39,8 @@ from server.fleet.uploads import Dock
 from server.settings import Fleet
 from tests.mosquitto import free_port
 from tests.pki import Pki
+from tests.postgresql import APP, OWNER, Postgresql
+from tests.server.engines import SQLITE_FILE, TEMPLATE, Engine
 
 BRUGGE, DAMME = "0207530775", "0207458223"
 KIT, OTHER_KIT = "kit-brugge-01", "kit-damme-01"
@@ -96,22 +98,31 @@ def make_ground(folder: Path) -> Ground:
         pki.issue("kit-tls", kit_id)
         pki.issue("kit-sign", kit_id)
     pki.issue("officer", "an.peeters")
-    database = Database(f"sqlite:///{folder / 'filled.db'}")
-    schema.migrate(database)
+    _fill(ground, Database(f"sqlite:///{folder / 'filled.db'}"))
+    return ground
+
+
+def fill_postgresql(ground: Ground, server: Postgresql) -> None:
+    """The same as a database that every town gets a copy of."""
+    server.create(TEMPLATE)
+    _fill(ground, Database(server.url(TEMPLATE, OWNER)), APP)
+
+
+def _fill(ground: Ground, database: Database, user: str | None = None) -> None:
+    schema.migrate(database, user)
     with database.writing(EVERYONE) as db:
         setup.add(db, _filling(ground), datetime.now(UTC))
     database.close()
-    return ground
 
 
 class Town:
     """One fleet server's folder with its database; nothing runs."""
 
-    def __init__(self, folder: Path, ground: Ground) -> None:
-        self.folder, self.ground = folder, ground
+    def __init__(self, folder: Path, ground: Ground, engine: Engine = SQLITE_FILE) -> None:
+        self.folder, self.ground, self.engine = folder, ground, engine
         self.ports = {name: free_port() for name in ("web", "kits", "service", "mqtt")}
         (folder / "data").mkdir(parents=True)
-        shutil.copyfile(ground.folder / "filled.db", folder / "data" / "fleet.db")
+        self.database_name, self.database_lines = engine.lines(ground.folder / "filled.db", folder / "data")
         _secret(folder / "field.key", secrets.token_bytes(32))
         command_key = ec.generate_private_key(ec.SECP256R1())
         _secret(folder / "command.key", _pem(command_key))
@@ -225,6 +236,7 @@ class Town:
     def close(self) -> None:
         if "database" in self.__dict__:
             self.database.close()
+        self.engine.drop(self.database_name)
 
 
 def _filling(ground: Ground) -> dict[str, Any]:
@@ -255,7 +267,7 @@ def _toml(town: Town, services: Mapping[str, str]) -> str:
     text = f"""
 data = "data"
 language = "nl"
-[web]
+{town.database_lines}[web]
 port = {ports["web"]}
 metrics_token = "metrics-token"
 [kits]

@@ -1,6 +1,5 @@
-"""The embedded database keeps what it has committed, and its shape is what the migrations make."""
+"""What is committed is there, what failed is not; the shape of the database is what the migrations make."""
 
-import sqlite3
 from datetime import UTC, datetime, timedelta, timezone
 from pathlib import Path
 
@@ -8,33 +7,14 @@ import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy import text
 
 from server.db import schema
-from server.db.engine import ChangeWatch, Database
+from server.db.engine import Database
 from server.db.field_key import FieldDamaged, FieldKey
+from server.db.notices import ChangeWatch
 from server.db.scope import EVERYONE
 from server.db.tables import Base, Municipality, Throttle
 from tests.server.town import Town
-
-
-def test_a_commit_is_on_the_disk(town: Town) -> None:
-    with town.database.engine.connect() as connection:
-        answers = {
-            name: connection.execute(text(f"PRAGMA {name}")).scalar_one()
-            for name in ("journal_mode", "synchronous", "foreign_keys", "secure_delete")
-        }
-    assert answers == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "secure_delete": 1}
-
-
-def test_a_writer_takes_its_turn_before_it_reads(town: Town) -> None:
-    other = sqlite3.connect(town.config.data / "fleet.db", timeout=0)
-    with town.database.writing(EVERYONE) as db:
-        db.get(Municipality, "0207530775")
-        with pytest.raises(sqlite3.OperationalError, match="locked"):
-            other.execute("BEGIN IMMEDIATE")
-    other.execute("BEGIN IMMEDIATE")
-    other.close()
 
 
 def test_what_fails_half_way_leaves_nothing(town: Town) -> None:
@@ -86,11 +66,11 @@ def test_a_database_without_tables_is_refused(tmp_path: Path) -> None:
 
 def test_a_watch_sees_what_others_commit(town: Town) -> None:
     watch = ChangeWatch(town.database)
-    assert not watch.changed()
+    assert not watch.wait(0.1)
     with town.database.writing(EVERYONE) as db:
         db.add(Throttle(key="k", since=datetime.now(UTC), count=1))
-    assert watch.changed()
-    assert not watch.changed()
+    assert watch.wait(0.1)
+    assert not watch.wait(0.1)
     watch.close()
 
 
