@@ -97,7 +97,7 @@ class Gate:
         self._tries.count(officer_id)
         name, salt, store_key, signing_key, chain = row
         stretched = keys.stretch(pin, salt)
-        released = self._source.release(self._tickets.of(officer_id), keys.proof(stretched, officer_id))
+        released = self._release(officer_id, keys.proof(stretched, officer_id))
         key = keys.officer_key(stretched, released, officer_id)
         try:
             opened = keys.unlock(key, store_key, _of(officer_id, "store_key"))
@@ -139,6 +139,16 @@ class Gate:
             self._tickets.write(tx, officer_id, enclosed.ticket)
             tx.shred()
         self._source.forget(before)
+
+    def _release(self, officer_id: str, proof: bytes) -> bytes:
+        try:
+            return self._source.release(self._tickets.of(officer_id), proof)
+        except KitError as problem:
+            if problem.code is Code.PIN_BLOCKED:
+                self._tries.clear(
+                    officer_id
+                )  # the source looks at no PIN any more: ours is no reason to wait
+            raise
 
     def _row(self, officer_id: str) -> tuple[str, bytes, bytes, bytes, str]:
         row = self._database.row(

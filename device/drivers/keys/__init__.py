@@ -1,0 +1,1 @@
+"""Where a kit's key material lives: sources behind `ports.KeySource` that speak to hardware."""
