@@ -118,6 +118,11 @@ class CardReader(Protocol):
     def close(self) -> None: ...
 
 
+HolderCertificate = Literal["", "valid", "expired", "absent", "untrusted"]
+"""Of authentication: what it is worth at this moment; "" when it was not looked at. Without a valid or an
+expired one a PIN leads nowhere: Kids-ID, a holder who refused certificates, no trusted root."""
+
+
 @dataclass(frozen=True)
 class PinState:
     """What the card says of its PIN: tries left, None where it does not say (or, on applet 1.1, may not be
@@ -125,6 +130,7 @@ class PinState:
 
     tries_left: int | None
     entered: bool = False  # the right PIN was given since the last reset
+    certificate: HolderCertificate = ""
 
     @property
     def blocked(self) -> bool:
@@ -143,6 +149,7 @@ ProofOutcome = Literal[
     "pin-blocked",
     "last-try",  # not asked: the caller must first agree to risk the last try
     "not-a-pin",  # not 4 to 12 digits; nothing was sent
+    "another-holder",  # the caller would not have this card; no PIN was sent
     "no-certificate",  # Kids-ID, or a holder who refused certificates
     "untrusted",  # the certificate is under no trusted root; no PIN was sent
 ]
@@ -157,25 +164,47 @@ class HolderProof:
     national_number: str = field(default="", repr=False)  # as the authentication certificate has it
     certificate: bytes = field(default=b"", repr=False)  # of authentication, DER
     certificate_valid: bool = False  # at this moment; an expired card still proves who held it
-    challenge: bytes = field(default=b"", repr=False)  # fresh in every proof
-    signature: bytes = field(default=b"", repr=False)  # as the card gave it
+    authority: bytes = field(default=b"", repr=False)  # the CA above it, DER
+    challenge: bytes = field(default=b"", repr=False)  # what was signed: the purpose, then 32 fresh bytes
+    signature: bytes = field(default=b"", repr=False)  # PKCS#1 v1.5, or ECDSA in DER
+    scheme: Literal["", "rsa-pkcs1v15-sha256", "ecdsa-p384-sha384"] = ""
     test_trust: bool = False
     apdus: int = 0
+
+
+def anybody(holder: HolderProof) -> bool:
+    """Every card under a trusted root will do."""
+    return True
 
 
 class CardHolderProof(Protocol):
     """An optional step for services that need it, and a way for an officer to show who is there."""
 
     def pin_state(self, capture: Capture) -> PinState:
-        """Asked without costing a try. KitError as `CardReader.read`, and not-an-eid."""
+        """Asked without costing a try, with what the holder's certificate is worth. KitError as
+        `CardReader.read`, and not-an-eid."""
         ...
 
-    def prove(self, pin: bytearray, capture: Capture, *, last_try: bool = False) -> HolderProof:
+    def prove(
+        self,
+        pin: bytearray,
+        capture: Capture,
+        *,
+        purpose: bytes = b"",
+        last_try: bool = False,
+        accept: Callable[[HolderProof], bool] = anybody,
+    ) -> HolderProof:
         """Give the PIN to the card once, and have a fresh challenge signed; `pin` (ASCII digits) is wiped.
 
+        `purpose` stands before the challenge, so that a signature made for one thing is none for another.
+        `accept` is asked, on another thread, whether this holder's card may have the PIN at all.
         With one try left nothing is sent unless `last_try`. Never repeated by itself: KitError when the
         card or reader did not go along, and then the caller asks `pin_state` before anybody tries again."""
         ...
+
+
+class EidReader(CardReader, CardHolderProof, Protocol):
+    """The kit's card reader: both in one."""
 
 
 # --- camera ------------------------------------------------------------------------------------------

@@ -20,14 +20,16 @@ from device.errors import Code, KitError, Remedy
 from device.ports import (
     Camera,
     Capture,
-    CardReader,
     CardReading,
     Clock,
     Condition,
+    EidReader,
     Finger,
     FingerprintScanner,
     Hand,
+    HolderProof,
     Photo,
+    PinState,
     SignatureInk,
     SignaturePad,
 )
@@ -35,10 +37,14 @@ from device.rendering import ink as rendered
 
 log = structlog.get_logger()
 
-What = Literal["card", "photo", "finger", "signature"]
-Taken = CardReading | Photo | KeptFinger | KeptSignature
+What = Literal["card", "pin-state", "possession", "photo", "finger", "signature"]
+Taken = CardReading | PinState | HolderProof | Photo | KeptFinger | KeptSignature
+Work = Callable[[Any, Capture], Taken]
+"""What a worker does with its driver."""
 
-DEADLINE_S: Mapping[What, float] = MappingProxyType({"card": 40, "photo": 15, "finger": 30, "signature": 180})
+DEADLINE_S: Mapping[What, float] = MappingProxyType(
+    {"card": 40, "pin-state": 40, "possession": 40, "photo": 15, "finger": 30, "signature": 180}
+)
 PREVIEW_S = 1.5
 
 
@@ -46,7 +52,7 @@ PREVIEW_S = 1.5
 class Openers:
     """How to open each peripheral; called on its worker's thread, again after it was gone."""
 
-    card: Callable[[], CardReader]
+    card: Callable[[], EidReader]
     camera: Callable[[], Camera]
     fingerprint: Callable[[], FingerprintScanner]
     signature: Callable[[], SignaturePad]
@@ -54,6 +60,8 @@ class Openers:
 
 _PERIPHERAL: Mapping[What, str] = {
     "card": "card",
+    "pin-state": "card",
+    "possession": "card",
     "photo": "camera",
     "finger": "fingerprint",
     "signature": "signature",
@@ -70,6 +78,8 @@ class Running:
     busy: Busy
     cancel: threading.Event
     done: threading.Event
+    work: Work | None = None  # instead of the usual one
+    over: Callable[[], None] = lambda: None  # called when it has ended, however that was
 
 
 class Captures:
@@ -102,8 +112,15 @@ class Captures:
         for name in self._openers:
             self._hire(name)
 
-    def start(self, what: What, hand: Hand | None, finger: Finger | None) -> None:
-        """Begin; nothing may run."""
+    def start(
+        self,
+        what: What,
+        hand: Hand | None = None,
+        finger: Finger | None = None,
+        work: Work | None = None,
+        over: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Begin; nothing may run. `over` is called once nobody waits for it any more."""
         assert self.running is None
         running = Running(
             what,
@@ -112,6 +129,8 @@ class Captures:
             Busy(what, 0.0, "starting", hand, finger),
             threading.Event(),
             threading.Event(),
+            work,
+            over,
         )
         self.running = running
         deadline = self._deadlines[what]
@@ -136,6 +155,8 @@ class Captures:
     def abandon(self) -> None:
         """Stop what runs and forget it: what it brings, now or later, goes nowhere."""
         self.cancel()
+        if self.running is not None:
+            self.running.over()
         self.running = None
 
     def preview(self) -> bytes:
@@ -174,9 +195,14 @@ class Captures:
 
     def _take(self, running: Running, driver: Any, capture: Capture) -> Taken:
         """On the worker's thread: capture, and make files of what came."""
+        if running.work is not None:
+            return running.work(driver, capture)
         if running.what == "card":
             reading: CardReading = driver.read(capture)
             return reading
+        if running.what == "pin-state":
+            state: PinState = driver.pin_state(capture)
+            return state
         if running.what == "photo":
             photo: Photo = driver.capture(capture)
             return photo
@@ -195,11 +221,13 @@ class Captures:
     def _end(self, running: Running, taken: Taken) -> None:
         if self.running is running:
             self.running = None
+            running.over()
             self._taken(running, taken)
 
     def _end_badly(self, running: Running, problem: KitError) -> None:
         if self.running is running:
             self.running = None
+            running.over()
             self._failed(running, problem)
 
 

@@ -20,6 +20,7 @@ from device.agent.events import (
     CardKept,
     ChooseProcedure,
     ExceptFingers,
+    ExceptPossession,
     ExceptSignature,
     Inform,
     KeepCard,
@@ -27,6 +28,7 @@ from device.agent.events import (
     KeepPhoto,
     KeepSignature,
     Open,
+    ProvePossession,
     Redo,
     Redone,
     Review,
@@ -35,6 +37,7 @@ from device.agent.events import (
     Wish,
 )
 from device.agent.front import CaptureKind
+from device.agent.holder import Entered, PinPad, proving
 from device.agent.landmarks import Passed
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, pack, unpack
 from device.agent.sealing import Sealer
@@ -42,19 +45,24 @@ from device.agent.session import Session, is_open
 from device.agent.snapshot import Busy, Failure, VisitView
 from device.agent.visit import Visit, evolve, records, stage, wanted_finger
 from device.errors import Code, KitError, Refused, Remedy
-from device.ports import CardReading, Clock, Finger, Hand, Photo
+from device.ports import CardReading, Clock, Finger, Hand, HolderProof, Photo, PinState
 from device.vault.database import Transaction
 from protocol.bag import BagVisit
 from protocol.catalogue import Entry
 from protocol.ids import new_ulid
+from protocol.possession import purpose
 
 log = structlog.get_logger()
 
-FROM_SCREEN = (WaiveCard, Inform, ChooseProcedure, ExceptFingers, ExceptSignature, Review, Redo, Abandon)
+FROM_SCREEN = (
+    *(WaiveCard, Inform, ExceptPossession, ChooseProcedure, ExceptFingers, ExceptSignature),
+    *(Review, Redo, Abandon),
+)
 """Wishes a screen may bring; all others follow from a capture, from sealing, or from the network."""
 
 _KEEPS: Mapping[CaptureKind, type[Wish]] = {
     "card": KeepCard,
+    "pin-state": ProvePossession,
     "photo": KeepPhoto,
     "finger": KeepFinger,
     "signature": KeepSignature,
@@ -84,6 +92,7 @@ class Counter:
         self._visit_id = ""
         self._card: CardReading | None = None
         self._sealing = False
+        self._pad = PinPad()
         self.session: Session | None = None
         self.failure: Failure | None = None
 
@@ -119,6 +128,7 @@ class Counter:
     def leave(self) -> None:
         self._captures.abandon()
         self._attempts.forget()
+        self._pad.forget()
         self._visit_id, self._card, self._sealing, self.failure = "", None, False, None
 
     def wish(self, wish: Wish) -> None:
@@ -161,6 +171,19 @@ class Counter:
             self._captures.start(what, None, None)
         return None
 
+    def enter_pin(self, entry: str, entered: Entered, last_try: bool) -> None:
+        """One entry of the holder's PIN, to the card that was kept. Refused not-now: nothing was sent."""
+        session, visit_id, visit, catalogued = self._on_counter()
+        self._nothing_runs()
+        card = self._card
+        if ProvePossession not in MAY[stage(visit, catalogued.service)] or not card or not card.identity:
+            raise Refused(Code.NOT_NOW, "no PIN is asked for")
+        self._pad.use(entry, catalogued.service.possession)
+        self.failure = None
+        signed = purpose(visit_id, catalogued.service.service, session.requests[visit_id].tenant)
+        work = proving(entered, signed, last_try, card.identity.national_number)
+        self._captures.start("possession", work=work, over=entered.drop)
+
     def dismiss(self) -> None:
         self.failure = None
 
@@ -192,7 +215,7 @@ class Counter:
             return None
         request = self.session.requests[self._visit_id]
         visit, entry = self._cases.visits[self._visit_id], self._cases.entry_of(self._visit_id)
-        return view.visit_view(visit, request, entry.service, self._card, sending)
+        return view.visit_view(visit, request, entry.service, self._card, sending, self._pad.view)
 
     def busy(self) -> Busy | None:
         if self._sealing:
@@ -224,6 +247,15 @@ class Counter:
             if self.failure is not None:
                 log.info("card-refused", visit=visit_id, code=str(self.failure.code))
                 return
+        elif isinstance(taken, PinState):
+            self._pad.told(taken)
+            return
+        elif isinstance(taken, HolderProof) and taken.outcome != "proven":
+            log.info("not-proven", visit=visit_id, outcome=taken.outcome)
+            self._pad.answered(taken)
+            if taken.outcome == "another-holder":
+                self.failure = Failure(Code.WRONG_PERSON, Remedy.OFFICER, running.what)
+            return
         elif isinstance(taken, Photo | KeptFinger):
             rules = entry.service.photo if isinstance(taken, Photo) else entry.service.fingers
             best = self._attempts.judge((running.what, running.hand), taken, taken.hints, rules.tries)
@@ -232,7 +264,7 @@ class Counter:
                 self.failure = Failure(code, Remedy.RETRY, running.what, taken.hints)
                 return
             taken = best
-        kept = keeping.keep(running, taken, request)
+        kept = keeping.keep(running, taken, request, self._card, self._clock.now())
 
         def put(tx: Transaction) -> None:
             session.vault.put(tx, visit_id, kept.record, kept.kind, kept.data)
@@ -315,6 +347,7 @@ class Counter:
             self._card = None
         if isinstance(wish, Redo | Abandon):
             self._attempts.forget()
+            self._pad.forget()
         self._noted()
 
     def _check_hour(self, procedure: str, entry: Entry) -> None:

@@ -21,6 +21,7 @@ from device.agent.events import (
     ChooseProcedure,
     Event,
     ExceptFingers,
+    ExceptPossession,
     ExceptSignature,
     FingerKept,
     FingersExcepted,
@@ -35,7 +36,10 @@ from device.agent.events import (
     Open,
     Opened,
     PhotoKept,
+    PossessionExcepted,
+    PossessionProven,
     ProcedureChosen,
+    ProvePossession,
     Redo,
     Redone,
     Review,
@@ -55,6 +59,7 @@ from protocol.catalogue.schema import Service
 _STEPS: dict[Stage, frozenset[type[Wish]]] = {
     "card": frozenset({KeepCard, WaiveCard}),
     "inform": frozenset({Inform}),
+    "possession": frozenset({ProvePossession, ExceptPossession}),
     "procedure": frozenset({ChooseProcedure}),
     "photo": frozenset({KeepPhoto}),
     "fingers": frozenset({KeepFinger, ExceptFingers}),
@@ -71,6 +76,10 @@ MAY: Mapping[Stage, frozenset[type[Wish]]] = {
     "answered": frozenset(),
     "abandoned": frozenset(),
 }
+
+
+NO_CERTIFICATE = "no-auth-certificate"
+"""Flag of a card that cannot prove anything: Kids-ID, or a holder who refused certificates."""
 
 
 def decide(visit: Visit, wish: Wish, service: Service) -> tuple[Event, ...]:
@@ -113,6 +122,24 @@ def _inform(visit: Visit, wish: Inform, service: Service) -> Event:
     _check(wish.notice == service.inform.notice, "another notice")
     _check(wish.language in service.inform.languages, "no such language")
     return Informed(wish.notice, wish.language, wish.aloud)
+
+
+def _prove_possession(visit: Visit, wish: ProvePossession, service: Service) -> Event:
+    _check(isinstance(visit.card, CardKept), "no card")
+    _check(wish.same_holder, "the certificate of another", Code.WRONG_PERSON)
+    _check(wish.certificate_valid or service.possession.expired, "an expired certificate")
+    return PossessionProven(wish.record, wish.digest, wish.certificate_valid, wish.test_trust)
+
+
+def _except_possession(visit: Visit, wish: ExceptPossession, service: Service) -> Event:
+    flags = visit.card.flags if isinstance(visit.card, CardKept) else ()
+    waived = not isinstance(visit.card, CardKept)
+    for reason in service.possession.exceptions:
+        if wish.reason == reason:
+            _check((reason == "no-card") is waived, "no-card is for a visit without a card, and for no other")
+            _check(reason != "no-certificate" or NO_CERTIFICATE in flags, "the card has a certificate")
+            return PossessionExcepted(reason)
+    raise Refused(Code.NOT_NOW, "no such exception")
 
 
 def _choose_procedure(visit: Visit, wish: ChooseProcedure, service: Service) -> Event:
@@ -197,6 +224,8 @@ _DECIDE: Mapping[type[Wish], Callable[[Visit, Any, Service], Event]] = {
     KeepCard: _keep_card,
     WaiveCard: _waive_card,
     Inform: _inform,
+    ProvePossession: _prove_possession,
+    ExceptPossession: _except_possession,
     ChooseProcedure: _choose_procedure,
     KeepPhoto: _keep_photo,
     KeepFinger: _keep_finger,

@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from device.agent.events import Wish
 from device.agent.front import CaptureKind
+from device.agent.holder import Entered
 from device.agent.office import Office
 from device.agent.screen import Screen
 from device.agent.setup import Setup
@@ -76,6 +77,14 @@ class Desk:
 
     def start(self, what: CaptureKind, hand: Hand | None = None, finger: Finger | None = None) -> None:
         self._ask(lambda office: office.begin(what, hand, finger))
+
+    def enter_pin(self, entry: str, pin: bytearray, last_try: bool) -> None:
+        entered = Entered(pin)
+        try:
+            self._ask(lambda office: office.counter.enter_pin(entry, entered, last_try))
+        except BaseException:
+            entered.drop()
+            raise
 
     def finish_ink(self) -> None:
         self._ask(lambda office: office.captures.finish_ink())

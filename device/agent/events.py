@@ -10,9 +10,11 @@ import msgspec
 
 from device.ports import Finger, Hand
 
-Step = Literal["card", "inform", "procedure", "photo", "fingers", "signature", "review", "seal"]
-STEPS: tuple[Step, ...] = ("card", "inform", "procedure", "photo", "fingers", "signature", "review", "seal")
+Step = Literal["card", "inform", "possession", "procedure", "photo", "fingers", "signature", "review", "seal"]
 
+PossessionReason = Literal[
+    "no-card", "no-certificate", "certificate-expired", "pin-blocked", "pin-unknown", "refuses"
+]
 FingerReason = Literal["missing", "injured", "tremor", "worn", "bandage", "paralysed"]
 Lasting = Literal["temporary", "permanent"]
 
@@ -49,6 +51,19 @@ class Informed(Fact, frozen=True):
     notice: str
     language: str
     aloud: bool
+
+
+class PossessionProven(Fact, frozen=True):
+    """The holder's PIN was right and the card signed for this visit; never the PIN, never the signature."""
+
+    record: str
+    digest: str
+    certificate_valid: bool
+    test_trust: bool
+
+
+class PossessionExcepted(Fact, frozen=True):
+    reason: PossessionReason
 
 
 class ProcedureChosen(Fact, frozen=True):
@@ -128,6 +143,8 @@ Event = (
     | CardKept
     | CardWaived
     | Informed
+    | PossessionProven
+    | PossessionExcepted
     | ProcedureChosen
     | PhotoKept
     | FingerKept
@@ -178,6 +195,18 @@ class Inform(Wish, frozen=True):
     notice: str
     language: str
     aloud: bool
+
+
+class ProvePossession(Wish, frozen=True):
+    record: str
+    digest: str
+    certificate_valid: bool
+    test_trust: bool
+    same_holder: bool  # the certificate's national number is that of the card that was kept
+
+
+class ExceptPossession(Wish, frozen=True):
+    reason: str
 
 
 class ChooseProcedure(Wish, frozen=True):

@@ -7,7 +7,7 @@ from device.agent.events import Wish
 from device.agent.snapshot import Snapshot
 from device.ports import Finger, Hand
 
-CaptureKind = Literal["card", "photo", "finger", "signature", "seal"]
+CaptureKind = Literal["card", "pin-state", "photo", "finger", "signature", "seal"]
 
 
 class Front(Protocol):
@@ -44,6 +44,12 @@ class Front(Protocol):
 
     def start(self, what: CaptureKind, hand: Hand | None = None, finger: Finger | None = None) -> None:
         """Begin a capture (or the sealing). Refused not-now when one runs or the step does not allow it."""
+        ...
+
+    def enter_pin(self, entry: str, pin: bytearray, last_try: bool) -> None:
+        """Give the holder's PIN (ASCII digits) to the card, once; `pin` is wiped, whatever happens.
+
+        `entry` is that of `VisitView.pin`. Refused not-now when it is used up, or no PIN is asked for."""
         ...
 
     def finish_ink(self) -> None:

@@ -2,13 +2,15 @@
 failure."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from device.agent.captures import Running, Taken
-from device.agent.events import KeepCard, KeepFinger, KeepPhoto, KeepSignature, Wish
+from device.agent.events import KeepCard, KeepFinger, KeepPhoto, KeepSignature, ProvePossession, Wish
+from device.agent.holder import evidence
 from device.agent.records import KeptFinger, Kind, digest, pack
 from device.agent.snapshot import Failure
 from device.errors import Code, Remedy
-from device.ports import CardReading, Photo
+from device.ports import CardReading, HolderProof, Photo, PinState
 from protocol.bag import BagVisit
 from protocol.ids import new_ulid
 
@@ -39,10 +41,17 @@ def judge_card(reading: CardReading, request: BagVisit) -> Failure | None:
     return None
 
 
-def keep(running: Running, taken: Taken, request: BagVisit) -> Keep:
-    """The record and the wish of what was taken. Whether the wish fits is for the rules to say."""
-    data, record = pack(taken), new_ulid()
+def keep(running: Running, taken: Taken, request: BagVisit, card: CardReading | None, now: datetime) -> Keep:
+    """The record and the wish of what was taken. Whether the wish fits is for the rules to say.
+
+    `card` is the card that was kept."""
+    assert not isinstance(taken, PinState)  # is shown, not kept
+    data, record = pack(evidence(taken, now) if isinstance(taken, HolderProof) else taken), new_ulid()
     named = digest(data)
+    if isinstance(taken, HolderProof):
+        same = _number(card) == taken.national_number
+        proven = ProvePossession(record, named, taken.certificate_valid, taken.test_trust, same)
+        return Keep("possession", record, data, proven)
     if isinstance(taken, CardReading):
         wish: Wish = KeepCard(
             record,
@@ -63,7 +72,11 @@ def keep(running: Running, taken: Taken, request: BagVisit) -> Keep:
     return Keep("signature", record, data, KeepSignature(record, named))
 
 
+def _number(reading: CardReading | None) -> str | None:
+    return reading.identity.national_number if reading is not None and reading.identity is not None else None
+
+
 def _expected(reading: CardReading, request: BagVisit) -> bool:
     """The card's number is the one of the visit, or the visit names none."""
     asked = request.citizen.national_number
-    return not asked or (reading.identity is not None and reading.identity.national_number == asked)
+    return not asked or _number(reading) == asked

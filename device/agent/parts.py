@@ -5,12 +5,14 @@ from typing import Any
 
 import msgspec
 
-from device.agent.events import CardKept, CardWaived, SignatureExcepted
+from device.agent.events import CardKept, CardWaived, PossessionExcepted, PossessionProven, SignatureExcepted
 from device.agent.records import KeptFinger, KeptSignature
 from device.agent.visit import HANDS, Visit, validity_months
 from device.ports import CardReading, Hand, Photo
 from protocol.bag import BagVisit
 from protocol.catalogue import Entry
+from protocol.possession import PART as POSSESSION
+from protocol.possession import Evidence, encode
 from protocol.sealed.packet import Part
 
 
@@ -21,6 +23,7 @@ class Records(msgspec.Struct, frozen=True):
     photo: Photo
     fingers: Mapping[Hand, KeptFinger]
     signature: KeptSignature | None
+    possession: Evidence | None = None
 
     def __repr__(self) -> str:
         return "Records(...)"
@@ -39,16 +42,20 @@ def make(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> tup
     if records.signature is not None:
         parts.append(Part("signature.svg", "image/svg+xml", records.signature.svg))
         parts.append(Part("signature.png", "image/png", records.signature.png))
+    if records.possession is not None:
+        parts.append(Part(POSSESSION, "application/json", encode(records.possession)))
     parts.append(_json("application.json", _application(visit, request, records, entry)))
     return tuple(parts)
 
 
 def flags(visit: Visit, records: Records, example_picture: bool) -> tuple[str, ...]:
     """What a second person should know before opening; sorted codes, no fact about the citizen's body."""
-    card = visit.card
+    card, proven = visit.card, visit.possession
     poor = [bool(records.photo.hints), *(bool(finger.hints) for finger in records.fingers.values())]
     said = {
-        "test-trust": isinstance(card, CardKept) and card.test_trust,
+        "test-trust": (isinstance(card, CardKept) and card.test_trust)
+        or (isinstance(proven, PossessionProven) and proven.test_trust),
+        "possession-excepted": isinstance(proven, PossessionExcepted),
         "weak-card": isinstance(card, CardKept) and card.verdict == "weak",
         "card-waived": isinstance(card, CardWaived),
         "exception": isinstance(visit.signature, SignatureExcepted)
@@ -96,6 +103,10 @@ def _application(visit: Visit, request: BagVisit, records: Records, entry: Entry
         told["request"] = msgspec.to_builtins(request.citizen)
     else:
         told["card"] = {"state": "read"}
+    if isinstance(visit.possession, PossessionExcepted):
+        told["possession"] = {"state": "excepted", **_plain(visit.possession)}
+    elif visit.possession is not None:
+        told["possession"] = {"state": "proven", "certificate_valid": visit.possession.certificate_valid}
     if isinstance(visit.signature, SignatureExcepted):
         told["signature"] = {"state": "excepted", **_plain(visit.signature)}
     else:

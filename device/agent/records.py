@@ -1,4 +1,4 @@
-"""What the vault keeps of a visit until it is sealed: the request, the card, and three captures. Memory and
+"""What the vault keeps of a visit until it is sealed: the request, the card, and the captures. Memory and
 bytes.
 
 Each is one vault record; the journal names it by id and by the SHA-256 of its bytes, so that a record that
@@ -14,8 +14,9 @@ from device.errors import Code, KitError, Remedy
 from device.ports import CardReading, FingerImage, Photo, SignatureInk
 from device.rendering import finger, ink
 from protocol.bag import BagVisit
+from protocol.possession import Evidence
 
-Kind = Literal["request", "card", "photo", "finger", "signature"]
+Kind = Literal["request", "card", "possession", "photo", "finger", "signature"]
 PPI = 500
 REQUEST = "request"
 """Id of the record that holds the visit as it was asked for; there is one a visit."""
@@ -64,7 +65,7 @@ def signature_of(written: SignatureInk) -> KeptSignature:
     return KeptSignature(svg, png, len(written.strokes), points, written.device)
 
 
-Kept = BagVisit | CardReading | Photo | KeptFinger | KeptSignature
+Kept = BagVisit | CardReading | Evidence | Photo | KeptFinger | KeptSignature
 K = TypeVar("K", bound=Kept)
 
 

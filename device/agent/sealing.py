@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent import parts
-from device.agent.events import CardKept, SignatureKept
+from device.agent.events import CardKept, PossessionProven, SignatureKept
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, unpack
@@ -24,6 +24,7 @@ from protocol.catalogue import Entry
 from protocol.identity import BadIdentity, Role, check_use, role_of
 from protocol.ids import new_ulid
 from protocol.instant import read_instant, write_instant
+from protocol.possession import Evidence
 from protocol.sealed import packet
 from protocol.sealed.manifest import Core, Legal
 from protocol.sealed.packet import BadPacket, Part, Sealed, Signer
@@ -173,7 +174,7 @@ def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records
     def read(record: str, digest: str) -> bytes:
         return check(vault.get(visit_id, record).data, digest)
 
-    photo, card, signature = visit.photo, visit.card, visit.signature
+    photo, card, signature, proven = visit.photo, visit.card, visit.signature, visit.possession
     assert photo is not None  # sealing is the last step
     return parts.Records(
         card=unpack(read(card.record, card.digest), CardReading) if isinstance(card, CardKept) else None,
@@ -185,6 +186,9 @@ def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records
         },
         signature=unpack(read(signature.record, signature.digest), KeptSignature)
         if isinstance(signature, SignatureKept)
+        else None,
+        possession=unpack(read(proven.record, proven.digest), Evidence)
+        if isinstance(proven, PossessionProven)
         else None,
     )
 

@@ -9,7 +9,8 @@ from typing import Literal
 
 from device.agent.events import Step
 from device.errors import Code, Remedy
-from device.ports import Address, Condition, Finger, Hand, Identity
+from device.ports import Address, Condition, Finger, Hand, HolderCertificate, Identity
+from protocol.catalogue.schema import Service
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,17 @@ class FingerView:
 
 
 @dataclass(frozen=True)
+class PinView:
+    """The PIN of the card in the reader: `entry` names the one entry that may be made now, `said` what came
+    of the last one ("" before any; an outcome of `HolderProof`)."""
+
+    entry: str = field(repr=False)
+    tries_left: int | None
+    certificate: HolderCertificate
+    said: str
+
+
+@dataclass(frozen=True)
 class VisitView:
     """The open visit. `step` is the first that is not done; None once it is sealed or abandoned."""
 
@@ -76,6 +88,9 @@ class VisitView:
     answer_code: str
     packet_id: str
     abandoned: str
+    service: Service = field(kw_only=True)
+    pin: PinView | None = None
+    possession: str = ""  # "proven", or why not
     card_record: str = ""  # its photo may be asked for with `part`, to compare
 
 
@@ -83,7 +98,7 @@ class VisitView:
 class Busy:
     """A capture that runs. `code` names what the citizen or officer should do now (words per language)."""
 
-    what: Literal["card", "photo", "finger", "signature", "seal"]
+    what: Literal["card", "pin-state", "possession", "photo", "finger", "signature", "seal"]
     share: float
     code: str
     hand: Hand | None = None

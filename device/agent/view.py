@@ -4,8 +4,8 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Literal
 
-from device.agent.events import CardKept, CardWaived, SignatureExcepted, SignatureKept
-from device.agent.snapshot import FingerView, VisitLine, VisitView
+from device.agent.events import CardKept, CardWaived, PossessionExcepted, SignatureExcepted, SignatureKept
+from device.agent.snapshot import FingerView, PinView, VisitLine, VisitView
 from device.agent.visit import HANDS, Visit, is_done, next_step, validity_months, wanted_finger
 from device.ports import CardReading, Hand
 from protocol.bag import BagVisit
@@ -20,14 +20,23 @@ def lines(requests: Iterable[BagVisit], visits: Mapping[str, Visit]) -> tuple[Vi
 
 
 def visit_view(
-    visit: Visit, request: BagVisit, service: Service, card: CardReading | None, sending: str
+    visit: Visit,
+    request: BagVisit,
+    service: Service,
+    card: CardReading | None,
+    sending: str,
+    pin: PinView | None = None,
 ) -> VisitView:
-    """The open visit. `card` is the card that was kept; `sending` the packet the uplink is busy with."""
+    """The open visit. `card` is the card that was kept; `sending` the packet the uplink is busy with; `pin`
+    what the card in the reader said of its PIN."""
     kept_card = visit.card if isinstance(visit.card, CardKept) else None
     opened = _line(request, visit)
     return VisitView(
         visit_id=opened.visit_id,
         step=next_step(visit, service),
+        service=service,
+        pin=pin,
+        possession=_possession(visit),
         done=tuple(step for step in service.steps if is_done(visit, step, service)),
         name=opened.name,
         language=request.language,
@@ -54,7 +63,8 @@ def summary(visit: Visit, service: Service) -> dict[str, str]:
     """The visit in codes, for the review screen; absent facts are empty.
 
     `card` is "read" or "<reason>/<document>"; a hand is its finger; `<hand>-excepted` lists
-    "<finger>/<reason>/<lasting>" separated by spaces; `signature` is "given", "cannot" or "refuses".
+    "<finger>/<reason>/<lasting>" separated by spaces; `signature` is "given", "cannot" or "refuses";
+    `possession` (of a service that asks for it) "proven", or why not.
     """
     codes = {
         "card": "",
@@ -64,6 +74,8 @@ def summary(visit: Visit, service: Service) -> dict[str, str]:
         "signature": "",
         "validity-months": str(validity_months(visit, service) or ""),
     }
+    if visit.possession:
+        codes["possession"] = _possession(visit)
     if isinstance(visit.card, CardWaived):
         codes["card"] = f"{visit.card.reason}/{visit.card.document}"
     elif visit.card:
@@ -79,6 +91,12 @@ def summary(visit: Visit, service: Service) -> dict[str, str]:
             f"{finger}/{each.reason}/{each.lasting}" for each in state.exceptions for finger in each.fingers
         )
     return codes
+
+
+def _possession(visit: Visit) -> str:
+    if visit.possession is None:
+        return ""
+    return visit.possession.reason if isinstance(visit.possession, PossessionExcepted) else "proven"
 
 
 def _line(request: BagVisit, visit: Visit | None) -> VisitLine:

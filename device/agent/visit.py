@@ -24,6 +24,8 @@ from device.agent.events import (
     Informed,
     Opened,
     PhotoKept,
+    PossessionExcepted,
+    PossessionProven,
     ProcedureChosen,
     Redone,
     Reviewed,
@@ -38,10 +40,13 @@ from protocol.catalogue.schema import Service
 
 HANDS: tuple[Hand, ...] = ("right", "left")
 
+_WITH_RECORD = (CardKept, PossessionProven, PhotoKept, FingerKept, SignatureKept)
+
 Stage = Literal[
     "new",
     "card",
     "inform",
+    "possession",
     "procedure",
     "photo",
     "fingers",
@@ -74,6 +79,7 @@ class Visit:
     opened: Opened | None = None
     card: CardKept | CardWaived | None = None
     informed: Informed | None = None
+    possession: PossessionProven | PossessionExcepted | None = None
     procedure: ProcedureChosen | None = None
     photo: PhotoKept | None = None
     hands: Mapping[Hand, HandState] = field(default_factory=lambda: dict.fromkeys(HANDS, HandState()))
@@ -147,10 +153,9 @@ def validity_months(visit: Visit, service: Service) -> int:
 
 def records(visit: Visit) -> tuple[str, ...]:
     """The vault records the facts name, in the order of the steps."""
-    facts = (visit.card, visit.photo, *(state.kept for state in visit.hands.values()), visit.signature)
-    return tuple(
-        fact.record for fact in facts if isinstance(fact, CardKept | PhotoKept | FingerKept | SignatureKept)
-    )
+    fingers = (state.kept for state in visit.hands.values())
+    facts = (visit.card, visit.possession, visit.photo, *fingers, visit.signature)
+    return tuple(fact.record for fact in facts if isinstance(fact, _WITH_RECORD))
 
 
 def fold(events: Iterable[Event]) -> Visit:
@@ -164,6 +169,8 @@ _FIELD: Mapping[type[Event], str] = {
     CardKept: "card",
     CardWaived: "card",
     Informed: "informed",
+    PossessionProven: "possession",
+    PossessionExcepted: "possession",
     ProcedureChosen: "procedure",
     PhotoKept: "photo",
     SignatureKept: "signature",
@@ -179,6 +186,7 @@ _FIELD: Mapping[type[Event], str] = {
 _SLOT: Mapping[Step, str] = {
     "card": "card",
     "inform": "informed",
+    "possession": "possession",
     "procedure": "procedure",
     "photo": "photo",
     "signature": "signature",
@@ -198,6 +206,8 @@ def evolve(visit: Visit, event: Event) -> Visit:
         if event.step == "fingers":
             fresh = HANDS if event.hand is None else (event.hand,)
             return replace(visit, hands={**visit.hands, **dict.fromkeys(fresh, HandState())})
+        if event.step == "card":
+            visit = replace(visit, possession=None)  # it was about that card
         return _replace(visit, _SLOT[event.step], None)
     return _replace(visit, _FIELD[type(event)], event)
 

@@ -18,7 +18,7 @@ from device.drivers.eid.trust import load_trust
 from device.drivers.fingerprint import sfm
 from device.drivers.signpad import topaz
 from device.errors import Code, KitError, Remedy
-from device.ports import Camera, CardReader, FingerprintScanner, SignaturePad
+from device.ports import Camera, EidReader, FingerprintScanner, SignaturePad
 
 P_co = TypeVar("P_co", covariant=True)
 
@@ -44,13 +44,13 @@ class Driver(Generic[P_co]):
 class Drivers:
     """How to open the four that were chosen, their settings checked."""
 
-    card: Callable[[], CardReader]
+    card: Callable[[], EidReader]
     camera: Callable[[], Camera]
     fingerprint: Callable[[], FingerprintScanner]
     signature: Callable[[], SignaturePad]
 
 
-CARD: Mapping[str, Driver[CardReader]] = {
+CARD: Mapping[str, Driver[EidReader]] = {
     "pcsc": Driver(eid.Settings, lambda settings, site: open_reader(settings, load_trust(site.cards))),
 }
 CAMERA: Mapping[str, Driver[Camera]] = {

@@ -18,6 +18,9 @@ sent on to `/`.
 | `POST /step/card/seen` | | this is the person (only the screen asks) |
 | `POST /step/card/waive` | reason, document | go on without a card; `GET` shows the form |
 | `POST /step/inform` | aloud=yes or absent | |
+| `POST /step/possession/ask` | | what the card says of its PIN; `pin` in `GET /desk` |
+| `POST /step/possession/enter` | pin, entry, last_try=yes | one entry, to the card once; `entry` is used up |
+| `POST /step/possession/except` | reason | go on without; `GET` shows the form |
 | `POST /step/procedure` | procedure | |
 | `POST /step/photo/take` | | |
 | `POST /step/photo/keep` | | the photo is good (only the screen asks) |
@@ -49,17 +52,15 @@ from werkzeug.wrappers import Response
 import look
 from device.agent.front import Front
 from device.errors import Code, KitError, Refused, Remedy
-from device.kiosk import guard, officer, pictures, screens, steps
+from device.kiosk import guard, officer, pictures, possession, screens, steps
 from device.kiosk.browser import Answer, Browsers
 from device.kiosk.desk import Desk, present
 from device.kiosk.forms import Incomplete
 from device.kiosk.place import CITIZENS
 from device.kiosk.saying import Saying
 from device.ports import Clock
-from protocol import catalogue
 
 WORDS = Path(__file__).with_name("words.toml")
-SERVICE = "be.eid.application"
 
 
 @cache
@@ -75,13 +76,16 @@ def create_kiosk(front: Front, language: str, clock: Clock) -> Flask:
     """
     app = Flask(__name__)
     texts = words()
-    desk = Desk(front, clock, Browsers(), catalogue.shipped()[SERVICE].service)
+    desk = Desk(front, clock, Browsers())
     app.extensions["desk"] = desk
 
     guard.mount(app, desk.browsers)
     look.mount(app, texts, default=language, choose=_citizens_language)
     Saying(texts).mount(app)
-    for blueprint in (screens.screens, officer.officer, steps.steps, steps.redo, pictures.pictures):
+    for blueprint in (
+        *(screens.screens, officer.officer, steps.steps, steps.redo),
+        *(possession.possession, pictures.pictures),
+    ):
         app.register_blueprint(blueprint)
 
     app.register_error_handler(Refused, _refused)
@@ -95,7 +99,7 @@ def _citizens_language() -> str | None:
     if "browser" not in g:
         return None
     here = present()
-    if here.place.screen in CITIZENS and not here.place.part:
+    if here.place.name in CITIZENS:
         return here.citizens_language()
     return None
 

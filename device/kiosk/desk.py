@@ -13,7 +13,7 @@ from device.kiosk.browser import Browser, Browsers
 from device.kiosk.place import Place, place_of
 from device.ports import Clock
 from look import LANGUAGES
-from protocol.catalogue import Service
+from protocol.catalogue.schema import Service
 
 FOLLOWERS = 4  # may wait at once; one more is answered at once, so that pages always get a thread
 
@@ -25,7 +25,6 @@ class Desk:
     front: Front
     clock: Clock
     browsers: Browsers
-    service: Service
     waiting: BoundedSemaphore = field(default_factory=lambda: BoundedSemaphore(FOLLOWERS))
 
 
@@ -51,6 +50,11 @@ class Present:
     def visit(self) -> VisitView:
         """The open visit; only on pages that have one."""
         return cast(VisitView, self.snapshot.visit)
+
+    @property
+    def service(self) -> Service:
+        """Of the open visit."""
+        return self.visit.service
 
     def citizens_language(self) -> str:
         """As chosen on the screen, else as in the request, else the first."""
@@ -131,5 +135,11 @@ def _within(snapshot: Snapshot) -> dict[str, Any]:
             "answer_code": visit.answer_code,
             "packet_id": visit.packet_id,
             "abandoned": visit.abandoned,
+        }
+        told["pin"] = visit.pin and {
+            "entry": visit.pin.entry,
+            "tries_left": visit.pin.tries_left,
+            "certificate": visit.pin.certificate,
+            "said": visit.pin.said,
         }
     return told

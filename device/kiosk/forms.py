@@ -5,7 +5,7 @@ from typing import Annotated, Literal, TypeVar
 import msgspec
 from flask import request
 
-from device.agent.events import FingerReason, Lasting
+from device.agent.events import FingerReason, Lasting, PossessionReason
 from device.ports import LADDER, Finger, Hand
 
 Yes = Literal["yes", ""]
@@ -44,6 +44,21 @@ class Waive(Form, frozen=True):
 
 class Informed(Form, frozen=True):
     aloud: Yes = ""
+
+
+class EnterPin(Form, frozen=True):
+    """The holder's PIN, and the entry that the page was made for."""
+
+    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{4,12}$")]
+    entry: Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,40}$")]
+    last_try: Yes = ""
+
+    def __repr__(self) -> str:
+        return "EnterPin(...)"
+
+
+class ExceptPossession(Form, frozen=True):
+    reason: PossessionReason
 
 
 class Procedure(Form, frozen=True):

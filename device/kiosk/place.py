@@ -3,14 +3,18 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from device.agent.deciding import NO_CERTIFICATE
+from device.agent.holder import may_enter
 from device.agent.snapshot import Busy, Snapshot, VisitView
 from device.errors import Code
+from protocol.catalogue.schema import PossessionReason
 
 Screen = Literal[
     "unlock",
     "visits",
     "card",
     "inform",
+    "possession",
     "procedure",
     "photo",
     "fingers",
@@ -25,10 +29,11 @@ Screen = Literal[
 
 @dataclass(frozen=True)
 class Place:
-    """A screen. `part` is "who" or "kept" while the officer still has to look at what was just taken."""
+    """A screen. `part` is "who" or "kept" while the officer still has to look at what was just taken; "pin"
+    when the holder may give it, "not" when that would lead nowhere."""
 
     screen: Screen
-    part: Literal["", "who", "kept", "ink"] = ""
+    part: Literal["", "who", "kept", "ink", "pin", "not"] = ""
 
     @property
     def name(self) -> str:
@@ -36,7 +41,7 @@ class Place:
         return f"{self.screen}-{self.part}" if self.part else self.screen
 
 
-CITIZENS = frozenset({"inform", "review"})  # screens in the citizen's language
+CITIZENS = frozenset({"inform", "possession-pin", "review"})  # places in the citizen's language
 
 
 def place_of(snapshot: Snapshot, holder: bool, seen: frozenset[str]) -> Place:
@@ -61,10 +66,20 @@ def _visit(visit: VisitView, seen: frozenset[str]) -> Place:
         return Place("state")
     if visit.step == "inform" and visit.identity is not None and card_mark(visit) not in seen:
         return Place("inform", "who")
+    if visit.step == "possession":
+        return _possession(visit)
     untouched = not any(hand.kept or hand.excepted for hand in visit.hands)
     if visit.step == "fingers" and untouched and visit.photo_record and photo_mark(visit) not in seen:
         return Place("fingers", "kept")
     return Place(visit.step)
+
+
+def _possession(visit: VisitView) -> Place:
+    if visit.card_waived or NO_CERTIFICATE in visit.card_flags:
+        return Place("possession", "not")
+    if visit.pin is None:
+        return Place("possession")
+    return Place("possession", "pin" if may_enter(visit.pin, visit.service.possession) else "not")
 
 
 def card_mark(visit: VisitView) -> str:
@@ -75,3 +90,13 @@ def card_mark(visit: VisitView) -> str:
 def photo_mark(visit: VisitView) -> str:
     """What `seen` holds once the officer has kept this photo."""
     return f"photo {visit.photo_record}"
+
+
+def may_go_without(visit: VisitView) -> tuple[PossessionReason, ...]:
+    """Why this visit may lawfully go on without the step."""
+    allowed = visit.service.possession.exceptions
+    if visit.card_waived:
+        return tuple(reason for reason in allowed if reason == "no-card")
+    without = NO_CERTIFICATE in visit.card_flags
+    fitting: dict[PossessionReason, bool] = {"no-card": False, "no-certificate": without}
+    return tuple(reason for reason in allowed if fitting.get(reason, True))

@@ -7,6 +7,7 @@ from flask import Blueprint, abort, jsonify, redirect, render_template, request,
 from werkzeug.wrappers import Response
 
 from device.kiosk.desk import Present, present
+from device.kiosk.place import may_go_without
 from device.ports import LADDER, Hand
 from look import moments
 
@@ -38,7 +39,7 @@ def desk() -> Response:
 
 @screens.get("/step/card/waive")
 def waive() -> Response | str:
-    return _beside("waive", "card")
+    return beside_step("waive", "card")
 
 
 @screens.get("/step/fingers/except")
@@ -49,12 +50,12 @@ def except_fingers() -> Response | str:
     hand = next((each for each in hands if each.wanted and asked in (None, each.hand)), None)
     if hand is None:
         return redirect(url_for("screens.index"), 303)
-    return _beside("fingers-except", "fingers", hand=hand)
+    return beside_step("fingers-except", "fingers", hand=hand)
 
 
 @screens.get("/step/signature/except")
 def except_signature() -> Response | str:
-    return _beside("signature-except", "signature")
+    return beside_step("signature-except", "signature")
 
 
 @screens.get("/abandon")
@@ -70,7 +71,7 @@ def beside(template: str, **values: object) -> str:
     return render_template(f"kiosk/{template}.html", **_shown(present()), is_beside=True, **values)
 
 
-def _beside(template: str, step: str, **values: object) -> Response | str:
+def beside_step(template: str, step: str, **values: object) -> Response | str:
     """The page, while its step is the open visit's; else the screen that is due."""
     visit = present().snapshot.visit
     if visit is None or visit.step != step or present().snapshot.busy:
@@ -86,7 +87,7 @@ def _shown(here: Present) -> dict[str, Any]:
         "place": here.place,
         "answer": here.browser.answer,
         "csrf_value": here.browser.csrf,
-        "service": here.desk.service,
+        "service": here.service if here.snapshot.visit else None,
         "now": now,
         "bag_day": date.fromisoformat(here.snapshot.bag_date) if here.snapshot.bag_date else None,
         "today": now.astimezone(moments.ZONE).date().isoformat(),
@@ -94,6 +95,7 @@ def _shown(here: Present) -> dict[str, Any]:
         "citizen": here.citizens_language() if here.snapshot.visit else "",
         "ladder": LADDER,
         "next_hand": _next_hand(here),
+        "may_go_on": bool(here.snapshot.visit and may_go_without(here.snapshot.visit)),
     }
 
 

@@ -37,9 +37,9 @@ def seen_card() -> Response:
 def waive_card() -> Response:
     form = forms.read(forms.Waive, "screens.waive")
     here = present()
+    _visit(here)
     allowed = any(
-        rule.reason == form.reason and form.document in rule.documents
-        for rule in here.desk.service.card.waivers
+        rule.reason == form.reason and form.document in rule.documents for rule in here.service.card.waivers
     )
     if not allowed:
         return answered(Answer("combination", Remedy.OFFICER), 409, "screens.waive")
@@ -52,7 +52,7 @@ def inform() -> Response:
     form = forms.read(forms.Informed)
     here = present()
     _visit(here)
-    notice = here.desk.service.inform.notice
+    notice = here.service.inform.notice
     here.desk.front.wish(events.Inform(notice, here.citizens_language(), form.aloud == "yes"))
     return done()
 
@@ -97,7 +97,7 @@ def except_fingers() -> Response | str:
     hand = next((each for each in _visit(here).hands if each.hand == form.hand), None)
     if hand is None or hand.wanted is None:
         raise Refused(Code.NOT_NOW, "no finger of this hand is wanted")
-    if form.reason not in effect.reasons(here.desk.service.fingers, form.lasting):
+    if form.reason not in effect.reasons(here.service.fingers, form.lasting):
         return answered(Answer("combination", Remedy.OFFICER), 409, "screens.except_fingers")
     fingers = form.named(hand.wanted, hand.excepted)
     if form.confirm != "yes" and not wants_json():

@@ -5,8 +5,11 @@ from typing import Annotated, Literal
 
 import msgspec
 
-Step = Literal["card", "inform", "procedure", "photo", "fingers", "signature", "review", "seal"]
+Step = Literal["card", "inform", "possession", "procedure", "photo", "fingers", "signature", "review", "seal"]
 Finger = Literal["index", "middle", "ring", "little", "thumb"]
+PossessionReason = Literal[
+    "no-card", "no-certificate", "certificate-expired", "pin-blocked", "pin-unknown", "refuses"
+]
 FingerReason = Literal["missing", "injured", "tremor", "worn", "bandage", "paralysed"]
 Language = Literal["nl", "fr", "de", "en"]
 
@@ -55,6 +58,14 @@ class InformRules(Data, frozen=True):
 
     notice: Words
     languages: tuple[Language, ...]
+
+
+class PossessionRules(Data, frozen=True):
+    """The holder gives the card's own PIN and the card signs. `exceptions`: why a visit may go on without;
+    `expired`: whether a certificate counts whose time is up (the key is there, but nobody vouches for it)."""
+
+    exceptions: tuple[PossessionReason, ...] = ()
+    expired: bool = False
 
 
 class Procedure(Data, frozen=True):
@@ -117,17 +128,26 @@ class Service(Data, frozen=True):
     fingers: FingerRules
     signature: SignatureRules
     retention: Retention
+    possession: PossessionRules = PossessionRules()
 
     def __post_init__(self) -> None:
         if len(set(self.steps)) != len(self.steps):
             raise ValueError("a step is listed twice")
         if self.steps[:1] != ("card",) or self.steps[-2:] != ("review", "seal"):
             raise ValueError("steps must begin with card and end with review and seal")
+        if "possession" in self.steps:
+            self._check_possession()
         if not self.fingers.ladder or len(set(self.fingers.ladder)) != len(self.fingers.ladder):
             raise ValueError("the ladder is empty or names a finger twice")
         ids = [procedure.id for procedure in self.procedures]
         if not ids or len(set(ids)) != len(ids):
             raise ValueError("procedures are missing or named twice")
+
+    def _check_possession(self) -> None:
+        if "inform" not in self.steps[: self.steps.index("possession")]:
+            raise ValueError("possession comes after inform: nobody gives a PIN before knowing what for")
+        if self.card.waivers and "no-card" not in self.possession.exceptions:
+            raise ValueError("a visit without a card could not go on: possession.exceptions needs no-card")
 
     def procedure(self, name: str) -> Procedure | None:
         return next((each for each in self.procedures if each.id == name), None)

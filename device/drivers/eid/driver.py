@@ -18,7 +18,7 @@ from device.drivers.eid.settings import Settings
 from device.drivers.eid.trust import TrustStore
 from device.drivers.eid.watch import Watch
 from device.errors import Code, KitError, Remedy
-from device.ports import Capture, CardReading, Condition, HolderProof, PinState, Presence
+from device.ports import Capture, CardReading, Condition, HolderProof, PinState, Presence, anybody
 
 Result = TypeVar("Result")
 
@@ -80,7 +80,15 @@ class PcscReader:
         """See `CardHolderProof`; as patient as a read."""
         return self._alone(lambda work, slot: self._proving(work, slot).state(), capture)
 
-    def prove(self, pin: bytearray, capture: Capture, *, last_try: bool = False) -> HolderProof:
+    def prove(
+        self,
+        pin: bytearray,
+        capture: Capture,
+        *,
+        purpose: bytes = b"",
+        last_try: bool = False,
+        accept: Callable[[HolderProof], bool] = anybody,
+    ) -> HolderProof:
         """See `CardHolderProof`; as patient as a read."""
         try:
             verify = verify_command(pin)
@@ -92,7 +100,8 @@ class PcscReader:
 
         def prove(work: Work[HolderProof], slot: Slot) -> HolderProof:
             begun.set()
-            return self._proving(work, slot).prove(verify, last_try)  # wipes it, at the latest when pulled
+            proving = self._proving(work, slot)
+            return proving.prove(verify, purpose, last_try, accept)  # wipes it, at the latest when pulled
 
         try:
             return self._alone(prove, capture)

@@ -10,6 +10,7 @@ their applet is known for; the same algorithm byte means SHA-1 on an old card an
 
 from contextlib import suppress
 from dataclasses import dataclass
+from typing import Literal
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, rsa, utils
@@ -18,8 +19,12 @@ from device.drivers.eid.apdu import Command
 from device.drivers.eid.certificates import PublicKey, verify
 from device.drivers.eid.der import BadDer, cut
 
+SchemeName = Literal["rsa-pkcs1v15-sha256", "ecdsa-p384-sha384"]  # as protocol/possession.py names them
+
 AUTHENTICATION_KEY = 0x82
 RSA_SHA256, RSA_DIGEST_INFO, EC_SHA384 = 0x08, 0x01, 0x02
+RSA: SchemeName = "rsa-pkcs1v15-sha256"
+ECDSA: SchemeName = "ecdsa-p384-sha384"
 WITH_SHA256 = 0x17  # first applet that knows algorithm 08
 DIGEST_INFO_SHA256 = bytes.fromhex("3031300D060960864801650304020105000420")  # RFC 8017, 9.2, note 1
 
@@ -34,6 +39,7 @@ class Scheme:
 
     algorithm: int
     digest: hashes.HashAlgorithm
+    name: SchemeName
     prefix: bytes = b""
 
     def choose_key(self) -> Command:
@@ -46,22 +52,22 @@ class Scheme:
         running.update(challenge)
         return Command(0x00, 0x2A, 0x9E, 0x9A, self.prefix + running.finalize())
 
-    def signed(self, key: PublicKey, challenge: bytes, answer: bytes) -> bool:
-        """True when `answer` is the signature of `key` over `challenge`."""
-        if isinstance(key, rsa.RSAPublicKey):
-            return verify(key, answer, challenge, self.digest)
-        return any(verify(key, der, challenge, self.digest) for der in _as_der(key, answer))
+    def signature(self, key: PublicKey, challenge: bytes, answer: bytes) -> bytes | None:
+        """The signature of `key` over `challenge` in the card's `answer`, ECDSA in DER; None when it is
+        none."""
+        readings = [answer] if isinstance(key, rsa.RSAPublicKey) else _as_der(key, answer)
+        return next((each for each in readings if verify(key, each, challenge, self.digest)), None)
 
 
 def scheme_for(key: PublicKey, applet: int) -> Scheme:
     """NoScheme for an EC key on another curve than P-384."""
     if isinstance(key, rsa.RSAPublicKey):
         if applet >= WITH_SHA256:
-            return Scheme(RSA_SHA256, hashes.SHA256())
-        return Scheme(RSA_DIGEST_INFO, hashes.SHA256(), DIGEST_INFO_SHA256)
+            return Scheme(RSA_SHA256, hashes.SHA256(), RSA)
+        return Scheme(RSA_DIGEST_INFO, hashes.SHA256(), RSA, DIGEST_INFO_SHA256)
     if not isinstance(key.curve, ec.SECP384R1):
         raise NoScheme(key.curve.name)
-    return Scheme(EC_SHA384, hashes.SHA384())
+    return Scheme(EC_SHA384, hashes.SHA384(), ECDSA)
 
 
 def _as_der(key: ec.EllipticCurvePublicKey, answer: bytes) -> list[bytes]:

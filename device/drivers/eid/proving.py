@@ -32,7 +32,7 @@ from device.drivers.eid.possession import NoScheme, scheme_for
 from device.drivers.eid.settings import Settings
 from device.drivers.eid.trust import TrustStore
 from device.errors import Code, KitError, Remedy
-from device.ports import HolderProof, PinState, ProofOutcome
+from device.ports import HolderCertificate, HolderProof, PinState, ProofOutcome
 
 Result = TypeVar("Result")
 CHALLENGE = 32  # bytes
@@ -63,15 +63,24 @@ class Proving:
         """What the card says of its PIN; nothing is asked where asking costs a try."""
 
         def ask(connection: pcsc.Connection, send: Send) -> PinState:
-            return self._state(send, self._applet(send))
+            applet = self._applet(send)
+            certificate = _worth(self._holder(send))
+            return replace(self._state(send, applet), certificate=certificate)
 
         return self._once(ask, reset=False)
 
-    def prove(self, verify: bytearray, last_try: bool) -> HolderProof:
+    def prove(
+        self, verify: bytearray, purpose: bytes, last_try: bool, accept: Callable[[HolderProof], bool]
+    ) -> HolderProof:
         """`verify` is the whole VERIFY command; it is wiped here, whatever happens."""
 
         def run(connection: pcsc.Connection, send: Send) -> HolderProof:
-            return self._prove(connection, send, verify, last_try)
+            applet, holder = self._applet(send), self._holder(send)
+            if holder.outcome != "proven":
+                return holder
+            if not accept(holder):
+                return HolderProof("another-holder")
+            return self._prove(connection, send, applet, holder, verify, purpose, last_try)
 
         try:
             return replace(self._once(run, reset=True), apdus=self._channel.apdus)
@@ -100,12 +109,15 @@ class Proving:
         return UNKNOWN if command is None else state_of(send(command).status)
 
     def _prove(
-        self, connection: pcsc.Connection, send: Send, verify: bytearray, last_try: bool
+        self,
+        connection: pcsc.Connection,
+        send: Send,
+        applet: int,
+        holder: HolderProof,
+        verify: bytearray,
+        purpose: bytes,
+        last_try: bool,
     ) -> HolderProof:
-        applet = self._applet(send)
-        holder = self._holder(send)
-        if holder.outcome != "proven":
-            return holder
         certificate = parse(holder.certificate)
         key = certificate_key(certificate)
         try:
@@ -128,21 +140,24 @@ class Proving:
             return replace(holder, outcome="wrong-pin", tries_left=state.tries_left)
         if status != OK:
             raise BadStatus(status, "VERIFY")
-        challenge = secrets.token_bytes(CHALLENGE)
+        challenge = purpose + secrets.token_bytes(CHALLENGE)
         answer = send(scheme.sign(challenge))
         _require(answer, "PSO")
-        outcome: ProofOutcome = "proven" if scheme.signed(key, challenge, answer.data) else "failed"
-        return replace(holder, outcome=outcome, challenge=challenge, signature=answer.data)
+        signature = scheme.signature(key, challenge, answer.data)
+        outcome: ProofOutcome = "failed" if signature is None else "proven"
+        return replace(
+            holder, outcome=outcome, challenge=challenge, signature=signature or b"", scheme=scheme.name
+        )
 
     def _holder(self, send: Send) -> HolderProof:
         """Whose card it says it is, `proven` meaning that its certificate is worth a PIN."""
         stored = read_file(send, AUTHENTICATION, self._settings.block)
         if stored is None or absent(stored):
             return HolderProof("no-certificate")
-        authority = read_file(send, AUTHORITY, self._settings.block)
+        authority = read_file(send, AUTHORITY, self._settings.block) or b""
         try:
             certificate = parse(stored)
-            anchor = holder_anchor(certificate, parse(authority or b""), self._trust)
+            anchor = holder_anchor(certificate, parse(authority), self._trust)
         except BadCertificate:
             return HolderProof("untrusted")
         numbers = names(certificate, SERIAL_NUMBER)
@@ -153,6 +168,7 @@ class Proving:
             "proven",
             national_number=numbers[0],
             certificate=cut(stored),
+            authority=cut(authority),
             certificate_valid=valid,
             test_trust=not anchor.pinned,
         )
@@ -161,6 +177,12 @@ class Proving:
         """The one VERIFY, past the layers that would send it again."""
         raw = self._channel.transmit(connection, verify)
         return Answer.from_bytes(raw, VERIFY_SHAPE).status
+
+
+def _worth(holder: HolderProof) -> HolderCertificate:
+    if holder.outcome == "proven":
+        return "valid" if holder.certificate_valid else "expired"
+    return "absent" if holder.outcome == "no-certificate" else "untrusted"
 
 
 def _require(answer: Answer, what: str) -> None:

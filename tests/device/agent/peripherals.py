@@ -17,11 +17,14 @@ from device.ports import (
     CardReading,
     Condition,
     FingerImage,
+    HolderProof,
     Identity,
     Photo,
+    PinState,
     Presence,
     SignatureInk,
     Stroke,
+    anybody,
 )
 
 NUMBER = "79041523148"
@@ -108,7 +111,23 @@ class Scripted:
         return step
 
 
+PROOF = HolderProof(
+    "proven",
+    national_number=NUMBER,
+    certificate=b"certificate",
+    authority=b"authority",
+    certificate_valid=True,
+    signature=b"signature",
+    scheme="ecdsa-p384-sha384",
+    test_trust=True,
+)
+
+
 class Reader(Scripted):
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.entries: list[tuple[bytes, bool]] = []
+
     def presence(self) -> Presence:
         return "card"
 
@@ -116,6 +135,27 @@ class Reader(Scripted):
         result = self.act(capture, READING)
         assert isinstance(result, CardReading)
         return result
+
+    def pin_state(self, capture: Capture) -> PinState:
+        result = self.act(capture, PinState(3, certificate="valid"))
+        assert isinstance(result, PinState)
+        return result
+
+    def prove(
+        self,
+        pin: bytearray,
+        capture: Capture,
+        *,
+        purpose: bytes = b"",
+        last_try: bool = False,
+        accept: Callable[[HolderProof], bool] = anybody,
+    ) -> HolderProof:
+        """As a card does, with a signature that nobody checks here."""
+        self.entries.append((bytes(pin), last_try))
+        pin[:] = bytes(len(pin))
+        result = self.act(capture, replace(PROOF, challenge=purpose + bytes(32)))
+        assert isinstance(result, HolderProof)
+        return result if accept(result) else HolderProof("another-holder")
 
 
 class CameraFake(Scripted):

@@ -4,39 +4,30 @@ from dataclasses import replace
 
 import msgspec
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from device.agent import events as facts
 from device.agent.deciding import MAY, decide
 from device.agent.events import (
     Abandon,
     ChooseProcedure,
-    Event,
     ExceptFingers,
     ExceptSignature,
     Inform,
     KeepCard,
     KeepFinger,
     KeepPhoto,
-    KeepSignature,
     NoteAnswer,
     NoteUploaded,
     Open,
     Redo,
     Review,
-    Seal,
     WaiveCard,
     Wish,
 )
 from device.agent.visit import (
-    HANDS,
     NEW,
     Visit,
     evolve,
-    fold,
-    is_done,
     next_step,
     records,
     stage,
@@ -253,129 +244,6 @@ def test_the_table_speaks_of_every_wish_and_every_stage_of_the_entry() -> None:
 def test_no_fact_has_room_for_a_name_or_a_picture() -> None:
     held = {name for fact in facts.Fact.__subclasses__() for name in fact.__struct_fields__}
     assert not held & {"name", "surname", "identity", "address", "jpeg", "png", "pixels", "data", "photo"}
-
-
-# --- whatever is asked -------------------------------------------------------------------------------------
-
-_IDS = st.sampled_from(["a", "b", "c", "d"])
-_HANDS = st.sampled_from(HANDS)
-_FINGERS = st.sampled_from(LADDER)
-_REASONS = st.sampled_from(["missing", "injured", "tremor", "worn", "bandage", "paralysed", "other"])
-_WISHES: list[st.SearchStrategy[Wish]] = [
-    st.just(OPEN),
-    st.builds(
-        KeepCard,
-        _IDS,
-        _IDS,
-        st.sampled_from(["verified", "weak", "rejected", "not-an-eid", "no-card"]),
-        st.just(()),
-        st.sampled_from(["proven", "unproven", "failed"]),
-        st.booleans(),
-        st.booleans(),
-    ),
-    st.builds(
-        WaiveCard,
-        st.sampled_from(["loss", "theft", "unreadable", "other"]),
-        st.sampled_from(["annex12", "police-attest", "other"]),
-    ),
-    st.builds(Inform, st.just("eid-info"), st.sampled_from(["nl", "es"]), st.booleans()),
-    st.builds(ChooseProcedure, st.sampled_from(["normal", "urgent", "urgent-central", "other"])),
-    st.builds(KeepPhoto, _IDS, _IDS),
-    st.builds(KeepFinger, _HANDS, _FINGERS, _IDS, _IDS),
-    st.builds(
-        ExceptFingers,
-        _HANDS,
-        st.lists(_FINGERS, max_size=5).map(tuple),
-        _REASONS,
-        st.sampled_from(["temporary", "permanent", "other"]),
-        st.booleans(),
-    ),
-    st.builds(KeepSignature, _IDS, _IDS),
-    st.builds(ExceptSignature, st.sampled_from(["cannot", "refuses", "other"])),
-    st.builds(Review, st.sampled_from(["nl", "es"])),
-    st.builds(Redo, st.sampled_from(SERVICE.steps), st.sampled_from([None, None, "left", "right"])),
-    st.builds(Seal, _IDS, _IDS, st.integers(1, 9)),
-    st.builds(NoteUploaded, _IDS),
-    st.builds(NoteAnswer, _IDS, st.sampled_from(["accepted", "rejected", "other"]), st.just("")),
-    st.builds(Abandon, st.sampled_from(["not-home", "other"])),
-]
-
-
-class AnyVisit(RuleBasedStateMachine):
-    """Random wishes, and now and then the one that fits, so that the far stages are reached as well."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.visit = NEW
-        self.journal: list[Event] = []
-
-    @rule(wish=st.one_of(_WISHES))
-    def ask(self, wish: Wish) -> None:
-        before = self.visit
-        try:
-            told = decide(before, wish, SERVICE)
-        except Refused:
-            assert self.visit == before
-            return
-        assert type(wish) in MAY[stage(before, SERVICE)]
-        self._note(told)
-
-    @rule(data=st.data())
-    def ask_what_fits(self, data: st.DataObject) -> None:
-        where = stage(self.visit, SERVICE)
-        fitting = [wish for wish in WHOLE[:-1] if type(wish) in MAY[where]]
-        if where == "fingers":
-            hand = next(hand for hand in HANDS if wanted_finger(self.visit, hand, SERVICE))
-            finger = wanted_finger(self.visit, hand, SERVICE)
-            assert finger is not None
-            fitting = [
-                KeepFinger(hand, finger, "a", hand),
-                ExceptFingers(hand, (finger,), "worn", "permanent", False),
-            ]
-        if where == "seal":
-            fitting = [SEAL]
-        if fitting:
-            self._note(decide(self.visit, data.draw(st.sampled_from(fitting)), SERVICE))
-
-    def _note(self, told: tuple[Event, ...]) -> None:
-        for event in told:
-            self.journal.append(event)
-            self.visit = evolve(self.visit, event)
-
-    @invariant()
-    def the_journal_tells_the_same(self) -> None:
-        assert fold(self.journal) == self.visit
-
-    @invariant()
-    def sealed_only_with_every_capture_or_its_lawful_exception(self) -> None:
-        visit = self.visit
-        if visit.sealed is None:
-            return
-        assert visit.card
-        assert visit.informed
-        assert visit.procedure
-        assert visit.photo
-        assert visit.signature
-        assert visit.reviewed
-        for hand in HANDS:
-            state = visit.hands[hand]
-            excepted = [finger for finger in LADDER if finger in state.excepted]
-            if state.kept:  # the first of the ladder that is not excepted
-                assert next(finger for finger in LADDER if finger not in excepted) == state.kept.finger
-            else:
-                assert tuple(excepted) == LADDER
-            for exception in state.exceptions:
-                rules = SERVICE.fingers
-                lawful = rules.temporary if exception.lasting == "temporary" else rules.permanent
-                assert exception.reason in lawful.reasons
-        if isinstance(visit.card, facts.CardKept):
-            assert visit.card.verdict in ("verified", "weak")
-            assert visit.card.genuine != "failed"
-        assert all(is_done(visit, step, SERVICE) for step in SERVICE.steps)
-
-
-TestAnyVisit = AnyVisit.TestCase
-TestAnyVisit.settings = settings(max_examples=150, stateful_step_count=40, deadline=None)
 
 
 def test_the_opened_fact_names_the_entry() -> None:

@@ -13,7 +13,7 @@ from device.agent import events, view
 from device.agent.deciding import decide
 from device.agent.events import Wish
 from device.agent.front import CaptureKind
-from device.agent.snapshot import Busy, Failure, Gate, Link, Officer, Snapshot
+from device.agent.snapshot import Busy, Failure, Gate, Link, Officer, PinView, Snapshot
 from device.agent.visit import NEW, Visit, evolve
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
@@ -104,6 +104,9 @@ class MemoryDesk:
     def __init__(self, *, real: bool = False) -> None:
         requests = day()
         self.first = requests[0].visit_id
+        self.entry = ENTRY
+        self._pin: PinView | None = None
+        self.entered: list[str] = []
         self._packet = new_ulid()
         self._changed = threading.Condition()
         self._requests = {request.visit_id: request for request in requests}
@@ -169,7 +172,7 @@ class MemoryDesk:
         self._open = visit_id
         if visit_id not in self._known:
             self._known[visit_id] = NEW
-            wish = events.Open(visit_id, request.service_id, ENTRY.digest, AN.officer_id, request.tenant)
+            wish = events.Open(visit_id, request.service_id, self.entry.digest, AN.officer_id, request.tenant)
             self.wish(wish)
         self._show()
 
@@ -180,7 +183,7 @@ class MemoryDesk:
     def wish(self, wish: Wish) -> None:
         if not self._open:
             raise Refused(Code.NOT_NOW)
-        for event in decide(self._known[self._open], wish, ENTRY.service):
+        for event in decide(self._known[self._open], wish, self.entry.service):
             self._known[self._open] = evolve(self._known[self._open], event)
         self._show(failure=None)
 
@@ -190,6 +193,18 @@ class MemoryDesk:
         self._show(
             busy=Busy(what, 0.0, "sealing" if what == "seal" else "starting", hand, finger), failure=None
         )
+
+    def enter_pin(self, entry: str, pin: bytearray, last_try: bool) -> None:
+        if self._snapshot.busy or self._pin is None or entry != self._pin.entry:
+            raise Refused(Code.NOT_NOW)
+        self.entered.append(f"{pin.decode()} {last_try}")
+        self._pin = None
+        self._show(busy=Busy("possession", 0.0, "starting"), failure=None)
+
+    def say_pin(self, tries_left: int | None = 3, certificate: str = "valid", said: str = "") -> None:
+        """The card in the reader answered a question about its PIN, or an entry."""
+        self._pin = PinView(new_ulid(), tries_left, certificate, said)  # type: ignore[arg-type]
+        self._show(busy=None)
 
     def finish_ink(self) -> None:
         self.finish()
@@ -212,7 +227,7 @@ class MemoryDesk:
         return "image/jpeg", picture(420, 540)
 
     def summary(self) -> Mapping[str, str]:
-        return view.summary(self._known[self._open], ENTRY.service)
+        return view.summary(self._known[self._open], self.entry.service)
 
     # --- what the world does, as a test wants it ---
 
@@ -238,6 +253,8 @@ class MemoryDesk:
                     record, "d", card.verdict, card.flags, card.genuine, True, expected_number=True
                 )
             )
+        elif busy.what == "possession":
+            self.wish(events.ProvePossession(record, "d", True, True, same_holder=True))
         elif busy.what == "photo":
             self.wish(events.KeepPhoto(record, "d"))
         elif busy.what == "finger":
@@ -284,9 +301,10 @@ class MemoryDesk:
                 visit = view.visit_view(
                     self._known[self._open],
                     self._requests[self._open],
-                    ENTRY.service,
+                    self.entry.service,
                     self._card,
                     self._sending,
+                    self._pin,
                 )
             lines = view.lines(self._requests.values(), self._known) if snapshot.officer else ()
             self._snapshot = replace(snapshot, version=snapshot.version + 1, visit=visit, visits=lines)

@@ -7,6 +7,7 @@ from typing import Protocol
 from device.agent.snapshot import Gate, Link
 from device.errors import Code, Remedy
 from device.ports import Condition
+from tests.catalogue import with_possession
 from tests.device.kiosk.front import CARD, INK, OFFICERS, PIN, MemoryDesk
 
 
@@ -42,6 +43,17 @@ class Play:
     def inform(self) -> None:
         self.who()
         self.post("/step/card/seen")
+
+    def possession(self) -> None:
+        """At a service that asks for the PIN."""
+        self.desk.entry = with_possession()
+        self.inform()
+        self.post("/step/inform")
+
+    def pin_asked(self, tries_left: int | None = 3, certificate: str = "valid") -> None:
+        self.possession()
+        self.post("/step/possession/ask")
+        self.desk.say_pin(tries_left, certificate)
 
     def procedure(self) -> None:
         self.inform()
@@ -135,6 +147,36 @@ def _failed(
     return play_it
 
 
+def _pin_busy(play: Play) -> None:
+    play.possession()
+    play.post("/step/possession/ask")
+    play.desk.progress(0.5, "starting")
+
+
+def _pin_wrong(play: Play) -> None:
+    play.pin_asked()
+    play.desk.say_pin(2, said="wrong-pin")
+
+
+def _pin(tries_left: int | None, certificate: str = "valid") -> Callable[[Play], None]:
+    return lambda play: play.pin_asked(tries_left, certificate)
+
+
+def _no_card_no_pin(play: Play) -> None:
+    play.desk.entry = with_possession()
+    play.open()
+    play.post("/step/card/waive", reason="loss", document="annex12")
+    play.post("/step/inform")
+
+
+def _strictly_blocked(play: Play) -> None:
+    play.desk.entry = with_possession('[possession]\nexceptions = ["no-card"]\n')
+    play.inform()
+    play.post("/step/inform")
+    play.post("/step/possession/ask")
+    play.desk.say_pin(0)
+
+
 def _remarks(play: Play) -> None:
     play.card_busy()
     flags = ("card-expired", "weak-signature", "no-auth-certificate")
@@ -217,6 +259,20 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "who": (Play.who, "/"),
     "who-remarks": (_remarks, "/"),
     "inform": (Play.inform, "/"),
+    "possession": (Play.possession, "/"),
+    "possession-busy": (_pin_busy, "/"),
+    "possession-pin": (_pin(3), "/"),
+    "possession-pin-unknown": (_pin(None), "/"),
+    "possession-wrong": (_pin_wrong, "/"),
+    "possession-last": (_pin(1), "/"),
+    "possession-blocked": (_pin(0), "/"),
+    "possession-blocked-strictly": (_strictly_blocked, "/"),
+    "possession-expired": (_pin(3, "expired"), "/"),
+    "possession-kids": (_pin(None, "absent"), "/"),
+    "possession-untrusted": (_pin(3, "untrusted"), "/"),
+    "possession-no-card": (_no_card_no_pin, "/"),
+    "possession-except": (Play.possession, "/step/possession/except"),
+    "possession-removed": (_failed(_pin_busy, Code.CARD_REMOVED, Remedy.RETRY), "/"),
     "procedure": (Play.procedure, "/"),
     "photo": (Play.photo, "/"),
     "photo-busy": (Play.photo_busy, "/"),

@@ -18,6 +18,7 @@ def view(hands: tuple[FingerView, ...]) -> VisitView:
         *("v", "fingers", (), "", "nl", None, None, (), "", "", "normal", "photo"),
         hands,
         *("", "", "", "", "", "", ""),
+        service=ENTRY.service,
     )
 
 

@@ -75,6 +75,7 @@ def test_whatever_a_driver_says_it_is_doing_has_words() -> None:
         ("fingers.except", get_args(events.Lasting)),
         ("abandon", literals(events.Abandoned, "reason")),
         ("waive", literals(events.CardWaived, "reason")),
+        ("possession.except", get_args(events.PossessionReason)),
         ("waive", literals(events.CardWaived, "document")),
         ("signature.except", literals(events.SignatureExcepted, "reason")),
         ("visits.state", literals(VisitLine, "state")),
@@ -95,7 +96,7 @@ def test_every_place_of_a_sealed_application_has_a_title_and_words() -> None:
 
 def test_every_screen_has_its_template() -> None:
     folder = DEVICE / "kiosk" / "templates" / "kiosk"
-    names = {*get_args(Screen), "inform-who", "fingers-kept", "busy-ink"}
+    names = {*get_args(Screen), "inform-who", "fingers-kept", "busy-ink", "possession-pin", "possession-not"}
     assert not [name for name in names if not (folder / f"{name}.html").exists()]
 
 
@@ -105,7 +106,7 @@ def test_no_text_is_there_that_no_screen_shows() -> None:
     )
     made_of_codes = re.compile(
         r"(failure|form|remedy|reason|hint|doing|step|hand|finger|abandon|waive|visits\.state|busy|device|state"
-        r"|fingers\.(except|effect)|signature\.except|procedure|photo\.hint|who\.genuine|review)\."
+        r"|fingers\.(except|effect)|signature\.except|possession\.(not|do|except)|procedure|photo\.hint|who\.genuine|review)\."
     )
     shown = set(re.findall(r"[\"']([a-z0-9.-]+)[\"']", source))
     unused = [key for key in WORDS if not key.startswith("look.") and key not in shown]

@@ -106,7 +106,7 @@ def test_no_nonsense_is_a_signature(answer: bytes) -> None:
         rsa.generate_private_key(65537, 2048).public_key(),
         ec.generate_private_key(ec.SECP384R1()).public_key(),
     ):
-        assert not scheme_for(key, 0x18).signed(key, b"challenge", answer)
+        assert scheme_for(key, 0x18).signature(key, b"challenge", answer) is None
 
 
 # --- through pcscd
@@ -160,7 +160,7 @@ def test_a11_pins_of_any_length_open_the_card_with_one_verify(
 @system
 def test_a11_a_wrong_pin_costs_one_try_and_the_last_one_is_asked_for(bench: Bench, card: CardMaker) -> None:
     with bench.holding(card()), recorded() as line:
-        assert bench.driver.pin_state(patience()) == PinState(3)
+        assert bench.driver.pin_state(patience()) == PinState(3, certificate="valid")
         wrong = prove(bench, "9999")
         assert (wrong.outcome, wrong.tries_left, wrong.signature) == ("wrong-pin", 2, b"")
         assert prove(bench, "9999").tries_left == 1
@@ -170,7 +170,7 @@ def test_a11_a_wrong_pin_costs_one_try_and_the_last_one_is_asked_for(bench: Benc
         assert (warned.outcome, warned.tries_left) == ("last-try", 1)
         assert len(line.entries) == sent == 2
         assert prove(bench, "1234", last_try=True).outcome == "proven"
-        assert bench.driver.pin_state(patience()) == PinState(3)
+        assert bench.driver.pin_state(patience()) == PinState(3, certificate="valid")
 
 
 @system
@@ -194,7 +194,7 @@ def test_a11_what_is_no_pin_never_reaches_the_card(bench: Bench, card: CardMaker
 @system
 def test_a11_an_applet_that_counts_questions_is_not_asked(bench: Bench, card: CardMaker) -> None:
     with bench.holding(card(generation="1.1", tries=2)), recorded() as line:
-        assert bench.driver.pin_state(patience()) == PinState(None)
+        assert bench.driver.pin_state(patience()) == PinState(None, certificate="valid")
         wrong = prove(bench, "9999")
         assert (wrong.outcome, wrong.tries_left) == ("wrong-pin", 1)
         assert prove(bench, "1234").outcome == "proven"  # no state, so no warning beforehand
