@@ -16,6 +16,7 @@ import typer
 from competent.failure import Failed
 from competent.opening import explain as explained
 from competent.opening import read_packet, summary, write_packet, write_parts
+from competent.possession import NotProven, judge
 from competent.trust import read_keys, read_roots
 from protocol.instant import read_instant
 from protocol.sealed.manifest import GROUPS
@@ -41,6 +42,12 @@ def open_(
     ] = None,
     trust: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Root certificates of kits and officers, PEM or DER.")
+    ] = None,
+    cards: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Belgium Root CAs: check again that the holder gave the card's PIN."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
@@ -83,11 +90,16 @@ def open_(
             raise typer.BadParameter("--key, --trust and --out are needed to open a packet")
         roots, keys = read_roots(trust), read_keys(key)
         opened = open_packet(data, keys, roots, roots, at or datetime.now(UTC), missing_ok=shredded)
+        proof = {} if cards is None else {"possession": judge(opened, read_roots(cards))}
         write_parts(opened, out)
-        _tell(as_json, summary(opened), f"{len(opened.parts)} parts in {out}")
+        told = "".join(f", possession {answer}" for answer in proof.values())
+        _tell(as_json, {**summary(opened), **proof}, f"{len(opened.parts)} parts in {out}{told}")
     except BadPacket as refusal:
         answer = {"verdict": "refused", "code": str(refusal.code), "detail": refusal.detail}
         _complain(as_json, answer, f"refused: {refusal}", 3)
+    except NotProven as refusal:
+        answer = {"verdict": "refused", "code": f"possession-{refusal.code}", "detail": ""}
+        _complain(as_json, answer, f"refused: possession-{refusal.code}", 3)
     except Failed as problem:
         answer = {"verdict": "failed", "code": problem.code, "remedy": problem.remedy}
         _complain(as_json, answer, f"failed: {problem}", 1)

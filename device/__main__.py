@@ -30,7 +30,6 @@ from device.kiosk import create_kiosk
 from device.spool.spool import Spool
 from device.vault.keysource import FileKeySource
 from protocol import signed
-from protocol.catalogue import shipped
 
 THREADS = 16
 """Of the kiosk: every page that follows the desk holds one for as long as nothing changes."""
@@ -76,7 +75,7 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
             key_source=FileKeySource(config.device_secret),
             recipients=Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
             command_keys={signed.key_id(command_key): command_key},
-            catalogue=shipped(),
+            catalogue=config.catalogue,
             openers=Openers(drivers.card, drivers.camera, drivers.fingerprint, drivers.signature),
             clock=clock,
             sys=config.health_sys,

@@ -27,7 +27,6 @@ from device.drivers.fingerprint.command import scan_finger_command
 from device.drivers.signpad.command import sign_command
 from device.errors import Code, KitError, Refused, Remedy
 from device.vault.keysource import FileKeySource
-from protocol.catalogue import shipped
 
 DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
 
@@ -154,7 +153,8 @@ def replay(
     as_json: Json = False,
 ) -> None:
     """Tell a visit again from its journal: its stage, and a digest of its state. Needs no PIN."""
-    told = asdict(replaying.replay(load(config).vault, visit_id, shipped()))
+    settings = load(config)
+    told = asdict(replaying.replay(settings.vault, visit_id, settings.catalogue))
     if as_json:
         sys.stdout.write(json.dumps(told) + "\n")
     else:
@@ -209,7 +209,7 @@ def _examine(config: Config) -> tuple[Check, ...]:
         sys=config.health_sys,
         source=_source(config),
         recipients=lambda: Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
-        services=tuple(shipped()),
+        services=tuple(config.catalogue),
         certificates={"kit-sign": config.sign_certificate, "kit-tls": config.uplink.certificate},
         openers=openers,
         clock=SystemClock(),

@@ -11,6 +11,7 @@ import msgspec
 from device.drivers import registry
 from device.errors import Code, KitError, Remedy
 from device.uplink.settings import UplinkSettings
+from protocol.catalogue import BadCatalogue, Entry, in_force
 from protocol.identity import KIT_ID
 
 LIMIT = 65_536
@@ -85,6 +86,7 @@ class File(Table, frozen=True):
     trust: Trust
     keys: Keys
     drivers: Drivers
+    catalogue: str = ""  # folder of entries that come in the place of the shipped ones, or beside them
     language: Literal["nl", "fr", "de", "en"] = "nl"
     kiosk: Kiosk = Kiosk()
     health: Health = Health()
@@ -110,6 +112,7 @@ class Config:
     health_every_s: int
     health_sys: Path
     drafts: timedelta  # an unfinished visit may stay so long
+    catalogue: Mapping[str, Entry]  # by service id
 
     @property
     def vault(self) -> Path:
@@ -173,7 +176,15 @@ def settle(file: File, folder: Path) -> Config:
         health_every_s=file.health.every_s,
         health_sys=folder / file.health.sys,
         drafts=timedelta(days=file.retention.drafts_days),
+        catalogue=_catalogue(folder / file.catalogue if file.catalogue else None),
     )
+
+
+def _catalogue(folder: Path | None) -> Mapping[str, Entry]:
+    try:
+        return in_force(folder)
+    except BadCatalogue as problem:
+        raise _bad(f"catalogue: {problem}") from problem
 
 
 def _bad(detail: str) -> KitError:

@@ -43,6 +43,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command_key: str
     drivers: dict[str, dict[str, str | int]]
     kiosk_port: int = 8740
+    catalogue: str = ""  # folder of the catalogue's entries that differ from the shipped ones
     language: str = "nl"
     health_every_s: int = 60
     sys: str = "/sys"
@@ -103,6 +104,8 @@ def add(
             leaf.write(folder / "certs", role)
         write_secret(folder / "certs" / "device-secret", secrets.token_bytes(SECRET_BYTES))
         _write_trust(folder / "trust", authority, site, beside)
+        if site.catalogue:
+            shutil.copytree(beside / site.catalogue, folder / "catalogue")
         write_whole(folder / "kit.toml", toml.text(_configuration(kit_id, site)).encode())
         return Added(folder, _open_store(folder, authority, officers))
     except BaseException:
@@ -199,6 +202,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
         "kit_id": kit_id,
         "data": "data",
         "language": site.language,
+        **({"catalogue": "catalogue"} if site.catalogue else {}),
         "kiosk": {"port": site.kiosk_port},
         "fleet": {
             "mqtt_host": site.mqtt_host,

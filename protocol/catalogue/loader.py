@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 
 import msgspec
@@ -44,6 +45,21 @@ def shipped() -> Mapping[str, Entry]:
         for file in files("protocol.catalogue").iterdir()
         if file.name.endswith(".toml")
     )
+
+
+def in_force(folder: Path | None) -> Mapping[str, Entry]:
+    """The shipped entries; an entry in `folder` comes in the place of the shipped one, or beside them.
+
+    BadCatalogue, also when the folder cannot be read."""
+    if folder is None:
+        return shipped()
+    try:
+        own = collect((path.name, path.read_bytes()) for path in sorted(folder.glob("*.toml")))
+    except OSError as problem:
+        raise BadCatalogue(f"{folder}: {problem.strerror}") from problem
+    if not own:
+        raise BadCatalogue(f"{folder} holds no entry")
+    return MappingProxyType({**shipped(), **own})
 
 
 def collect(found: Iterable[tuple[str, bytes]]) -> Mapping[str, Entry]:

@@ -41,16 +41,19 @@ def demo(
     folder: Annotated[Path, typer.Option(help="where all of it lies")] = Path(".demo"),
     portrait: Annotated[Path, typer.Option(help="what the camera sees")] = Path("build/portrait.jpg"),
     spare_ports: Annotated[bool, typer.Option(help="any free ports instead of the usual ones")] = False,
+    with_pin: Annotated[
+        bool, typer.Option("--with-pin", help="a service that asks for the PIN of the citizen's card (1234)")
+    ] = False,
 ) -> None:
     """A whole fleet on loopback, with a kit and emulated peripherals."""
     signal.signal(signal.SIGTERM, _interrupted)
     progress, began = Progress(printer=_print), time.monotonic()
     try:
         if headless_:
-            headless.play(folder, Script(portrait, CITIZENS[:1], spare_ports), progress)
+            headless.play(folder, Script(portrait, CITIZENS[:1], spare_ports, with_pin), progress)
             _print(f"{time.monotonic() - began:7.2f} s  in all: one visit, from power-on to the receipt")
         else:
-            interactive.play(folder, Script(portrait, CITIZENS, spare_ports), progress)
+            interactive.play(folder, Script(portrait, CITIZENS, spare_ports, with_pin), progress)
     except FAILURES as problem:
         print(f"failed: {problem}", file=sys.stderr)
         print(f"remedy: the logs are in {folder / 'logs'}; `make demo-clean` begins anew", file=sys.stderr)

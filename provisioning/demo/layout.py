@@ -67,6 +67,11 @@ class Layout:
         return self.kits / KIT
 
     @property
+    def catalogue(self) -> Path:
+        """The entry of a service that asks for the holder's PIN, when the demo plays with it."""
+        return self.root / "catalogue"
+
+    @property
     def sys(self) -> Path:
         """Stands for /sys on the kit: battery, mains, temperature."""
         return self.root / "sys"
@@ -103,4 +108,7 @@ class Layout:
 
     def fresh(self) -> tuple[Path, ...]:
         """What every run begins without."""
-        return (self.service, self.fleet, self.broker, self.kits, self.sys, self.run, self.logs)
+        return (
+            *(self.service, self.fleet, self.broker, self.kits, self.catalogue),
+            *(self.sys, self.run, self.logs),
+        )

@@ -18,6 +18,7 @@ HAND_FINGERS = {  # which of the emulated fingers plays which; the visit of the 
     ("right", "middle"): 3,
     ("left", "middle"): 4,
 }
+CARD_PIN = "1234"  # of every card that the demo makes
 CAPTURE_S = 60.0
 INSERTED_S = 5.0
 BAG_S = 40.0
@@ -102,6 +103,11 @@ class Player:
             "card": ("read the card", self._card),
             "inform-who": ("check who it is", lambda: self._kiosk.post("/step/card/seen")),
             "inform": ("inform the citizen", lambda: self._kiosk.post("/step/inform")),
+            "possession": (
+                "ask the card about its PIN",
+                lambda: self._capture("/step/possession/ask"),
+            ),
+            "possession-pin": ("the citizen gives the PIN", lambda: self._pin(state)),
             "procedure": ("choose the procedure", self._procedure),
             "photo": ("take the photo", lambda: self._capture("/step/photo/take")),
             "fingers-kept": ("keep the photo", lambda: self._kiosk.post("/step/photo/keep")),
@@ -139,6 +145,9 @@ class Player:
             if state["failure"]["code"] != "no-card" or time.monotonic() > deadline:
                 raise KioskSilent(said(state))
             self._kiosk.post("/dismiss")
+
+    def _pin(self, state: State) -> None:
+        self._capture("/step/possession/enter", pin=CARD_PIN, entry=state["pin"]["entry"])
 
     def _procedure(self) -> None:
         self._kiosk.post("/step/procedure", procedure="normal")

@@ -37,6 +37,7 @@ class Script:
     portrait: Path
     citizens: Sequence[Citizen] = CITIZENS
     spare_ports: bool = False
+    with_pin: bool = False  # a service that asks for the PIN of the citizen's card
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,7 @@ def _start(layout: Layout, script: Script, programs: Programs, progress: Progres
         built = world.write(layout, authority, ports.choose(script.spare_ports))
     write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
     with ThreadPoolExecutor(2) as beside, progress.step("peripherals, broker, service; database, kit folder"):
-        kit_made = beside.submit(world.make_kit, built, authority)
+        kit_made = beside.submit(world.make_kit, built, authority, script.with_pin)
         filled = beside.submit(_fill_fleet, built, kit_made)
         programs.start([*troupe.emulators(layout, script.portrait), *troupe.standing(built)])
         filled.result()

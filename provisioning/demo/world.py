@@ -5,12 +5,14 @@ import secrets
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from importlib.resources import files
 from pathlib import Path
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import signed
+from protocol.catalogue import parse
 from provisioning import broker, kit, toml
 from provisioning.ca import Authority
 from provisioning.certificates import key_pem
@@ -18,6 +20,10 @@ from provisioning.demo.cast import OFFICERS, TOWNS
 from provisioning.demo.layout import KIT, SERVICE, Layout
 from provisioning.durable import write_secret, write_whole
 
+POSSESSION = """
+[possession]
+exceptions = ["no-card", "no-certificate", "certificate-expired", "pin-blocked", "pin-unknown", "refuses"]
+"""
 HOSTS = ("localhost", "127.0.0.1")
 SERIAL = {"finger": 115_200, "signpad": 19_200}
 
@@ -80,9 +86,12 @@ def write(layout: Layout, authority: Authority, ports: Mapping[str, int]) -> Wor
     return world
 
 
-def make_kit(world: World, authority: Authority) -> str:
-    """The kit's folder with its officers; the recipient of its day bags."""
+def make_kit(world: World, authority: Authority, with_pin: bool = False) -> str:
+    """The kit's folder with its officers; the recipient of its day bags. `with_pin`: for a service that asks
+    for the PIN of the citizen's card."""
     layout = world.layout
+    if with_pin:
+        _write_catalogue(layout.catalogue)
     site = kit.Site(
         mqtt_host="127.0.0.1",
         mqtt_port=world.ports["broker"],
@@ -102,10 +111,20 @@ def make_kit(world: World, authority: Authority) -> str:
             "signature": {"driver": "topaz-siglite", "port": str(layout.run.resolve() / "signpad")},
         },
         kiosk_port=world.ports["kiosk"],
+        catalogue=str(layout.catalogue.resolve()) if with_pin else "",
         health_every_s=10,
         sys=str(layout.sys.resolve()),
     )
     return kit.add(layout.kits, KIT, authority, site, layout.root, world.officers).bag_recipient
+
+
+def _write_catalogue(folder: Path) -> None:
+    """The shipped entry with one step more, as a service would have it that wants the holder's own yes."""
+    name = f"{SERVICE}.toml"
+    shipped = files("protocol.catalogue").joinpath(name).read_text()
+    entry = shipped.replace('"inform", "procedure"', '"inform", "possession", "procedure"') + POSSESSION
+    parse(entry.encode())  # BadCatalogue when the shipped entry has changed its steps
+    write_whole(folder / name, entry.encode())
 
 
 def _write_broker(world: World, authority: Authority) -> None:

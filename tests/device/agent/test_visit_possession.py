@@ -7,8 +7,7 @@ from device.agent.deciding import NO_CERTIFICATE, decide
 from device.agent.events import ExceptPossession, ProvePossession, Redo, WaiveCard, Wish
 from device.agent.visit import NEW, Visit, evolve, next_step, records
 from device.errors import Code, Refused
-from protocol.catalogue import BadCatalogue, parse
-from tests.catalogue import POSSESSION, text, with_possession
+from tests.catalogue import POSSESSION, with_possession
 from tests.device.agent.wishes import CARD, INFORM, NORMAL, OPEN, digest
 
 SERVICE = with_possession().service
@@ -82,19 +81,3 @@ def test_a_visit_goes_on_without_for_a_reason_that_the_entry_knows(card: Wish, r
 def test_a_service_may_take_an_expired_certificate() -> None:
     service = with_possession(POSSESSION + "expired = true\n").service
     assert decide(after(OPEN, CARD, INFORM), EXPIRED, service)
-
-
-@pytest.mark.parametrize(
-    "wrong",
-    ['[possession]\nexceptions = ["refuses"]\n', '[possession]\nexceptions = ["no-card", "bored"]\n', ""],
-    ids=["no way on without a card", "an unknown reason", "no rules"],
-)
-def test_an_entry_whose_step_could_not_be_done_is_refused(wrong: str) -> None:
-    with pytest.raises(BadCatalogue):
-        with_possession(wrong)
-
-
-def test_nobody_is_asked_for_a_pin_before_the_explanation() -> None:
-    early = text().replace('"inform", "procedure"', '"procedure"').replace('"card",', '"card", "possession",')
-    with pytest.raises(BadCatalogue, match="before knowing what for"):
-        parse((early + POSSESSION).encode())

@@ -2,11 +2,13 @@
 
 import hashlib
 from importlib.resources import files
+from pathlib import Path
 
 import pytest
 
-from protocol.catalogue import BadCatalogue, parse, shipped
+from protocol.catalogue import BadCatalogue, in_force, parse, shipped
 from protocol.catalogue.loader import collect
+from tests.catalogue import POSSESSION, SERVICE, text, with_possession
 
 TEXT = files("protocol.catalogue").joinpath("be.eid.application.toml").read_text("utf-8")
 
@@ -75,3 +77,38 @@ def test_bytes_that_are_no_text_are_refused() -> None:
 def test_an_entry_in_the_file_of_another_is_refused() -> None:
     with pytest.raises(BadCatalogue, match=r"be\.eid\.delivery\.toml speaks of be\.eid\.application"):
         collect([("be.eid.delivery.toml", TEXT.encode())])
+
+
+def test_a_folder_of_entries_comes_in_the_place_of_the_shipped_ones(tmp_path: Path) -> None:
+    assert in_force(None) == shipped()
+    entry = with_possession()
+    own = text().replace('"inform", ', '"inform", "possession", ', 1) + POSSESSION
+    (tmp_path / f"{SERVICE}.toml").write_text(own)
+    (tmp_path / "notes.txt").write_text("nothing of ours")
+    assert in_force(tmp_path)[SERVICE].service == entry.service
+    assert in_force(tmp_path)[SERVICE].digest != shipped()[SERVICE].digest
+
+
+def test_a_folder_without_entries_or_that_is_none_is_refused(tmp_path: Path) -> None:
+    for folder in (tmp_path, tmp_path / "missing"):
+        with pytest.raises(BadCatalogue):
+            in_force(folder)
+    (tmp_path / f"{SERVICE}.toml").mkdir()
+    with pytest.raises(BadCatalogue, match="directory"):
+        in_force(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    ['[possession]\nexceptions = ["refuses"]\n', '[possession]\nexceptions = ["no-card", "bored"]\n', ""],
+    ids=["no way on without a card", "an unknown reason", "no rules"],
+)
+def test_an_entry_whose_step_could_not_be_done_is_refused(wrong: str) -> None:
+    with pytest.raises(BadCatalogue):
+        with_possession(wrong)
+
+
+def test_nobody_is_asked_for_a_pin_before_the_explanation() -> None:
+    early = text().replace('"inform", "procedure"', '"procedure"').replace('"card",', '"card", "possession",')
+    with pytest.raises(BadCatalogue, match="before knowing what for"):
+        parse((early + POSSESSION).encode())
