@@ -67,8 +67,8 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
         "autosave_on_changes true",
         "autosave_interval 1",
         f"max_packet_size {MAX_PACKET_BYTES}",
-        "max_inflight_messages 20",
-        "max_queued_messages 2000",
+        "max_inflight_messages 500",  # a batch of the ingest; a kit bounds its own by its receive maximum
+        "max_queued_messages 20000",  # what a thousand kits say while the ingest restarts
         "max_keepalive 120",
         "persistent_client_expiration 30d",
         "log_dest stderr",

@@ -8,7 +8,7 @@ measured on mosquitto 2.0.11: docs/decisions/0072-ingest-by-plain-subscription.m
 import ssl
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
@@ -21,8 +21,11 @@ from protocol.ids import new_ulid
 from protocol.messages import MAX_BYTES, Body, Doorbell, Envelope, FleetState, Receipts, encode, instant
 from protocol.topics import FLEET_LISTENS, Tail, topic_of
 from server.db.engine import Database
+from server.db.notices import Bell
 from server.db.scope import EVERYONE
-from server.fleet import ingest, outbox
+from server.fleet import outbox
+from server.fleet.ingest import Heard
+from server.fleet.intake import FULL, Delivery, Intake
 from server.fleet.outbox import Claim
 from server.settings import Mqtt
 from server.work import utc_now
@@ -30,6 +33,7 @@ from server.work import utc_now
 KEEPALIVE_S = 60
 SESSION_EXPIRY_S = 3600
 IDLE_S = 0.2
+RUNG_S = 1.0  # the same where a bell rings for new work
 WINDOW = 100  # pieces of work claimed at once; a batch of receipts is one message a kit
 ANSWER_S = 20.0
 
@@ -52,6 +56,7 @@ class Ingest:
         self._early: set[int] = set()  # answered before `_publish` knew the number
         self._lock = threading.Lock()
         self._client = self._make_client()
+        self._intake = Intake(database, self._acknowledge, utc_now)
 
     def run(self, stop: threading.Event) -> None:
         """Connect, and work until `stop` is set."""
@@ -63,12 +68,19 @@ class Ingest:
             properties=_connect_properties(),
         )
         self._client.loop_start()
+        intake = threading.Thread(target=self._take_in, name="intake")
+        intake.start()
+        bell = Bell(self._database, lambda queue: self._work.set())
         try:
+            bell.start()
             while not stop.is_set() and not self._stop.is_set():
                 if not (self._online.is_set() and self._send_some()):
-                    self._work.wait(IDLE_S)
+                    self._work.wait(RUNG_S if self._database.postgresql else IDLE_S)
                     self._work.clear()
         finally:
+            self._stop.set()
+            intake.join()
+            bell.stop()
             if self._online.is_set():
                 self._say_state("lost").wait(2.0)
             self._client.disconnect()
@@ -126,18 +138,8 @@ class Ingest:
         log.warning("broker gone", reason=reason.value)
 
     def _on_message(self, client: Client, data: object, message: MQTTMessage) -> None:
-        del data
-        try:
-            heard = ingest.take(self._database, message.topic, bytes(message.payload), utc_now())
-        except Exception as problem:  # border: paho would swallow it; the process must end
-            # Not acknowledged: the broker keeps it, and the kit too, until a worker has committed it.
-            log.error("ingest failed", exc_info=problem)
-            self._failure = problem
-            self._stop.set()
-            return
-        client.ack(message.mid, message.qos)
-        self._work.set()
-        log.info("heard", kit=heard.kit_id, message=heard.message_id, outcome=heard.outcome)
+        del client, data
+        self._intake.put(Delivery(message.topic, bytes(message.payload), (message.mid, message.qos)))
 
     def _on_publish(
         self, client: Client, data: object, mid: int, reason: ReasonCode, props: Properties | None
@@ -152,6 +154,28 @@ class Ingest:
                 self._early.add(mid)
             else:
                 answered.set()
+
+    # --- what was heard, on the intake's thread -------------------------------------------------------------
+
+    def _take_in(self) -> None:
+        try:
+            self._intake.run(self._stop)
+        except Exception as problem:  # border: a thread would end unseen; the process must end
+            # Not acknowledged: the broker keeps it, and the kit too, until a worker has committed it.
+            log.error("ingest failed", exc_info=problem)
+            self._failure = problem
+            self._stop.set()
+
+    def _acknowledge(self, batch: Sequence[Delivery], heard: Sequence[Heard]) -> None:
+        for delivery in batch:
+            self._client.ack(*delivery.ticket)
+        events = [each for each in heard if each.event]
+        if events:
+            self._work.set()
+        for each in events:
+            log.info("heard", kit=each.kit_id, message=each.message_id, outcome=each.outcome)
+        if len(events) < len(heard):
+            log.debug("heard states", count=len(heard) - len(events))
 
     # --- what waits in the outbox, on our thread ------------------------------------------------------------
 
@@ -232,7 +256,7 @@ def _connect_properties() -> Properties:
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call] # paho leaves it so
     settings: Mapping[str, int] = {
         "SessionExpiryInterval": SESSION_EXPIRY_S,
-        "ReceiveMaximum": 20,
+        "ReceiveMaximum": FULL + 100,  # a batch, and the beginning of the next
         "MaximumPacketSize": MAX_BYTES + 1024,
     }
     for name, value in settings.items():

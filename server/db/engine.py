@@ -12,6 +12,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import msgspec
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
@@ -37,6 +38,7 @@ class Database:
             pool_timeout=20,
             pool_pre_ping=self.postgresql,  # a restart of the server must not cost the next one its work
             hide_parameters=True,  # they stay out of error messages: they may be a person's
+            json_serializer=_json,
         )
         self._reader, self._writer = self._split()
 
@@ -77,6 +79,10 @@ def read_url(text: str) -> URL:
     if url.drivername == "sqlite":
         return url
     raise ValueError("expected sqlite:///... or postgresql://...")
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _set_up_sqlite(connection: DBAPIConnection, record: ConnectionPoolEntry) -> None:

@@ -86,11 +86,17 @@ class Bell:
         self._thread = threading.Thread(target=self._run, name="bell", daemon=True)
 
     def __enter__(self) -> "Bell":
-        if self._database.postgresql:
-            self._thread.start()
+        self.start()
         return self
 
     def __exit__(self, *problem: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        if self._database.postgresql:
+            self._thread.start()
+
+    def stop(self) -> None:
         self._stop.set()
         if self._thread.ident is not None:
             self._thread.join()

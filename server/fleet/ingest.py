@@ -1,12 +1,15 @@
 """What kits say over MQTT, taken in exactly once: the unique key, the change of state and the receipt to send
 are one transaction, and only after it is the broker told that the message arrived.
+
+A batch is one transaction. What makes a batch fail is looked for by taking its messages one by one.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-import msgspec
 from sqlalchemy import delete
+from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
 
 from protocol.lifecycle import VisitState
@@ -20,17 +23,16 @@ from protocol.messages import (
     Presence,
     VisitEvent,
     decode,
-    moment,
 )
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.db.tables import Kit, Message, Visit
-from server.fleet import applications, kits, outbox, visits
+from server.db.tables import Message, Visit
+from server.fleet import applications, kits, outbox, reports, visits
 
 REMEMBERED = timedelta(days=90)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Heard:
     """What became of a message; `outcome` is a code for log and metrics."""
 
@@ -38,70 +40,87 @@ class Heard:
     message_id: str
     outcome: str
 
+    @property
+    def event(self) -> bool:
+        """Whether it is more than one of the many states, which nobody logs one by one."""
+        return self.outcome not in ("state", "again", "older")
+
 
 def take(database: Database, topic: str, payload: bytes, now: datetime) -> Heard:
     """Take in one message. Never raises for what a kit may send; what does not fit is named and dropped."""
+    (heard,) = take_all(database, [(topic, payload)], now)
+    return heard
+
+
+def take_all(database: Database, messages: Sequence[tuple[str, bytes]], now: datetime) -> list[Heard]:
+    """Take in `messages` (topic, payload) in their order, in one transaction; what became of each."""
+    decoded = [_decode(topic, payload) for topic, payload in messages]
     try:
-        envelope = decode(topic, payload)
-    except BadMessage as problem:
-        return Heard("", "", f"refused-{problem.code}")
-    with database.writing(EVERYONE) as db:
-        return Heard(envelope.kit, envelope.id, _take(db, envelope, now))
+        return _commit(database, decoded, now)
+    except SQLAlchemyError:
+        if len(decoded) == 1:
+            raise
+        # Two workers may have met in the middle of their batches, and one had to give way.
+        return [heard for each in decoded for heard in _commit(database, [each], now)]
 
 
 def sweep(db: Session, now: datetime) -> None:
-    """Forget messages so old that no kit can still be repeating them."""
+    """Forget messages so old that no kit can still be repeating them, and reports nobody looks at."""
     db.execute(delete(Message).where(Message.received < now - REMEMBERED))
+    reports.sweep(db, now)
 
 
-def _take(db: Session, envelope: Envelope, now: datetime) -> str:
-    kit = kits.active(db, envelope.kit)
-    if kit is None:
-        return "unknown-kit"
+def _decode(topic: str, payload: bytes) -> Envelope | Heard:
+    try:
+        return decode(topic, payload)
+    except BadMessage as problem:
+        return Heard("", "", f"refused-{problem.code}")
+
+
+def _commit(database: Database, decoded: Sequence[Envelope | Heard], now: datetime) -> list[Heard]:
+    names = {each.kit for each in decoded if isinstance(each, Envelope)}
+    if not names:
+        return [each for each in decoded if isinstance(each, Heard)]
+    with database.writing(EVERYONE) as db:
+        batch = reports.begin(db, names)
+        heard = [
+            each if isinstance(each, Heard) else Heard(each.kit, each.id, _take(db, batch, each, now))
+            for each in decoded
+        ]
+        reports.end(db, batch)
+    return heard
+
+
+def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime) -> str:
     body = envelope.body
     if isinstance(body, Presence | Birth | Health):
-        return _state(kit, envelope, now)
+        return reports.take(batch, envelope, body, now)
+    kit = batch.kits.get(envelope.kit)
+    if kit is None or not kit.active:
+        return "unknown-kit"
     if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent):
         return "not-for-us"
     # Also for one we have already: the kit sends again because our first receipt got lost.
     outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
-    if db.get(Message, (envelope.kit, envelope.id)) is not None:
+    if db.get(Message, (envelope.id, envelope.kit)) is not None:
         return "again"
     # A deletion certificate is the kit's own: it can make it again from its journal for whoever asks.
-    outcome = "deletion" if isinstance(body, DeletionEvent) else _event(db, kit, body, now)
+    outcome = "deletion" if isinstance(body, DeletionEvent) else _event(db, envelope.kit, body, now)
     db.add(Message(kit_id=envelope.kit, message_id=envelope.id, received=now, outcome=outcome))
+    db.flush()  # a second of the same batch must find it
     return outcome
 
 
-def _state(kit: Kit, envelope: Envelope, now: datetime) -> str:
-    """The newest counts. A will was written when its session began: one of an older session is stale."""
-    if envelope.ses < kit.session:
-        return "old-session"
-    kit.session = envelope.ses
-    body = envelope.body
-    if isinstance(body, Presence):
-        kit.presence, kit.presence_at = body.s, now
-    elif isinstance(body, Birth):
-        kit.birth = msgspec.to_builtins(body)
-    elif isinstance(body, Health):
-        # Retained: it may be old. And a kit's clock may be ahead, which must not silence the kit later.
-        at = min(moment(envelope.ts), now.replace(microsecond=now.microsecond // 1000 * 1000))
-        if kit.health_at is not None and at < kit.health_at:
-            return "older"
-        kit.health, kit.health_at = msgspec.to_builtins(body), at
-    return "state"
-
-
-def _event(db: Session, kit: Kit, body: VisitEvent | ApplicationEvent, now: datetime) -> str:
+def _event(db: Session, kit_id: str, body: VisitEvent | ApplicationEvent, now: datetime) -> str:
     visit = db.get(Visit, body.visit_id, with_for_update=True)
     if visit is None:
         return "unknown-visit"
-    if not kits.serves(db, kit.kit_id, visit.tenant):
+    if not kits.serves(db, kit_id, visit.tenant):
         return "foreign-visit"
     if isinstance(body, VisitEvent):
-        if visit.kit_id != kit.kit_id:
+        if visit.kit_id != kit_id:
             return "other-kit"  # the visit was given to another kit meanwhile
         return "visit" if visits.move(db, visit, VisitState(body.state), body.reason) else "old-news"
     if body.state == "sealed":
-        applications.announced(db, body.packet_id, visit, kit.kit_id, body.manifest_sha256, now)
+        applications.announced(db, body.packet_id, visit, kit_id, body.manifest_sha256, now)
     return "application"  # uploaded, receipted, deleted: the fleet knew before the kit did

@@ -4,7 +4,7 @@ from server.db.tables.cases import Application, Request, StatusCode, Visit
 from server.db.tables.fleet import Booking, Kit, KitTenant, Municipality, Officer, Postcode
 from server.db.tables.people import Account, SignIn, Throttle
 from server.db.tables.shape import Base, OfTenant
-from server.db.tables.traffic import Message, OutboxRow, Upload
+from server.db.tables.traffic import Message, OutboxRow, Report, Upload
 
 __all__ = [
     "Account",
@@ -19,6 +19,7 @@ __all__ = [
     "Officer",
     "OutboxRow",
     "Postcode",
+    "Report",
     "Request",
     "SignIn",
     "StatusCode",

@@ -45,6 +45,10 @@ class Kit(Base):
     birth: Mapped[dict[str, object] | None]
     health: Mapped[dict[str, object] | None]
     health_at: Mapped[datetime | None]
+    # Of the last report that was kept: where it lies, and its `ses` and `seq`.
+    report_id: Mapped[int | None] = mapped_column(BigInteger)
+    report_ses: Mapped[int] = mapped_column(BigInteger, default=0)
+    report_seq: Mapped[int] = mapped_column(BigInteger, default=0)
 
 
 class KitTenant(OfTenant, Base):

@@ -1,5 +1,6 @@
 """What kits say, taken in once, whatever is repeated, late, foreign or malformed."""
 
+import itertools
 from datetime import UTC, datetime
 from typing import Any
 
@@ -29,6 +30,7 @@ from server.fleet import ingest, kits, visits
 from tests.server.town import KIT, OTHER_KIT, Town
 
 NOW = datetime.now(UTC)
+SEQUENCE = itertools.count(1)
 TAILS: dict[type, Tail] = {
     Presence: Tail.PRESENCE,
     Birth: Tail.BIRTH,
@@ -41,7 +43,9 @@ TAILS: dict[type, Tail] = {
 
 def message(body: Body, ses: int = 1, kit: str = KIT, ts: datetime = NOW) -> tuple[str, bytes]:
     topic = topic_of(kit, TAILS[type(body)])
-    envelope = Envelope(v=1, id=new_ulid(), kit=kit, ses=ses, seq=1, ts=instant(ts), ts_src="ntp", body=body)
+    envelope = Envelope(
+        v=1, id=new_ulid(), kit=kit, ses=ses, seq=next(SEQUENCE), ts=instant(ts), ts_src="ntp", body=body
+    )
     return topic, encode(topic, envelope)
 
 

@@ -1,0 +1,134 @@
+"""What kits say of themselves: the last of each kind on the kit's row, and each health report for a while.
+
+Thousands a second at worst, so a batch is one query, one insert of many rows and one update of many rows,
+whatever the number of kits in it.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from protocol.messages import Birth, Envelope, Health, Presence, moment
+from server.db import bulk
+from server.db.tables import Kit, Report
+
+KEPT = timedelta(days=30)
+SWEPT_AT_ONCE = 20_000
+
+State = Presence | Birth | Health
+_COLUMNS = (
+    "session",
+    "presence",
+    "presence_at",
+    "birth",
+    "health",
+    "health_at",
+    "report_id",
+    "report_ses",
+    "report_seq",
+)
+
+
+@dataclass(slots=True)
+class Standing:
+    """What a kit's row says, and will say after the batch."""
+
+    active: bool
+    said: dict[str, Any]
+    changed: bool = False
+
+
+@dataclass(slots=True)
+class Batch:
+    """The kits of one batch, locked for the transaction, and the reports to be kept."""
+
+    kits: dict[str, Standing]
+    reports: list[dict[str, Any]] = field(default_factory=list)
+
+
+def begin(db: Session, kit_ids: set[str]) -> Batch:
+    """Lock the rows of these kits, in one order for all workers, and read what they say."""
+    columns = [getattr(Kit, name) for name in _COLUMNS]
+    query = select(Kit.kit_id, Kit.retired, *columns).where(Kit.kit_id.in_(kit_ids)).order_by(Kit.kit_id)
+    return Batch(
+        {
+            kit_id: Standing(retired is None, dict(zip(_COLUMNS, said, strict=True)))
+            for kit_id, retired, *said in db.execute(query.with_for_update())
+        }
+    )
+
+
+def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
+    """Note a state; a code for what became of it. The newest counts. A will was written when its session
+    began: one of an older session is stale."""
+    kit = batch.kits.get(envelope.kit)
+    if kit is None or not kit.active:
+        return "unknown-kit"
+    said = kit.said
+    if envelope.ses < said["session"]:
+        return "old-session"
+    if isinstance(body, Health) and (outcome := _report(batch, envelope, said, now)) != "state":
+        return outcome
+    said["session"] = envelope.ses
+    if isinstance(body, Presence):
+        said["presence"], said["presence_at"] = body.s, now
+    elif isinstance(body, Birth):
+        said["birth"] = msgspec.to_builtins(body)
+    else:
+        said["health"] = body
+    kit.changed = True
+    return "state"
+
+
+def end(db: Session, batch: Batch) -> None:
+    """Write down what the batch changed."""
+    numbers = bulk.reserve(db, Report, len(batch.reports)) if batch.reports else ()
+    for number, report in zip(numbers, batch.reports, strict=True):
+        said = batch.kits[report["kit_id"]].said
+        report["report_id"], report["previous"] = number, said["report_id"]
+        said["report_id"] = number
+    bulk.insert_rows(db, Report, batch.reports)
+    bulk.update_rows(db, Kit, {kit_id: kit.said for kit_id, kit in batch.kits.items() if kit.changed})
+
+
+def history(db: Session, kit_id: str, since: datetime, most: int = 3000) -> Iterator[tuple[datetime, Health]]:
+    """The reports of a kit, newest first, that came in after `since`: from each to the one before it."""
+    number = db.scalar(select(Kit.report_id).where(Kit.kit_id == kit_id))
+    for _ in range(most):
+        row = db.get(Report, number) if number is not None else None
+        if row is None or row.received < since:
+            return
+        yield row.at, msgspec.json.decode(row.health, type=Health)
+        number = row.previous
+
+
+def sweep(db: Session, now: datetime) -> int:
+    """Forget the oldest reports, so many at once that the ingest is not held up; how many."""
+    oldest: Sequence[tuple[int, datetime]] = [
+        row.tuple()
+        for row in db.execute(
+            select(Report.report_id, Report.received).order_by(Report.report_id).limit(SWEPT_AT_ONCE)
+        )
+    ]
+    over = [number for number, received in oldest if received < now - KEPT]
+    if over:
+        db.execute(delete(Report).where(Report.report_id <= max(over)))
+    return len(over)
+
+
+def _report(batch: Batch, envelope: Envelope, said: dict[str, Any], now: datetime) -> str:
+    if (envelope.ses, envelope.seq) <= (said["report_ses"], said["report_seq"]):
+        return "again"  # the broker's second delivery, or the retained one
+    # Retained: it may be old. And a kit's clock may be ahead, which must not silence the kit later.
+    at = min(moment(envelope.ts), now.replace(microsecond=now.microsecond // 1000 * 1000))
+    if said["health_at"] is not None and at < said["health_at"]:
+        return "older"
+    said["health_at"], said["report_ses"], said["report_seq"] = at, envelope.ses, envelope.seq
+    health = msgspec.json.encode(envelope.body).decode()
+    batch.reports.append({"kit_id": envelope.kit, "received": now, "at": at, "health": health})
+    return "state"
