@@ -20,13 +20,14 @@ from device.agent import founding
 from device.agent import replay as replaying
 from device.agent.clock import SystemClock
 from device.agent.readiness import Check, is_ready, judge
-from device.agent.recipients import Recipients, read_public_key
+from device.agent.recipients import Recipients, read_public_key, read_recovery_key
 from device.config import Config, load
 from device.drivers.eid.command import read_card_command
 from device.drivers.fingerprint.command import scan_finger_command
 from device.drivers.signpad.command import sign_command
 from device.errors import Code, KitError, Refused, Remedy
 from device.vault.keysource import FileKeySource
+from device.vault.recovery import Administrator
 
 DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
 
@@ -92,7 +93,10 @@ def init(config: ConfigFile, as_json: Json = False) -> None:
     except msgspec.DecodeError as problem:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"stdin: {problem}") from problem
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-    _say_recipient(founding.found(settings.vault, _source(settings), SystemClock(), roster), as_json)
+    _say_recipient(
+        founding.found(settings.vault, _source(settings), SystemClock(), roster, administrator_of(settings)),
+        as_json,
+    )
 
 
 @officers.command()
@@ -121,10 +125,12 @@ def add(
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"key or certificate: {problem}") from problem
     source, clock = _source(settings), SystemClock()
     if by:
-        recipient = founding.add(settings.vault, source, clock, new, by, rest.strip())
+        recipient = founding.add(
+            settings.vault, source, clock, new, by, rest.strip(), administrator_of(settings)
+        )
     else:
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
-        recipient = founding.found(settings.vault, source, clock, [new])
+        recipient = founding.found(settings.vault, source, clock, [new], administrator_of(settings))
     _say_recipient(recipient, as_json)
 
 
@@ -215,6 +221,13 @@ def _examine(config: Config) -> tuple[Check, ...]:
         clock=SystemClock(),
     )
     return judge(found)
+
+
+def administrator_of(config: Config) -> Administrator | None:
+    """Who may make unlock codes for this kit's officers. KitError bad-config."""
+    if config.trust_recovery_key is None:
+        return None
+    return Administrator(config.kit_id, read_recovery_key(config.trust_recovery_key))
 
 
 def _source(config: Config) -> FileKeySource:

@@ -51,6 +51,7 @@ class Trust(Table, frozen=True):
     recipients: Text
     list_key: Text
     command_key: Text
+    recovery_key: str = ""  # who may make unlock codes for officers; empty: nobody
 
 
 class Keys(Table, frozen=True):
@@ -107,6 +108,7 @@ class Config:
     trust_recipients: Path
     trust_list_key: Path
     trust_command_key: Path
+    trust_recovery_key: Path | None
     device_secret: Path
     drivers: registry.Drivers
     health_every_s: int
@@ -171,6 +173,7 @@ def settle(file: File, folder: Path) -> Config:
         trust_recipients=folder / file.trust.recipients,
         trust_list_key=folder / file.trust.list_key,
         trust_command_key=folder / file.trust.command_key,
+        trust_recovery_key=folder / file.trust.recovery_key if file.trust.recovery_key else None,
         device_secret=folder / file.keys.path,
         drivers=registry.choose(chosen, site),
         health_every_s=file.health.every_s,

@@ -52,6 +52,12 @@ class Code(StrEnum):
     KEY_SOURCE_GONE = "key-source-gone"
     UNKNOWN_OFFICER = "unknown-officer"
     LOCKED = "locked"
+    WEAK_PIN = "weak-pin"
+    PINS_DIFFER = "pins-differ"
+    WRONG_CODE = "wrong-code"
+    CODE_EXPIRED = "code-expired"
+    NO_WAY_BACK = "no-way-back"
+    LEASE_ENDED = "lease-ended"
     VAULT_DAMAGED = "vault-damaged"
     DISK_FULL = "disk-full"
     # sealing

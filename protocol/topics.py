@@ -20,13 +20,14 @@ class Tail(StrEnum):
     VISIT = "up/evt/visit"
     APPLICATION = "up/evt/application"
     DELETION = "up/evt/deletion"
+    ACCESS = "up/evt/access"
     RECEIPTS = "down/rcpt"
     DOORBELL = "down/job"
     FLEET = "fleet/state"
 
 
 STATES = frozenset({Tail.PRESENCE, Tail.BIRTH, Tail.HEALTH})  # retained: the newest counts
-EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION, Tail.DELETION})
+EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION, Tail.DELETION, Tail.ACCESS})
 """Outboxed: each counts, until a receipt names it."""
 
 # What an ingest worker subscribes to. Plain, never `$share`: with an acl_file SUBSCRIBE is not checked, so

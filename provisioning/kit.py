@@ -18,7 +18,7 @@ import msgspec
 from cryptography import x509
 
 from protocol.identity import KIT_ID
-from provisioning import toml
+from provisioning import recovery, toml
 from provisioning.ca import Authority
 from provisioning.certificates import key_pem
 from provisioning.durable import write_secret, write_whole
@@ -195,6 +195,7 @@ def _write_trust(trust: Path, authority: Authority, site: Site, beside: Path) ->
     if not cards:
         raise KitFolderError(f"{beside / site.cards}: no root certificate of identity cards in it")
     write_whole(trust / "fleet-ca.pem", authority.bundle("root"))
+    write_whole(trust / "recovery-key.pem", recovery.public_pem(authority.folder))
 
 
 def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
@@ -218,6 +219,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
             "recipients": "trust/recipients.jws",
             "list_key": "trust/list-key.pem",
             "command_key": "trust/command-key.pem",
+            "recovery_key": "trust/recovery-key.pem",
         },
         "keys": {"source": "file", "path": "certs/device-secret"},
         "drivers": site.drivers,

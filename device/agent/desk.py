@@ -66,6 +66,15 @@ class Desk:
     def lock(self) -> None:
         self._ask(lambda office: office.lock())
 
+    def change_pin(self, old: str, new: str) -> None:
+        self._ask(lambda office: office.ways.change_pin(office.counter.session, old, new))
+
+    def challenge(self, officer_id: str) -> str:
+        return self._ask(lambda office: office.ways.challenge(officer_id))
+
+    def recover(self, officer_id: str, code: str, pin: str) -> None:
+        self._ask(lambda office: office.ways.recover(officer_id, code, pin))
+
     def choose(self, visit_id: str) -> None:
         self._ask(lambda office: office.counter.choose(visit_id))
 

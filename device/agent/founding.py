@@ -11,6 +11,7 @@ from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Clock, KeySource
 from device.vault.database import Database
 from device.vault.gate import Gate
+from device.vault.recovery import Administrator
 from device.vault.store import OpenVault
 from protocol.identity import BadIdentity
 
@@ -28,7 +29,13 @@ class NewOfficer(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         return f"NewOfficer({self.officer_id})"
 
 
-def found(path: Path, source: KeySource, clock: Clock, officers: Sequence[NewOfficer]) -> str:
+def found(
+    path: Path,
+    source: KeySource,
+    clock: Clock,
+    officers: Sequence[NewOfficer],
+    administrator: Administrator | None = None,
+) -> str:
     """Make the vault at `path` with all these officers; the recipient (age1pq1...) of the kit's day bag.
 
     All or nothing. Refused not-now when there is a vault already; KitError bad-config when there is no
@@ -41,7 +48,7 @@ def found(path: Path, source: KeySource, clock: Clock, officers: Sequence[NewOff
     unfinished.unlink(missing_ok=True)
     database = Database(unfinished)
     try:
-        gate = Gate(database, source, clock)
+        gate = Gate(database, source, clock, administrator)
         vault = gate.create()
         recipient = make_bag_key(vault)
         for officer in officers:
@@ -53,7 +60,15 @@ def found(path: Path, source: KeySource, clock: Clock, officers: Sequence[NewOff
     return recipient
 
 
-def add(path: Path, source: KeySource, clock: Clock, officer: NewOfficer, by: str, by_pin: str) -> str:
+def add(
+    path: Path,
+    source: KeySource,
+    clock: Clock,
+    officer: NewOfficer,
+    by: str,
+    by_pin: str,
+    administrator: Administrator | None = None,
+) -> str:
     """Let one more officer in, on the word of one who is in; the recipient of the day bag.
 
     KitError as `Gate.unlock`; bad-config when there is no vault, or PIN, key or certificate will not do."""
@@ -61,7 +76,7 @@ def add(path: Path, source: KeySource, clock: Clock, officer: NewOfficer, by: st
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet")
     database = Database(path)
     try:
-        gate = Gate(database, source, clock)
+        gate = Gate(database, source, clock, administrator)
         vault = gate.unlock(by, by_pin)
         try:
             _add(gate, vault, officer)

@@ -29,6 +29,21 @@ class Front(Protocol):
 
     def lock(self) -> None: ...
 
+    def change_pin(self, old: str, new: str) -> None:
+        """Another PIN for the officer who is in.
+
+        KitError wrong-pin, too-many-tries, weak-pin; Refused locked."""
+        ...
+
+    def challenge(self, officer_id: str) -> str:
+        """What an officer who forgot the PIN reads out to the administrator. KitError no-way-back."""
+        ...
+
+    def recover(self, officer_id: str, code: str, pin: str) -> None:
+        """Take the administrator's code, once, with a new PIN. KitError wrong-code, code-expired, weak-pin,
+        too-many-tries, no-way-back, unknown-officer."""
+        ...
+
     def choose(self, visit_id: str) -> None:
         """Open a visit of today's list, or go on with it. Refused unknown-visit; KitError recipients-expired,
         cannot-seal, disk-full when the dry run says the application could not be sealed."""

@@ -19,6 +19,14 @@ Landmark = Literal[
     "answered:before",
     "answered:after",  # the answer counts and the packet is gone here; the spool still has packet and receipt
     "withdrawn:after",
+    "pin:before",  # another PIN, or a code taken with a new PIN, is about to be committed
+    "pin:after",
+    "lease:before",  # a new lease, or the end of one
+    "lease:after",
+    "epoch:before",  # every visit's key is about to be wrapped under another store key
+    "epoch:after",
+    "roster:before",  # officers come and go
+    "roster:after",
 ]
 
 Passed = Callable[[Landmark], None]

@@ -3,6 +3,7 @@
 import structlog
 
 from device.agent import view
+from device.agent.access import Access, Ways
 from device.agent.captures import Captures, Running, Taken
 from device.agent.cases import Cases
 from device.agent.counter import Counter
@@ -40,8 +41,10 @@ class Office:
         self._clock = clock = setup.clock
         self._database = Database(setup.vault)
         store = Store(self._database)
-        self._gate = PinGate(self._database, setup.key_source, clock)
+        self._gate = PinGate(self._database, setup.key_source, clock, setup.administrator)
         calendar = Calendar(self._database, clock)
+        self._access = Access(self._database, setup.spool, clock)
+        self.ways = Ways(self._gate, self._access, calendar, clock, setup.passed)
         self._cases = Cases(self._database, clock, setup.catalogue, setup.passed, calendar.begin)
         self.captures = Captures(setup.openers, post, clock, self._taken, self._failed, setup.deadlines)
         self._outgoing = Outgoing(
@@ -130,6 +133,7 @@ class Office:
         self._outgoing.pull()
         self._retention.look()
         self._outgoing.push()
+        self._access.push()
         self._take_bag()
         self._link = self._setup.spool.link()
         self._pulse.beat(

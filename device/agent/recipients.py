@@ -6,6 +6,7 @@ from pathlib import Path
 
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from device.errors import Code, KitError, Remedy
@@ -60,6 +61,18 @@ class Recipients:
             raise KitError(
                 Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no list that can be read"
             ) from problem
+
+
+def read_recovery_key(path: Path) -> bytes:
+    """The administrator's X25519 key of unlock codes, from PEM. KitError bad-config."""
+    try:
+        with path.open("rb") as file:
+            key = load_pem_public_key(file.read(8192))
+    except (OSError, ValueError, UnsupportedAlgorithm) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} is no public key") from problem
+    if not isinstance(key, X25519PublicKey):
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} is not an X25519 key")
+    return key.public_bytes_raw()
 
 
 def read_public_key(path: Path) -> ec.EllipticCurvePublicKey:

@@ -4,7 +4,7 @@ Destroying needs no key. When a visit began stands beside the journal, in the ki
 """
 
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -56,6 +56,10 @@ class Calendar:
             row = (write_instant(after.known), after.doubted.total_seconds())
             tx.execute("INSERT OR REPLACE INTO reckoning VALUES (1, ?, ?)", row)
         self._now, self._counted = after, now
+
+    def known(self) -> datetime:
+        """How late it is at least, by this reckoning."""
+        return self._now.known + timedelta(seconds=self._clock.monotonic() - self._counted)
 
     def begin(self, tx: Transaction, visit_id: str) -> None:
         """From now on the days of this visit count."""

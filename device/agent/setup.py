@@ -14,6 +14,7 @@ from device.agent.recipients import Recipients
 from device.agent.sealing import KitSigner
 from device.ports import Clock, KeySource
 from device.spool.spool import Spool
+from device.vault.recovery import Administrator
 from protocol.catalogue import Entry
 
 
@@ -33,6 +34,7 @@ class Setup:
     sys: Path = Path("/sys")
     health_every_s: float = 60
     idle_lock_s: float = 300
+    administrator: Administrator | None = None  # who may make unlock codes for officers
     drafts: timedelta = timedelta(days=14)  # an unfinished visit may stay so long
     deadlines: Mapping[What, float] = field(default_factory=lambda: DEADLINE_S)
     passed: Passed = landmarks.nothing

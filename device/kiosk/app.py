@@ -11,6 +11,9 @@ sent on to `/`.
 | `GET /desk?after=VERSION` | | waits up to 20 s for something newer; see `desk.py` |
 | `POST /unlock` | officer, pin | the only way in; the cookie changes |
 | `POST /lock` | | |
+| `POST /pin` | old, pin, again | another PIN; `GET` shows the form |
+| `GET /forgotten/<officer>` | | what to read out to the administrator, and the form for the code |
+| `POST /forgotten` | officer, code, pin, again | take the code, once |
 | `POST /language` | language, who=officer\\|citizen | |
 | `POST /visits/<id>/open` | | |
 | `POST /leave` | | back to the list |
@@ -52,7 +55,7 @@ from werkzeug.wrappers import Response
 import look
 from device.agent.front import Front
 from device.errors import Code, KitError, Refused, Remedy
-from device.kiosk import guard, officer, pictures, possession, screens, steps
+from device.kiosk import guard, officer, pictures, possession, screens, steps, ways
 from device.kiosk.browser import Answer, Browsers
 from device.kiosk.desk import Desk, present
 from device.kiosk.forms import Incomplete
@@ -84,7 +87,7 @@ def create_kiosk(front: Front, language: str, clock: Clock) -> Flask:
     Saying(texts).mount(app)
     for blueprint in (
         *(screens.screens, officer.officer, steps.steps, steps.redo),
-        *(possession.possession, pictures.pictures),
+        *(possession.possession, ways.ways, pictures.pictures),
     ):
         app.register_blueprint(blueprint)
 
@@ -110,7 +113,7 @@ def _refused(refusal: Refused) -> Response:
 
 def _failed(failure: KitError) -> Response:
     waits = failure.code in (Code.WRONG_PIN, Code.TOO_MANY_TRIES, Code.UNKNOWN_OFFICER)
-    return guard.answered(Answer(failure.code, failure.remedy), 403 if waits else 503)
+    return guard.answered(Answer(failure.code, failure.remedy), 403 if waits else 503, *ways.asked_again())
 
 
 def _incomplete(form: Incomplete) -> Response:

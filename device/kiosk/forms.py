@@ -32,6 +32,21 @@ class Unlock(Form, frozen=True):
     pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
 
 
+class ChangePin(Form, frozen=True):
+    old: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+    again: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+
+
+class Recover(Form, frozen=True):
+    """`code`: the administrator's 44 digits; spaces and dashes as they were written down."""
+
+    officer: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]{2,40}$")]
+    code: Annotated[str, msgspec.Meta(pattern=r"^[0-9 -]{1,80}$")]
+    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+    again: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+
+
 class ChooseLanguage(Form, frozen=True):
     language: Literal["nl", "fr", "de", "en"]
     who: Literal["officer", "citizen"] = "officer"

@@ -6,6 +6,8 @@ the PIN.
 """
 
 import re
+from collections.abc import Mapping
+from typing import Any, cast
 
 from flask import Flask, Response, abort, g, redirect, request, url_for
 from werkzeug.wrappers import Response as BaseResponse
@@ -14,7 +16,14 @@ from device.errors import Code, Remedy
 from device.kiosk.browser import COOKIE, Answer, Browser, Browsers
 
 LARGEST_BODY = 8_192  # bytes; the longest form is far smaller
-OPEN = frozenset({"screens.index", "screens.desk", "officer.unlock", "officer.language"})
+OPEN = frozenset({"screens.index", "screens.desk", "officer.unlock", "officer.language"}) | frozenset(
+    {
+        "ways.forgotten",
+        "ways.forgotten_of",
+        "ways.recover",
+        "ways.changed",
+    }  # who has no PIN has no other door
+)
 STATIC = frozenset({"look.static", "static"})
 
 _LOOPBACK = re.compile(r"(127\.0\.0\.1|localhost|\[::1\])(:[0-9]{1,5})?")
@@ -54,7 +63,9 @@ def mount(app: Flask, browsers: Browsers) -> None:
     app.after_request(remember)
 
 
-def answered(answer: Answer, status: int, back: str = "screens.index") -> BaseResponse:
+def answered(
+    answer: Answer, status: int, back: str = "screens.index", values: Mapping[str, str] | None = None
+) -> BaseResponse:
     """Say no to a form: a program gets the code, a person goes back to the screen, which shows the words."""
     if wants_json():
         return Response(
@@ -63,7 +74,7 @@ def answered(answer: Answer, status: int, back: str = "screens.index") -> BaseRe
             mimetype="application/json",
         )
     g.browser.answer = answer
-    return redirect(url_for(back), 303)
+    return redirect(url_for(back, **cast(Any, dict(values or {}))), 303)
 
 
 def done() -> BaseResponse:

@@ -4,7 +4,9 @@ import hashlib
 import hmac
 import re
 import secrets
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 
 from cryptography import x509
@@ -13,16 +15,25 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock, KeySource
-from device.vault import keys
-from device.vault.database import Database
+from device.vault import door, keys, lease, recovery
+from device.vault.database import Database, Transaction
 from device.vault.store import OpenVault
 from device.vault.tickets import Tickets
 from device.vault.tries import Standing, Tries
+from protocol import unlock_code
 from protocol.identity import OFFICER_ID, Role, check_use, role_of
 
 PIN = re.compile(r"[0-9]{6,12}")
 _LONGEST_NAME = 100
 _VERSION = 1
+
+
+Note = Callable[[Transaction], None]
+"""Writes down what happened, in the transaction in which it does."""
+
+
+def no_note(tx: Transaction) -> None:
+    """Nobody wants to know."""
 
 
 class WeakPin(ValueError):
@@ -35,14 +46,43 @@ class KnownOfficer:
     name: str
 
 
+@dataclass(frozen=True)
+class _Row:
+    """An officer on disk."""
+
+    name: str
+    salt: bytes
+    identity: bytes = field(repr=False)
+    signing_key: bytes = field(repr=False)
+    chain: str
+    door: bytes = field(repr=False)
+
+
+@dataclass(frozen=True)
+class _UnderPin:
+    """An officer's identity, locked up, with what is needed to open it again."""
+
+    salt: bytes
+    identity: bytes = field(repr=False)
+    ticket: bytes = field(repr=False)
+
+
 class Gate:
     """One gate per vault. All calls from the database's own thread; `unlock` takes about 0.4 s."""
 
-    def __init__(self, database: Database, source: KeySource, clock: Clock) -> None:
+    def __init__(
+        self,
+        database: Database,
+        source: KeySource,
+        clock: Clock,
+        administrator: recovery.Administrator | None = None,
+    ) -> None:
+        """`administrator`: who may make unlock codes for officers of this kit."""
         self._database = database
         self._source = source
         self._tries = Tries(database, clock)
         self._tickets = Tickets(database)
+        self._administrator = administrator
 
     def officers(self) -> list[KnownOfficer]:
         """Who can unlock, by name."""
@@ -59,7 +99,8 @@ class Gate:
             raise RuntimeError("the vault has officers; only one of them can add another")
         with self._database.transaction() as tx:
             tx.execute("INSERT OR REPLACE INTO device VALUES (1, ?)", (_mark(self._source.device_secret()),))
-        return OpenVault(self._database, keys.new_key())
+        key = keys.new_key()
+        return OpenVault(self._database, lease.store_key(key, 0, b""), door_key=key)
 
     def add_officer(
         self, vault: OpenVault, officer_id: str, name: str, pin: str, key_pem: bytes, cert_pem: bytes
@@ -81,11 +122,25 @@ class Gate:
         if any(known.officer_id == officer_id for known in self.officers()):
             raise ValueError("the officer is known here")
         pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
-        self._write(officer_id, name, pin, vault.store_key(), _write_key(key), pem.decode())
+        identity, recipient = door.new_identity()
+        secret = self._secret()
+        put = self._enclose(officer_id, pin, identity)
+        row = (
+            put.salt,
+            put.identity,
+            keys.lock_up(door.signing_wrap(identity), _write_key(key), _of(officer_id, "signing_key")),
+            pem.decode(),
+            door.seal_recipient(secret, officer_id, recipient),
+            door.seal_door(secret, officer_id, recipient, vault.door_key()),
+        )
+        with self._database.transaction() as tx:
+            tx.execute("INSERT INTO officer VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (officer_id, name, *row))
+            self._tickets.write(tx, officer_id, put.ticket)
+            self._offer(tx, officer_id, identity, secret)
 
     def unlock(self, officer_id: str, pin: str) -> OpenVault:
         """Opened. KitError unknown-officer, too-many-tries (see `standing`), wrong-pin, pin-blocked (by the
-        key source: waiting does not help), key-source-gone, vault-damaged.
+        key source: waiting does not help), key-source-gone, lease-ended, vault-damaged.
 
         What cannot be a PIN is refused as wrong without counting: it is no guess."""
         row = self._row(officer_id)
@@ -93,81 +148,129 @@ class Gate:
             raise KitError(Code.TOO_MANY_TRIES, Remedy.OFFICER)
         if not PIN.fullmatch(pin):
             raise KitError(Code.WRONG_PIN, Remedy.RETRY)
-        self._check_device()
+        secret = self._secret()
+        lease.check(self._database)
         self._tries.count(officer_id)
-        name, salt, store_key, signing_key, chain = row
-        stretched = keys.stretch(pin, salt)
+        stretched = keys.stretch(pin, row.salt)
         released = self._release(officer_id, keys.proof(stretched, officer_id))
         key = keys.officer_key(stretched, released, officer_id)
         try:
-            opened = keys.unlock(key, store_key, _of(officer_id, "store_key"))
+            identity = keys.unlock(key, row.identity, _of(officer_id, "identity")).decode()
         except KitError as problem:
             raise KitError(Code.WRONG_PIN, Remedy.RETRY) from problem
         self._tries.clear(officer_id)
-        signer = _read_key(keys.unlock(key, signing_key, _of(officer_id, "signing_key")))
-        certificates = x509.load_pem_x509_certificates(chain.encode())
-        return OpenVault(self._database, opened, officer_id, name, signer, certificates)
+        if self._administrator and not recovery.is_offered(self._database, self._administrator, officer_id):
+            with self._database.transaction() as tx:
+                self._offer(tx, officer_id, identity, secret)
+        return self._opened(officer_id, row, identity, secret)
 
-    def change_pin(self, officer_id: str, old: str, new: str) -> None:
+    def change_pin(self, officer_id: str, old: str, new: str, note: Note = no_note) -> None:
         """Another PIN for the same officer. As `unlock`, and WeakPin (before a try is counted)."""
         check_pin(new)
         vault = self.unlock(officer_id, old)
-        chain = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in vault.chain)
-        self._write(
-            officer_id, vault.name, new, vault.store_key(), _write_key(vault.signing_key()), chain.decode()
-        )
-        vault.lock()
+        try:
+            self._set_pin(officer_id, new, vault.identity(), note)
+        finally:
+            vault.lock()
 
-    def _write(
-        self, officer_id: str, name: str, pin: str, store_key: bytes, signing_key: bytes, chain: str
-    ) -> None:
-        salt = secrets.token_bytes(keys.SALT)
-        self._check_device()
-        stretched = keys.stretch(pin, salt)
-        before, enclosed = (
-            self._tickets.of(officer_id),
-            self._source.enclose(keys.proof(stretched, officer_id)),
+    def challenge(self, officer_id: str) -> str:
+        """What an officer who forgot the PIN reads out to the administrator.
+
+        KitError unknown-officer, no-way-back."""
+        self._row(officer_id)
+        kit_id = self._administrator.kit_id if self._administrator else ""
+        return unlock_code.write_challenge(recovery.challenge_of(self._database, kit_id, officer_id))
+
+    def recover(self, officer_id: str, code: str, pin: str, now: datetime, note: Note = no_note) -> None:
+        """Take the administrator's code once, and a new PIN with it: both or neither.
+
+        WeakPin (before a try is counted); KitError as `recovery.open_with`, and unknown-officer,
+        too-many-tries."""
+        self._row(officer_id)
+        check_pin(pin)
+        counted = f"code:{officer_id}"  # wrong codes must not lock out who knows the PIN, nor the other way
+        if self._tries.standing(counted).wait_s:
+            raise KitError(Code.TOO_MANY_TRIES, Remedy.OFFICER)
+        if self._administrator is None:
+            raise KitError(Code.NO_WAY_BACK, Remedy.WORKSHOP)
+        secret = self._secret()
+        self._tries.count(counted)
+        identity = recovery.open_with(
+            self._database, self._administrator.kit_id, officer_id, code, secret, now
         )
-        key = keys.officer_key(stretched, enclosed.secret, officer_id)
-        wrapped = keys.lock_up(key, store_key, _of(officer_id, "store_key"))
-        signer = keys.lock_up(key, signing_key, _of(officer_id, "signing_key"))
+
+        def used(tx: Transaction) -> None:
+            self._offer(tx, officer_id, identity, secret)
+            note(tx)
+
+        self._set_pin(officer_id, pin, identity, used)
+        self._tries.clear(counted)
+        self._tries.clear(officer_id)
+
+    def _offer(self, tx: Transaction, officer_id: str, identity: str, secret: bytes) -> None:
+        if self._administrator is not None:
+            recovery.offer(tx, self._administrator, officer_id, identity, secret)
+
+    def _set_pin(self, officer_id: str, pin: str, identity: str, alongside: Note) -> None:
+        """Put the officer's identity under this PIN, and under no other any more."""
+        before, put = self._tickets.of(officer_id), self._enclose(officer_id, pin, identity)
         with self._database.transaction() as tx:
-            tx.execute(
-                "INSERT OR REPLACE INTO officer VALUES (?, ?, ?, ?, ?, ?)",
-                (officer_id, name, salt, wrapped, signer, chain),
-            )
-            self._tickets.write(tx, officer_id, enclosed.ticket)
+            values = (put.salt, put.identity, officer_id)
+            tx.execute("UPDATE officer SET salt = ?, identity = ? WHERE officer_id = ?", values)
+            self._tickets.write(tx, officer_id, put.ticket)
+            alongside(tx)
             tx.shred()
         self._source.forget(before)
+
+    def _enclose(self, officer_id: str, pin: str, identity: str) -> "_UnderPin":
+        """What only this PIN on this device opens."""
+        salt = secrets.token_bytes(keys.SALT)
+        stretched = keys.stretch(pin, salt)
+        enclosed = self._source.enclose(keys.proof(stretched, officer_id))
+        key = keys.officer_key(stretched, enclosed.secret, officer_id)
+        sealed = keys.lock_up(key, identity.encode(), _of(officer_id, "identity"))
+        return _UnderPin(salt, sealed, enclosed.ticket)
 
     def _release(self, officer_id: str, proof: bytes) -> bytes:
         try:
             return self._source.release(self._tickets.of(officer_id), proof)
         except KitError as problem:
-            if problem.code is Code.PIN_BLOCKED:
-                self._tries.clear(
-                    officer_id
-                )  # the source looks at no PIN any more: ours is no reason to wait
+            if problem.code is Code.PIN_BLOCKED:  # it looks at no PIN any more: ours is no reason to wait
+                self._tries.clear(officer_id)
             raise
 
-    def _row(self, officer_id: str) -> tuple[str, bytes, bytes, bytes, str]:
+    def _opened(self, officer_id: str, row: "_Row", identity: str, secret: bytes) -> OpenVault:
+        door_key = door.open_door(secret, officer_id, identity, row.door)
+        signer = keys.unlock(door.signing_wrap(identity), row.signing_key, _of(officer_id, "signing_key"))
+        return OpenVault(
+            self._database,
+            lease.open_store(self._database, secret, door_key),
+            officer_id,
+            row.name,
+            _read_key(signer),
+            x509.load_pem_x509_certificates(row.chain.encode()),
+            door_key,
+            identity,
+        )
+
+    def _row(self, officer_id: str) -> "_Row":
         row = self._database.row(
-            "SELECT name, salt, store_key, signing_key, chain FROM officer WHERE officer_id = ?",
+            "SELECT name, salt, identity, signing_key, chain, door FROM officer WHERE officer_id = ?",
             (officer_id,),
         )
         if row is None:
             raise KitError(Code.UNKNOWN_OFFICER, Remedy.OFFICER)
-        name, salt, store_key, signing_key, chain = row
-        return name, salt, store_key, signing_key, chain
+        return _Row(*row)
 
-    def _check_device(self) -> None:
-        """KitError vault-damaged when this vault was made on another device.
+    def _secret(self) -> bytes:
+        """The device secret; KitError vault-damaged when this vault was made on another device.
 
         Without this check a lost key source would look like wrong PINs, and cost tries."""
-        mark = _mark(self._source.device_secret())
+        secret = self._source.device_secret()
         row = self._database.row("SELECT mark FROM device")
-        if row is None or not hmac.compare_digest(row[0], mark):
+        if row is None or not hmac.compare_digest(row[0], _mark(secret)):
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "the vault belongs to another device")
+        return secret
 
 
 def check_pin(pin: str) -> None:

@@ -2,8 +2,10 @@
 
 PIN (Argon2id) -> proof -> the key source releases its share
 PIN (Argon2id) + that share -> officer key, per officer
-    officer key -> wraps the store key; wraps that officer's signing key
-        store key -> records key -> wraps one random key per visit -> the records of that visit
+    officer key -> wraps the officer's identity, which a one-use code opens too (recovery.py)
+        identity -> wraps that officer's signing key; opens the door key (door.py)
+            door key + share of the fleet (lease.py) -> store key, another one in every epoch
+                store key -> records key -> wraps one random key per visit -> the records of that visit
 """
 
 import secrets

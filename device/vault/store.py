@@ -39,6 +39,8 @@ class OpenVault(Store):
         name: str = "",
         signing_key: ec.EllipticCurvePrivateKey | None = None,
         chain: Sequence[x509.Certificate] = (),
+        door_key: bytes = b"",
+        identity: str = "",
     ) -> None:
         super().__init__(database)
         self.officer_id = officer_id
@@ -46,6 +48,8 @@ class OpenVault(Store):
         self.chain = tuple(chain)
         self._store_key: bytes | None = store_key
         self._signing_key = signing_key
+        self._door_key = door_key
+        self._identity = identity
 
     @property
     def locked(self) -> bool:
@@ -54,9 +58,20 @@ class OpenVault(Store):
     def lock(self) -> None:
         self._store_key = None
         self._signing_key = None
+        self._door_key, self._identity = b"", ""
+
+    def door_key(self) -> bytes:
+        """For the gate, which seals it to another officer, and for the lease."""
+        self.store_key()
+        return self._door_key
+
+    def identity(self) -> str:
+        """The officer's own, for another PIN or another way in."""
+        self.store_key()
+        return self._identity
 
     def store_key(self) -> bytes:
-        """For the gate, which wraps it for another officer."""
+        """What everything on disk hangs on; KitError locked."""
         if self._store_key is None:
             raise KitError(Code.LOCKED, Remedy.OFFICER)
         return self._store_key
@@ -66,6 +81,19 @@ class OpenVault(Store):
         if self._signing_key is None:
             raise KitError(Code.LOCKED, Remedy.OFFICER)
         return self._signing_key
+
+    def rewrap(self, tx: Transaction, store_key: bytes) -> None:
+        """Put the key of every visit under another store key. `turn` to it once this is on disk."""
+        before, after = self._records_key(), keys.derive(store_key, "records")
+        for visit_id, wrapped in self.database.rows("SELECT visit_id, wrapped FROM visit_key"):
+            key = keys.unlock(before, wrapped, _of_visit(visit_id))
+            again = keys.lock_up(after, key, _of_visit(visit_id))
+            tx.execute("UPDATE visit_key SET wrapped = ? WHERE visit_id = ?", (again, visit_id))
+        tx.shred()
+
+    def turn(self, store_key: bytes, door_key: bytes) -> None:
+        """Go on with the keys that are on disk now."""
+        self._store_key, self._door_key = store_key, door_key
 
     def new_visit_key(self, tx: Transaction, visit_id: str) -> None:
         """Give a visit its key. A visit that has one keeps it."""

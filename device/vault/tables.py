@@ -1,11 +1,23 @@
 """The vault's tables. A change of shape is a new version number and a step that gets there."""
 
-VERSION = 1  # PRAGMA user_version
+VERSION = 2  # PRAGMA user_version
 
 TABLES = (
-    # who can unlock; the store key and the officer's signing key, wrapped under PIN and device
+    # who can unlock: the officer's identity under PIN and device; under the identity the signing key and
+    # the door key (device/vault/door.py)
     "CREATE TABLE IF NOT EXISTS officer (officer_id TEXT PRIMARY KEY, name TEXT NOT NULL,"
-    " salt BLOB NOT NULL, store_key BLOB NOT NULL, signing_key BLOB NOT NULL, chain TEXT NOT NULL) STRICT",
+    " salt BLOB NOT NULL, identity BLOB NOT NULL, signing_key BLOB NOT NULL, chain TEXT NOT NULL,"
+    " recipient BLOB NOT NULL, door BLOB NOT NULL) STRICT",
+    # the way in for an officer who forgot the PIN: the identity under a one-use code and device
+    "CREATE TABLE IF NOT EXISTS recovery (officer_id TEXT PRIMARY KEY REFERENCES officer ON DELETE CASCADE,"
+    " point BLOB NOT NULL, administrator BLOB NOT NULL, sealed BLOB NOT NULL) STRICT",
+    # under which epoch the store key stands, and the fleet's shares for it (device/vault/lease.py)
+    "CREATE TABLE IF NOT EXISTS lease (only INTEGER PRIMARY KEY CHECK (only = 1), epoch INTEGER NOT NULL,"
+    " share BLOB, next_share BLOB, ends TEXT NOT NULL, wall_ends TEXT NOT NULL,"
+    " visits INTEGER NOT NULL) STRICT",
+    # what happened to the ways in, until the fleet has been told
+    "CREATE TABLE IF NOT EXISTS access (message_id TEXT PRIMARY KEY, at TEXT NOT NULL, what TEXT NOT NULL,"
+    " officer_id TEXT NOT NULL, told INTEGER NOT NULL) STRICT",
     # tells the device secret this vault was made with from another
     "CREATE TABLE IF NOT EXISTS device (only INTEGER PRIMARY KEY CHECK (only = 1),"
     " mark BLOB NOT NULL) STRICT",

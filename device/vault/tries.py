@@ -42,7 +42,10 @@ class Tries:
 
     def last_tried(self) -> str | None:
         """Who tried last and has failures on the count."""
-        row = self._database.row("SELECT officer_id FROM tries WHERE failures > 0 ORDER BY last DESC LIMIT 1")
+        row = self._database.row(
+            "SELECT officer_id FROM tries WHERE failures > 0 AND officer_id NOT LIKE '%:%'"
+            " ORDER BY last DESC LIMIT 1"
+        )
         return None if row is None else str(row[0])
 
     def count(self, officer_id: str) -> None:

@@ -16,7 +16,7 @@ from protocol.messages.envelope import (
     encode,
     encode_body,
 )
-from protocol.messages.events import ApplicationEvent, DeletionEvent, VisitEvent
+from protocol.messages.events import AccessEvent, ApplicationEvent, DeletionEvent, VisitEvent
 from protocol.messages.fields import (
     BadMessage,
     Count,
@@ -39,6 +39,7 @@ from protocol.messages.states import Birth, Health, Peripheral, Presence
 __all__ = [
     "BODY_OF",
     "MAX_BYTES",
+    "AccessEvent",
     "ApplicationEvent",
     "BadMessage",
     "Birth",

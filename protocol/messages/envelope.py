@@ -6,7 +6,7 @@ from typing import Literal
 import msgspec
 
 from protocol.messages.downward import Doorbell, FleetState, Receipts
-from protocol.messages.events import ApplicationEvent, DeletionEvent, VisitEvent
+from protocol.messages.events import AccessEvent, ApplicationEvent, DeletionEvent, VisitEvent
 from protocol.messages.fields import BadMessage, Count, Instant, KitOrFleet, Strict, TimeSource, Ulid, moment
 from protocol.messages.states import Birth, Health, Presence
 from protocol.topics import BadTopic, Tail, parse
@@ -20,6 +20,7 @@ Body = (
     | VisitEvent
     | ApplicationEvent
     | DeletionEvent
+    | AccessEvent
     | Receipts
     | Doorbell
     | FleetState
@@ -32,6 +33,7 @@ BODY_OF: dict[Tail, type[Body]] = {
     Tail.VISIT: VisitEvent,
     Tail.APPLICATION: ApplicationEvent,
     Tail.DELETION: DeletionEvent,
+    Tail.ACCESS: AccessEvent,
     Tail.RECEIPTS: Receipts,
     Tail.DOORBELL: Doorbell,
     Tail.FLEET: FleetState,

@@ -1,6 +1,8 @@
 """What happened on a kit: outboxed, each counts, until a receipt names it."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from msgspec import Meta
 
 from protocol.messages.fields import Jws, Said, Sha256, Ulid
 
@@ -16,6 +18,13 @@ class ApplicationEvent(Said, frozen=True, tag="application"):
     visit_id: Ulid
     state: Literal["sealed", "uploaded", "receipted", "deleted"]
     manifest_sha256: Sha256
+
+
+class AccessEvent(Said, frozen=True, tag="access"):
+    """Something happened to the ways into the kit's store. `officer`: SHA-256 of the officer's id, or ""."""
+
+    what: Literal["pin-changed", "code-used", "officer-added", "officer-removed", "lease-ended"]
+    officer: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?\Z")] = ""
 
 
 class DeletionEvent(Said, frozen=True, tag="deletion"):

@@ -1,12 +1,13 @@
 """`thuisloket-provision kit`: kits from their first certificate to their last day."""
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated
 
 import msgspec
 import typer
 
-from provisioning import kit
+from provisioning import kit, recovery
 from provisioning.ca import Authority
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
@@ -59,6 +60,23 @@ def add(
     print("PINs, shown once; hand them over on paper:")
     for person in people:
         print(f"  {person.name} ({person.officer_id}): {person.pin}")
+
+
+@app.command()
+def unlock_code(
+    kit_id: Annotated[str, typer.Argument(help="the kit, as on its label")],
+    officer_id: Annotated[str, typer.Argument(help="the officer, as in an.peeters")],
+    challenge: Annotated[str, typer.Argument(help="what the kit's screen shows: 14 groups of four")],
+    ca: Ca,
+    hours: Annotated[int, typer.Option(help="how long the code is good", min=1, max=168)] = 4,
+    json: Json = False,
+) -> None:
+    """Make a one-use code for an officer who forgot the PIN. Be sure who is on the telephone."""
+    given = recovery.give_code(ca, kit_id, officer_id, challenge, timedelta(hours=hours))
+    if json:
+        print(msgspec.json.encode({"code": given.code, "not_after": given.not_after}).decode())
+        return
+    print(f"{given.code}\ngood once, until {given.not_after:%Y-%m-%d %H:%M} UTC")
 
 
 @app.command("list")

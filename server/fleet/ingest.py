@@ -14,6 +14,7 @@ from sqlalchemy.orm import Session
 
 from protocol.lifecycle import VisitState
 from protocol.messages import (
+    AccessEvent,
     ApplicationEvent,
     BadMessage,
     Birth,
@@ -27,7 +28,7 @@ from protocol.messages import (
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Message, Visit
-from server.fleet import applications, kits, outbox, reports, visits
+from server.fleet import applications, kits, outbox, reports, visits, ways
 
 REMEMBERED = timedelta(days=90)
 
@@ -98,14 +99,19 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime) 
     kit = batch.kits.get(envelope.kit)
     if kit is None or not kit.active:
         return "unknown-kit"
-    if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent):
+    if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent | AccessEvent):
         return "not-for-us"
     # Also for one we have already: the kit sends again because our first receipt got lost.
     outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
     if db.get(Message, (envelope.id, envelope.kit)) is not None:
         return "again"
     # A deletion certificate is the kit's own: it can make it again from its journal for whoever asks.
-    outcome = "deletion" if isinstance(body, DeletionEvent) else _event(db, envelope.kit, body, now)
+    if isinstance(body, DeletionEvent):
+        outcome = "deletion"
+    elif isinstance(body, AccessEvent):
+        outcome = ways.outcome(body)
+    else:
+        outcome = _event(db, envelope.kit, body, now)
     db.add(Message(kit_id=envelope.kit, message_id=envelope.id, received=now, outcome=outcome))
     db.flush()  # a second of the same batch must find it
     return outcome

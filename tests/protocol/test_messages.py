@@ -16,6 +16,7 @@ from protocol import messages
 from protocol.messages import (
     BODY_OF,
     MAX_BYTES,
+    AccessEvent,
     ApplicationEvent,
     BadMessage,
     Birth,
@@ -67,6 +68,7 @@ BODIES: dict[Tail, Body] = {
     Tail.VISIT: VisitEvent(ULID, "abandoned", "not-home"),
     Tail.APPLICATION: ApplicationEvent(ULID, ULID, "sealed", "0" * 64),
     Tail.DELETION: DeletionEvent("eyJ0.e30.c2ln"),
+    Tail.ACCESS: AccessEvent("code-used", "a" * 64),
     Tail.RECEIPTS: Receipts((ULID,)),
     Tail.DOORBELL: Doorbell("inbox"),
     Tail.FLEET: FleetState("online"),

@@ -1,15 +1,24 @@
-// The PIN pad on the screen, and the seconds that are left to wait.
+// The PIN pad on the screen, and the seconds that are left to wait. A pad may serve several fields (their ids,
+// with spaces): it fills the one that was touched last.
+
+let touched = "";
 
 export function pad() {
   show();
   new MutationObserver(show).observe(document.body, { childList: true, subtree: true });
   setInterval(count, 1000);
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches("input")) {
+      touched = event.target.id;
+    }
+  });
   document.addEventListener("click", (event) => {
     const button = event.target.closest("[data-pad] button");
     if (!button) {
       return;
     }
-    const input = document.getElementById(button.closest("[data-pad]").dataset.pad);
+    const names = button.closest("[data-pad]").dataset.pad.split(" ");
+    const input = document.getElementById(names.includes(touched) ? touched : names[0]);
     if (input.disabled) {
       return;
     }

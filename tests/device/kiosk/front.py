@@ -98,6 +98,10 @@ INK = (
 )
 
 
+CHALLENGE = "6QZM-1T5N-0V3K-8WXA-PB7H-2CDE-9RST-4FGJ-6QZM-1T5N-0V3K-8WXA-PB7H-2CDE"
+CODE = "1234" * 11
+
+
 class MemoryDesk:
     """`finish` and `fail` end the capture that runs; `known` is every visit by id."""
 
@@ -113,6 +117,7 @@ class MemoryDesk:
         self._known: dict[str, Visit] = {}
         self._open = ""
         self._card: CardReading | None = None
+        self.pin = PIN
         self._tries = 5
         self._wait_s = 0
         self._sending = ""
@@ -149,7 +154,7 @@ class MemoryDesk:
             raise KitError(Code.TOO_MANY_TRIES, Remedy.RETRY)
         if officer_id not in [officer.officer_id for officer in OFFICERS]:
             raise KitError(Code.UNKNOWN_OFFICER, Remedy.OFFICER)
-        if pin != PIN:
+        if pin != self.pin:
             self._tries -= 1
             self._wait_s = 0 if self._tries else 60
             self._show(gate=Gate(OFFICERS, self._tries, self._wait_s))
@@ -160,6 +165,23 @@ class MemoryDesk:
             gate=Gate(OFFICERS, 5, 0),
             bag_date="2026-11-23",
         )
+
+    def change_pin(self, old: str, new: str) -> None:
+        if old != self.pin:
+            raise KitError(Code.WRONG_PIN, Remedy.RETRY)
+        if len(new) < 6:
+            raise KitError(Code.WEAK_PIN, Remedy.RETRY)
+        self.pin = new
+
+    def challenge(self, officer_id: str) -> str:
+        if officer_id != OFFICERS[0].officer_id:
+            raise KitError(Code.NO_WAY_BACK, Remedy.WORKSHOP)
+        return CHALLENGE
+
+    def recover(self, officer_id: str, code: str, pin: str) -> None:
+        if code.replace(" ", "") != CODE:
+            raise KitError(Code.WRONG_CODE, Remedy.RETRY)
+        self.pin = pin
 
     def lock(self) -> None:
         self._open = ""

@@ -116,6 +116,15 @@ def _wrong_pin(play: Play) -> None:
     play.post("/unlock", officer="an.peeters", pin="1111")
 
 
+def _weak_pin(play: Play) -> None:
+    play.unlock()
+    play.post("/pin", old=PIN, pin="1111", again="1111")
+
+
+def _wrong_code(play: Play) -> None:
+    play.post("/forgotten", officer="an.peeters", code="12", pin="916273", again="916273")
+
+
 def _waiting(play: Play) -> None:
     play.desk.show(gate=Gate(OFFICERS, 0, 58))
 
@@ -238,6 +247,13 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "unlock-wait": (_waiting, "/"),
     "unlock-nobody": (_nobody, "/"),
     "visits": (Play.unlock, "/"),
+    "pin": (Play.unlock, "/pin"),
+    "pin-weak": (_weak_pin, "/pin"),
+    "pin-changed": (Play.unlock, "/pin/changed"),
+    "forgotten": (lambda play: None, "/forgotten"),
+    "forgotten-code": (lambda play: None, "/forgotten/an.peeters"),
+    "forgotten-refused": (_wrong_code, "/forgotten/an.peeters"),
+    "forgotten-no-way": (lambda play: None, f"/forgotten/{OFFICERS[1].officer_id}"),
     "visits-empty": (_no_visits, "/"),
     "visits-troubled": (_troubled_list, "/"),
     "card": (Play.open, "/"),

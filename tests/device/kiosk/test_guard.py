@@ -78,6 +78,8 @@ def test_every_other_door_is_shut_to_a_browser_without_the_pin(app: Flask, play:
             continue
         if rule.endpoint in ("static", "look.static"):
             continue
+        if rule.endpoint in ("ways.forgotten", "ways.forgotten_of", "ways.recover", "ways.changed"):
+            continue  # who forgot the PIN has no other way in
         path = rule.rule.replace("<visit_id>", play.desk.first).replace("<step>", "photo")
         path = path.replace("<record>", "photo-1")
         for method in rule.methods or ():

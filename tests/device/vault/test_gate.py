@@ -78,11 +78,11 @@ def test_the_pin_alone_is_not_enough_on_another_device(kit, tmp_path):
 
 def test_a_swapped_officer_row_does_not_open(kit):
     kit.gate.add_officer(kit.unlock(), "jan.claes", "Jan Claes", "730418", *pem_of(second_officer()))
-    columns = "salt, store_key, signing_key"
+    columns = "salt, identity, signing_key"
     with kit.database.transaction() as tx:
         mine = tx.execute(f"SELECT {columns} FROM officer WHERE officer_id = ?", (OFFICER,)).fetchone()
         tx.execute(
-            "UPDATE officer SET salt = ?, store_key = ?, signing_key = ? WHERE officer_id = 'jan.claes'", mine
+            "UPDATE officer SET salt = ?, identity = ?, signing_key = ? WHERE officer_id = 'jan.claes'", mine
         )
     assert fails(kit.unlock, "jan.claes", PIN) == Code.WRONG_PIN
 

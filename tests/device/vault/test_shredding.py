@@ -72,7 +72,7 @@ def test_a_dropped_packet_leaves_nothing_of_itself(kit):
 
 
 def test_an_old_pin_leaves_no_wrapped_key(kit):
-    (wrapped,) = kit.database.row("SELECT store_key FROM officer")
+    (wrapped,) = kit.database.row("SELECT identity FROM officer")
     assert wrapped in kit.bytes_on_disk()
     kit.gate.change_pin(OFFICER, PIN, "916273")
     assert wrapped not in kit.bytes_on_disk()
