@@ -13,6 +13,8 @@ from device.agent.readiness import Found
 from device.agent.recipients import Recipients
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock, Condition, KeySource
+from device.spool.held import read_newest
+from device.spool.layout import Layout
 from device.spool.timesource import time_source
 from device.vault.database import Database
 from device.vault.gate import Gate
@@ -38,7 +40,7 @@ def examine(
     now = clock.now()
     return Found(
         now=now,
-        time_source=time_source(),
+        time_source=time_source(now, read_newest(Layout(vault.parent / "spool"))),
         peripherals={name: _condition(opener) for name, opener in openers.items()},
         vault=officers,
         journal=visits,

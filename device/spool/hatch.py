@@ -1,6 +1,7 @@
 """The uplink's side of the hatch: take what waits, put down what came, tell how it goes."""
 
 import time
+from datetime import datetime, timedelta
 from io import BufferedReader
 from pathlib import Path
 from typing import Literal
@@ -9,13 +10,14 @@ import msgspec
 
 from device.spool import layout, safefile
 from device.spool.bell import Bell
-from device.spool.held import read_bag, read_mark
+from device.spool.held import read_bag, read_mark, read_newest
 from device.spool.layout import Claim, Layout, SpoolRefused, checked, read_number
 from device.spool.records import Mark, Report, Says, Waiting
 from protocol.messages import BadMessage, decode_body, moment
 from protocol.topics import EVENTS
 
 _WRITER = "uplink"
+NOTED = timedelta(hours=1)  # a write an hour is enough for certificates that live for days
 
 
 class SpoolTaken(Exception):
@@ -72,6 +74,10 @@ class Hatch:
         safefile.put(self._at.mark(packet_id), msgspec.json.encode(mark), writer=_WRITER, durable=durable)
         if durable:
             self.ring_agent()
+
+    def asked_to_try(self) -> bool:
+        """Whether a person has asked since the last time not to wait any longer."""
+        return safefile.drop(self._at.try_now)
 
     # --- reports ----------------------------------------------------------------------------------
 
@@ -133,6 +139,15 @@ class Hatch:
         number = read_number(self._at.session) + 1
         safefile.put(self._at.session, str(number).encode(), writer=_WRITER)
         return number
+
+    def newest_time(self) -> datetime:
+        """The newest instant that the fleet has told; 1970 when it never has."""
+        return read_newest(self._at)
+
+    def note_time(self, at: datetime) -> None:
+        """The fleet says that it is `at`: kept when it is an hour newer than what is held. Never goes back."""
+        if at > self.newest_time() + NOTED:
+            safefile.put(self._at.newest, str(int(at.timestamp())).encode(), writer=_WRITER)
 
     def tell(self, *, online: bool, fleet: bool, problem: str, sending: str) -> None:
         """Say how the link is; again every 30 s, so that silence means something."""

@@ -1,9 +1,11 @@
 """What both sides read from the spool: a packet's mark, the day bag."""
 
+from datetime import UTC, datetime
+
 import msgspec
 
 from device.spool import layout, safefile
-from device.spool.layout import Layout
+from device.spool.layout import Layout, read_number
 from device.spool.records import Mark
 
 
@@ -16,6 +18,11 @@ def read_mark(at: Layout, packet_id: str) -> Mark | None:
         return msgspec.json.decode(data, type=Mark)
     except (msgspec.DecodeError, UnicodeDecodeError):
         return None
+
+
+def read_newest(at: Layout) -> datetime:
+    """The newest instant that the fleet has told this kit: a floor under every clock. 1970 when it never has."""
+    return datetime.fromtimestamp(read_number(at.newest), UTC)
 
 
 def read_bag(at: Layout) -> tuple[int, bytes] | None:

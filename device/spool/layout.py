@@ -4,6 +4,8 @@ packets/<packet>.sealed      the agent's; marks/<packet>.json the uplink's word 
 events/<seq>-<message>.json  the agent puts, the uplink drops on receipt; events.seq is the last one offered
 shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
+newest                       the uplink's: the newest instant that the fleet has told
+try-now                      the agent's: a person does not want to wait; the uplink drops it
 link.json, session           the uplink's; damaged/ is what could not be read any more
 """
 
@@ -48,6 +50,8 @@ class Layout:
         self.bag = root / "bag"
         self.link = root / "link.json"
         self.session = root / "session"
+        self.try_now = root / "try-now"
+        self.newest = root / "newest"
         self.agent_bell = root / "agent.bell"
         self.uplink_bell = root / "uplink.bell"
         self.agent_lock = root / "agent.lock"

@@ -28,12 +28,14 @@ class Report(_Record, frozen=True):
 
 
 class Mark(_Record, frozen=True):
-    """How far the uplink is with one packet. A refused packet has the fleet's code and is never deleted."""
+    """How far the uplink is with one packet. A refused packet has the fleet's code and is never deleted;
+    `final`: it is not offered again either, unless a person asks for it."""
 
     state: Literal["sending", "uploaded", "refused"]
     sent: Count
     size: Count
     code: _Code = ""
+    final: bool = False
 
 
 class Says(_Record, frozen=True):
@@ -57,6 +59,17 @@ class Waiting:
 
 
 @dataclass(frozen=True)
+class Parcel:
+    """A sealed packet that the fleet has not committed, as a screen may tell of it."""
+
+    packet_id: str
+    state: Literal["queued", "sending", "refused", "stopped"]  # stopped: refused, and not offered again
+    code: str  # the fleet's, when refused or stopped
+    age_s: int
+    share: float  # 0..1 of its bytes are known to be with the fleet
+
+
+@dataclass(frozen=True)
 class LinkStatus:
     """For the screens and the health report: all that the agent may know of the network."""
 
@@ -68,3 +81,4 @@ class LinkStatus:
     reports_waiting: int
     sending: str  # packet now being sent, or ""
     sending_share: float | None  # 0..1
+    parcels: tuple[Parcel, ...] = ()  # what waits, oldest first

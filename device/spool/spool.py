@@ -14,9 +14,9 @@ import msgspec
 from device.errors import Code, KitError, Remedy
 from device.spool import layout, safefile
 from device.spool.bell import Bell
-from device.spool.held import read_bag, read_mark
+from device.spool.held import read_bag, read_mark, read_newest
 from device.spool.layout import Claim, Layout, SpoolRefused, checked, is_claimed, read_number
-from device.spool.records import LinkStatus, Mark, Report, Says
+from device.spool.records import LinkStatus, Mark, Parcel, Report, Says
 from device.spool.timesource import time_source
 from protocol.ids import new_ulid
 from protocol.messages import decode_body, instant
@@ -87,6 +87,12 @@ class Spool:
         """(packet id, the fleet's code) of the packets that it will not take."""
         return [(packet_id, mark.code) for packet_id, mark in self.marks().items() if mark.state == "refused"]
 
+    def try_now(self) -> None:
+        """A person does not want to wait: offer everything again, also what was refused for good."""
+        with self._lock, _room():
+            safefile.put(self._at.try_now, b"", writer=_WRITER)
+        self.ring_uplink()
+
     # --- reports ----------------------------------------------------------------------------------
 
     def report(self, topic_tail: str, body: bytes, message_id: str = "") -> str:
@@ -105,7 +111,8 @@ class Spool:
         if len(body) > layout.MAX_REPORT:
             raise SpoolRefused("too-big", f"{len(body)} bytes")
         message_id = checked(message_id) if message_id else new_ulid()
-        now = instant(datetime.now(UTC))
+        now = datetime.now(UTC)
+        source = time_source(now, read_newest(self._at))
         with self._lock, _room():
             there = self._at.event_names()
             last = max(read_number(self._at.event_counter), there[-1][0] if there else 0)
@@ -113,7 +120,7 @@ class Spool:
                 if len(there) >= layout.MAX_REPORTS:
                     raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, f"{layout.MAX_REPORTS} reports wait")
                 last += 1
-                report = Report(message_id, last, tail, now, time_source(), msgspec.Raw(body))
+                report = Report(message_id, last, tail, instant(now), source, msgspec.Raw(body))
                 safefile.put(self._at.event(last, message_id), msgspec.json.encode(report), writer=_WRITER)
             # The counter is the commit: the uplink sends nothing beyond it, so no number is ever used twice
             # or left out, wherever the power goes.
@@ -174,7 +181,10 @@ class Spool:
             oldest_s=max((self._age(packet_id) for packet_id in waiting), default=0),
             reports_waiting=self.reports_waiting(),
             sending=says.sending if says and mark else "",
-            sending_share=min(1.0, mark.sent / mark.size) if mark and mark.size else None,
+            sending_share=_share(mark) if mark and mark.size else None,
+            parcels=tuple(
+                self._parcel(name, marks.get(name), name == (says.sending if says else "")) for name in waiting
+            ),
         )
 
     def ring_uplink(self) -> None:
@@ -195,11 +205,22 @@ class Spool:
             return None
         return says if 0 <= time.clock_gettime(time.CLOCK_BOOTTIME) - says.boot_s < _STALE_S else None
 
+    def _parcel(self, packet_id: str, mark: Mark | None, is_sending: bool) -> Parcel:
+        share = _share(mark) if mark and mark.size else 0.0
+        if mark is not None and mark.state == "refused":
+            state: Literal["stopped", "refused"] = "stopped" if mark.final else "refused"
+            return Parcel(packet_id, state, mark.code, self._age(packet_id), share)
+        return Parcel(packet_id, "sending" if is_sending else "queued", "", self._age(packet_id), share)
+
     def _age(self, packet_id: str) -> int:
         try:
             return max(0, int(time.time() - self._at.packet(packet_id).stat().st_mtime))
         except FileNotFoundError:
             return 0
+
+
+def _share(mark: Mark) -> float:
+    return min(1.0, mark.sent / mark.size)
 
 
 @contextmanager

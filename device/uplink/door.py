@@ -24,12 +24,18 @@ class Answer:
 
     def read(self, shape: type[T]) -> T:
         """The JSON body. LinkDown bad-answer when it is anything else (a portal's page, a proxy's error)."""
+        self.refuse_portal()
         if self.headers.get_content_type() != "application/json":
             raise LinkDown("bad-answer", f"{self.status}, not JSON")
         try:
             return msgspec.json.decode(self.body, type=shape)
         except (msgspec.DecodeError, UnicodeDecodeError) as problem:
             raise LinkDown("bad-answer", f"{self.status}, not the JSON of the protocol") from problem
+
+    def refuse_portal(self) -> None:
+        """LinkDown portal when somebody on the way answers in the fleet's place: a page, or "go elsewhere"."""
+        if 300 <= self.status < 400 or self.status == 511 or self.headers.get_content_type() == "text/html":
+            raise LinkDown("portal", f"{self.status}, {self.headers.get_content_type()}")
 
     def number(self, header: str) -> int | None:
         """A header that is a plain number of bytes; None when it is missing or is not."""

@@ -20,7 +20,7 @@ from device.uplink.door import Door
 from device.uplink.problems import LinkDown
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
-from protocol.messages import Instant, Ulid
+from protocol.messages import Instant, Ulid, moment
 
 log = structlog.get_logger()
 
@@ -80,6 +80,7 @@ class Inbox:
             if answer.status != 200:
                 raise LinkDown(f"status-{answer.status}")
             inbox = answer.read(_Inbox)
+            self._hatch.note_time(moment(inbox.now))
             if inbox.bag is not None:
                 self._store_bag(inbox.bag)
             stored = [name for name in map(self._store_receipt, inbox.receipts) if name]

@@ -16,14 +16,21 @@ class LinkDown(Exception):
         self.detail = detail
 
 
+NOT_OF_THIS_TIME = {9, 10}  # X509_V_ERR_CERT_NOT_YET_VALID, X509_V_ERR_CERT_HAS_EXPIRED
+NOT_TLS = {"WRONG_VERSION_NUMBER", "HTTP_REQUEST", "RECORD_LAYER_FAILURE", "PACKET_LENGTH_TOO_LONG"}
 NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNOTAVAIL}
 
 
 def code_of(problem: OSError | http.client.HTTPException) -> str:
-    """server-untrusted, certificate-refused, no-network, timed-out, server-down, link-lost or bad-answer."""
+    """server-untrusted, portal, clock-wrong, certificate-refused, no-network, timed-out, server-down, link-lost or
+    bad-answer."""
     match problem:
+        case ssl.SSLCertVerificationError() if getattr(problem, "verify_code", 0) in NOT_OF_THIS_TIME:
+            return "clock-wrong"
         case ssl.SSLCertVerificationError():
-            return "server-untrusted"  # a captive portal looks like this, and so does a wrong clock
+            return "server-untrusted"  # most captive portals look like this
+        case ssl.SSLError() if (getattr(problem, "reason", "") or "") in NOT_TLS:
+            return "portal"
         case ssl.SSLError() if "ALERT" in (getattr(problem, "reason", "") or ""):
             return "certificate-refused"
         case socket.gaierror():

@@ -6,6 +6,7 @@ A bug in any of them ends all of them and comes out of `run`: the process dies a
 import ssl
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime
 from threading import Event
 
 import structlog
@@ -29,7 +30,7 @@ def run(settings: UplinkSettings, stop: Event) -> None:
 
     OSError when the certificate files do not fit at start; device.spool.hatch.SpoolTaken when another uplink
     works on this spool."""
-    context(settings.ca, settings.certificate, settings.key)
+    context(settings.ca, settings.certificate, settings.key, datetime.now(UTC))
     hatch = Hatch(settings.spool)
     try:
         _run(settings, hatch, stop)
@@ -39,7 +40,7 @@ def run(settings: UplinkSettings, stop: Event) -> None:
 
 def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
     standing = Standing(hatch)
-    uploads_door, inbox_door = _door(settings), _door(settings)
+    uploads_door, inbox_door = _door(settings, hatch), _door(settings, hatch)
     uploads = Uploads(settings, hatch, standing, uploads_door)
     inbox = Inbox(settings, hatch, standing, inbox_door)
 
@@ -83,12 +84,14 @@ def _listen(
         if rang or time.monotonic() - looked > settings.look_every_s:
             looked = time.monotonic()
             link.wake()
+            if hatch.asked_to_try():
+                uploads.release()
             uploads.wake()
         standing.repeat()
 
 
-def _door(settings: UplinkSettings) -> Door:
+def _door(settings: UplinkSettings, hatch: Hatch) -> Door:
     def trust() -> ssl.SSLContext:
-        return context(settings.ca, settings.certificate, settings.key)
+        return context(settings.ca, settings.certificate, settings.key, hatch.newest_time())
 
     return Door(settings.https, trust, settings.connect_s, settings.read_s)

@@ -199,7 +199,9 @@ class Session:
 
     def _state(self, body: Body) -> Envelope:
         self._seq += 1
-        return self._envelope(body, new_ulid(), self._seq, instant(datetime.now(UTC)), time_source())
+        now = datetime.now(UTC)
+        source = time_source(now, self._hatch.newest_time())
+        return self._envelope(body, new_ulid(), self._seq, instant(now), source)
 
     def _envelope(
         self, body: Body, message_id: str, seq: int, ts: str, ts_src: Literal["rtc", "ntp", "none"]
@@ -219,7 +221,7 @@ class Session:
             protocol=mqtt.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.tls_set_context(context(settings.ca, settings.certificate, settings.key))
+        client.tls_set_context(context(settings.ca, settings.certificate, settings.key, self._hatch.newest_time()))
         client.connect_timeout = settings.connect_s
         will = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
         will.WillDelayInterval = settings.will_delay_s

@@ -15,6 +15,7 @@ from device.spool.records import Mark, Waiting
 from device.uplink.backoff import Backoff
 from device.uplink.door import Answer, Door
 from device.uplink.problems import LinkDown
+from device.uplink.refusals import is_final
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
 
@@ -56,7 +57,8 @@ class Uploads:
 
     def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
-        self._work, self._hurry = Event(), Event()
+        self._work, self._hurry, self._released = Event(), Event(), Event()
+        self._insisted: set[str] = set()  # refused for good, but a person asked to try them once more
         self._patience = Backoff(settings.retry_first_s, settings.retry_most_s)
         self._resting: dict[str, tuple[float, Backoff]] = {}  # packet -> not before, its own patience
         self._digests: dict[str, str] = {}
@@ -69,6 +71,11 @@ class Uploads:
         """The network is back, or it is time to stop: do not wait for the next try."""
         self._hurry.set()
         self._work.set()
+
+    def release(self) -> None:
+        """A person does not want to wait: everything may go again. May be called from any thread."""
+        self._released.set()
+        self.hurry()
 
     def run(self, stop: Event) -> None:
         while not stop.is_set():
@@ -92,12 +99,19 @@ class Uploads:
         there = {packet.packet_id for packet in waiting}
         self._digests = {name: digest for name, digest in self._digests.items() if name in there}
         self._resting = {name: rest for name, rest in self._resting.items() if name in there}
+        if self._released.is_set():
+            self._released.clear()
+            self._insisted = there
+            self._resting = dict.fromkeys(there, (0.0, self._own_patience()))
+            self._patience.reset()
         for packet in waiting:
             if stop.is_set():
                 return
             if packet.mark is not None and packet.mark.state == "uploaded":
                 continue
             if packet.mark is not None and packet.mark.state == "refused":
+                if packet.mark.final and packet.packet_id not in self._insisted:
+                    continue
                 again = time.monotonic() + self._settings.refused_again_s
                 self._resting.setdefault(packet.packet_id, (again, self._own_patience()))
             if self._resting.get(packet.packet_id, (0.0, None))[0] > time.monotonic():
@@ -107,6 +121,7 @@ class Uploads:
     def _try(self, packet: Waiting, stop: Event) -> None:
         packet_id = packet.packet_id
         self._standing.sending(packet_id)
+        self._insisted.discard(packet_id)
         try:
             file = self._hatch.open_packet(packet_id)
         except FileNotFoundError:
@@ -187,12 +202,14 @@ class Uploads:
     def _refused_or_failed(self, packet: Waiting, answer: Answer) -> None:
         """Always raises: NotNow, as it is this packet that the fleet does not take just now."""
         if answer.status != 422:
+            answer.refuse_portal()
             raise NotNow(f"status-{answer.status}")
         code = answer.read(_Refusal).error
         if code == "unknown-upload":  # the fleet has swept it away or lost it: begin anew
             raise NotNow(code)
-        self._hatch.mark(packet.packet_id, Mark("refused", 0, packet.size, code))
-        log.error("upload-refused", packet=packet.packet_id, code=code)
+        final = is_final(code)
+        self._hatch.mark(packet.packet_id, Mark("refused", 0, packet.size, code, final))
+        log.error("upload-refused", packet=packet.packet_id, code=code, final=final)
         raise NotNow("refused")
 
     def _own_patience(self) -> Backoff:
