@@ -149,14 +149,24 @@ def _gunicorn(kits: Kits) -> dict[str, Any]:
 
 
 def _ssl_context(kits: Kits) -> Callable[[object, Callable[[], ssl.SSLContext]], ssl.SSLContext]:
+    made: dict[tuple[int, int], ssl.SSLContext] = {}
+
     def make(config: object, default: Callable[[], ssl.SSLContext]) -> ssl.SSLContext:
-        """Made anew for every connection, so that a new revocation list counts from the next one on."""
+        """Made anew for every revocation list, so that a new one counts from the next connection on. Kept as
+        long as it is the same: only within one context can a kit take its TLS session up again, and with a
+        new list all sessions of before are void."""
         del config
-        context = default()
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        if kits.crl is not None:
-            context.load_verify_locations(os.fspath(kits.crl))
-            context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+        at = kits.crl.stat() if kits.crl is not None else None
+        stamp = (at.st_mtime_ns, at.st_ino) if at is not None else (0, 0)
+        context = made.get(stamp)
+        if context is None:
+            context = default()
+            context.minimum_version = ssl.TLSVersion.TLSv1_3
+            if kits.crl is not None:
+                context.load_verify_locations(os.fspath(kits.crl))
+                context.verify_flags |= ssl.VerifyFlags.VERIFY_CRL_CHECK_LEAF
+            made.clear()
+            made[stamp] = context
         return context
 
     return make

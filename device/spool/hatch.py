@@ -145,7 +145,8 @@ class Hatch:
         return read_newest(self._at)
 
     def note_time(self, at: datetime) -> None:
-        """The fleet says that it is `at`: kept when it is an hour newer than what is held. Never goes back."""
+        """The fleet says that it is `at`: kept when it is an hour newer than what is held. Never goes
+        back."""
         if at > self.newest_time() + NOTED:
             safefile.put(self._at.newest, str(int(at.timestamp())).encode(), writer=_WRITER)
 

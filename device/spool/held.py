@@ -21,7 +21,8 @@ def read_mark(at: Layout, packet_id: str) -> Mark | None:
 
 
 def read_newest(at: Layout) -> datetime:
-    """The newest instant that the fleet has told this kit: a floor under every clock. 1970 when it never has."""
+    """The newest instant that the fleet has told this kit: a floor under every clock. 1970 when it never
+    has."""
     return datetime.fromtimestamp(read_number(at.newest), UTC)
 
 

@@ -183,7 +183,8 @@ class Spool:
             sending=says.sending if says and mark else "",
             sending_share=_share(mark) if mark and mark.size else None,
             parcels=tuple(
-                self._parcel(name, marks.get(name), name == (says.sending if says else "")) for name in waiting
+                self._parcel(name, marks.get(name), name == (says.sending if says else ""))
+                for name in waiting
             ),
         )
 

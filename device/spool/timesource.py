@@ -9,7 +9,9 @@ from typing import Literal
 SYNCHRONISED = Path("/run/systemd/timesync/synchronized")
 REAL_TIME_CLOCK = Path("/sys/class/rtc/rtc0")
 SLACK = timedelta(days=1)
-LONGEST_SILENCE = timedelta(days=400)  # no kit hears nothing of its fleet for longer and still has a certificate
+LONGEST_SILENCE = timedelta(
+    days=400
+)  # no kit hears nothing of its fleet for longer and still has a certificate
 
 
 def is_plausible(now: datetime, newest: datetime) -> bool:
@@ -20,8 +22,8 @@ def is_plausible(now: datetime, newest: datetime) -> bool:
 
 
 def time_source(now: datetime, newest: datetime) -> Literal["ntp", "rtc", "none"]:
-    """`ntp` when the clock was set from the network since start, else `rtc`; `none` without a clock, and when the
-    clock cannot be right whoever set it."""
+    """`ntp` when the clock was set from the network since start, else `rtc`; `none` without a clock, and
+    when the clock cannot be right whoever set it."""
     if not is_plausible(now, newest):
         return "none"
     if SYNCHRONISED.exists():

@@ -1,17 +1,21 @@
 """HTTPS to the fleet: one connection, bounded answers, nothing followed, nothing cached."""
 
 import http.client
-import socket
+import io
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import Any, TypeVar, cast
 from urllib.parse import urlsplit
 
 import msgspec
 
+from device.uplink.path import dial
 from device.uplink.problems import LinkDown, code_of
+from device.uplink.wire import Wire
 
 T = TypeVar("T")
 
@@ -33,7 +37,8 @@ class Answer:
             raise LinkDown("bad-answer", f"{self.status}, not the JSON of the protocol") from problem
 
     def refuse_portal(self) -> None:
-        """LinkDown portal when somebody on the way answers in the fleet's place: a page, or "go elsewhere"."""
+        """LinkDown portal when somebody on the way answers in the fleet's place: a page, or "go
+        elsewhere"."""
         if 300 <= self.status < 400 or self.status == 511 or self.headers.get_content_type() == "text/html":
             raise LinkDown("portal", f"{self.status}, {self.headers.get_content_type()}")
 
@@ -44,21 +49,59 @@ class Answer:
 
 
 class Door:
-    """For one thread; `abort` alone may be called by another. Every failure is LinkDown."""
+    """For one thread; `abort` alone may be called by another. Every failure is LinkDown, and closes the door.
+
+    Requests may be sent ahead of the answers to earlier ones (HTTP/1.1 pipelining); answers come in their
+    order."""
 
     def __init__(
-        self, base: str, context: Callable[[], ssl.SSLContext], connect_s: float, read_s: float
+        self,
+        base: str,
+        trust: Callable[[], ssl.SSLContext],
+        connect_s: float,
+        read_s: float,
+        dead_s: float = 1.2,
     ) -> None:
         parts = urlsplit(base)
         if parts.scheme != "https" or not parts.hostname or parts.path.strip("/") or parts.query:
             raise ValueError(f"not https://host:port: {base[:80]!r}")
         self._host, self._port = parts.hostname, parts.port or 443
-        self._context = context
-        self._connect_s, self._read_s = connect_s, read_s
-        self._connection: http.client.HTTPSConnection | None = None
-        self._socket: socket.socket | None = None
-        self._lock = threading.Lock()
-        self._aborted = False
+        self._trust = trust
+        self._connect_s, self._read_s, self._dead_s = connect_s, read_s, dead_s
+        self._wire: Wire | None = None
+        self._reader: io.BufferedReader | None = None
+        self._session: tuple[ssl.SSLContext, ssl.SSLSession | None] | None = None
+        self._methods: deque[str] = deque()  # of the answers that are still to come
+        self._aborted = threading.Event()
+
+    @property
+    def is_open(self) -> bool:
+        return self._wire is not None
+
+    def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
+        """Ask without waiting; `receive` brings the answer."""
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body or method != "GET":
+            lines.append(f"Content-Length: {len(body)}")
+        with self._failing():
+            self._connected().put("\r\n".join([*lines, "", ""]).encode("ascii") + body)
+        self._methods.append(method)
+
+    def receive(self, limit: int) -> Answer:
+        """The next answer, of at most `limit` bytes."""
+        with self._failing():
+            if self._reader is None:
+                raise ConnectionResetError
+            said = http.client.HTTPResponse(cast(Any, _Read(self._reader)), method=self._methods.popleft())
+            said.begin()
+            content = said.read(limit + 1)
+        if len(content) > limit:
+            self.close()
+            raise LinkDown("bad-answer", f"more than {limit} bytes")
+        if said.will_close:
+            self.close()
+        return Answer(said.status, said.headers, content)
 
     def call(
         self,
@@ -70,20 +113,8 @@ class Door:
         limit: int,
     ) -> Answer:
         """Ask, and read an answer of at most `limit` bytes."""
-        try:
-            connection = self._connected()
-            connection.request(method, path, body or None, dict(headers or {}))
-            answer = connection.getresponse()
-            content = answer.read(limit + 1)
-        except (OSError, http.client.HTTPException) as problem:
-            self.close()
-            raise LinkDown(code_of(problem), type(problem).__name__) from problem
-        if len(content) > limit:
-            self.close()
-            raise LinkDown("bad-answer", f"more than {limit} bytes")
-        if answer.will_close:
-            self.close()
-        return Answer(answer.status, answer.headers, content)
+        self.send(method, path, body, headers or {})
+        return self.receive(limit)
 
     def post(self, path: str, body: object, *, limit: int) -> Answer:
         return self.call(
@@ -91,35 +122,75 @@ class Door:
         )
 
     def close(self) -> None:
-        with self._lock:
-            if self._connection is not None:
-                self._connection.close()
-            self._connection = self._socket = None
+        wire, self._wire, self._reader = self._wire, None, None
+        self._methods.clear()
+        if wire is not None:
+            if self._session is not None:
+                self._session = self._session[0], wire.tls.session
+            wire.close()
 
     def abort(self) -> None:
         """Make a call that is under way, and every later one, fail soon."""
-        with self._lock:
-            self._aborted = True
-            if self._socket is not None:
-                try:
-                    # Below TLS on purpose: SSLSocket.shutdown pulls its state from under the other thread.
-                    socket.socket.shutdown(self._socket, socket.SHUT_RDWR)
-                except OSError:
-                    return  # it is gone already
+        self._aborted.set()
 
-    def _connected(self) -> http.client.HTTPSConnection:
-        if self._connection is not None:
-            return self._connection
-        if self._aborted:
+    @contextmanager
+    def _failing(self) -> Iterator[None]:
+        try:
+            yield
+        except (OSError, http.client.HTTPException) as problem:
+            self.close()
+            raise LinkDown(code_of(problem), type(problem).__name__) from problem
+
+    def _connected(self) -> Wire:
+        if self._wire is not None:
+            return self._wire
+        if self._aborted.is_set():
             raise ConnectionAbortedError
-        connection = http.client.HTTPSConnection(
-            self._host, self._port, timeout=self._connect_s, context=self._context()
+        context = self._trust()
+        session = self._session[1] if self._session is not None and self._session[0] is context else None
+        self._session = context, None  # a ticket is used once (RFC 8446, C.4)
+        is_over = self._aborted.is_set
+        tcp = dial(self._host, self._port, self._connect_s, is_over)
+        self._wire = Wire.open(
+            tcp, context, self._host, session, self._connect_s, self._read_s, self._dead_s, is_over
         )
-        connection.connect()
-        connection.sock.settimeout(self._read_s)
-        with self._lock:
-            if self._aborted:  # meanwhile
-                connection.close()
-                raise ConnectionAbortedError
-            self._connection, self._socket = connection, connection.sock
-        return connection
+        self._reader = io.BufferedReader(self._wire)
+        return self._wire
+
+
+class _Read:
+    """What HTTPResponse wants of a socket. One reader for all answers of a connection: each may read
+    ahead."""
+
+    def __init__(self, reader: io.BufferedReader) -> None:
+        self._reader = reader
+
+    def makefile(self, mode: str) -> "_Shared":
+        assert mode == "rb"
+        return _Shared(self._reader)
+
+
+class _Shared(io.BufferedIOBase):
+    """A reader that is not closed with the answer that was read from it."""
+
+    def __init__(self, reader: io.BufferedReader) -> None:
+        super().__init__()
+        self._reader = reader
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._reader.read(size)
+
+    def read1(self, size: int = -1) -> bytes:
+        return self._reader.read1(size)
+
+    def readline(self, size: int | None = -1) -> bytes:
+        return self._reader.readline(size if size is not None else -1)
+
+    def readinto(self, buffer: Any) -> int:
+        return self._reader.readinto(buffer)
+
+    def peek(self, size: int = 0) -> bytes:
+        return self._reader.peek(size)

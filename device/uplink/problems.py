@@ -22,8 +22,8 @@ NO_ROUTE = {errno.ENETUNREACH, errno.EHOSTUNREACH, errno.ENETDOWN, errno.EADDRNO
 
 
 def code_of(problem: OSError | http.client.HTTPException) -> str:
-    """server-untrusted, portal, clock-wrong, certificate-refused, no-network, timed-out, server-down, link-lost or
-    bad-answer."""
+    """server-untrusted, portal, clock-wrong, certificate-refused, no-network, timed-out, server-down,
+    link-lost or bad-answer."""
     match problem:
         case ssl.SSLCertVerificationError() if getattr(problem, "verify_code", 0) in NOT_OF_THIS_TIME:
             return "clock-wrong"

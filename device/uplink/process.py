@@ -3,7 +3,6 @@
 A bug in any of them ends all of them and comes out of `run`: the process dies and systemd starts it again.
 """
 
-import ssl
 import time
 from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import UTC, datetime
@@ -17,7 +16,7 @@ from device.uplink.inbox import Inbox
 from device.uplink.link import Link
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
-from device.uplink.tls import context
+from device.uplink.tls import Trust, context
 from device.uplink.uploads import Uploads
 
 log = structlog.get_logger()
@@ -91,7 +90,5 @@ def _listen(
 
 
 def _door(settings: UplinkSettings, hatch: Hatch) -> Door:
-    def trust() -> ssl.SSLContext:
-        return context(settings.ca, settings.certificate, settings.key, hatch.newest_time())
-
-    return Door(settings.https, trust, settings.connect_s, settings.read_s)
+    trust = Trust(settings.ca, settings.certificate, settings.key, hatch.newest_time)
+    return Door(settings.https, trust.context, settings.connect_s, settings.read_s)

@@ -1,7 +1,9 @@
-"""Which refusals of the fleet are final: what is wrong lies in the sealed packet itself, and nobody can change that.
+"""Which refusals of the fleet are final: what is wrong lies in the sealed packet itself, and nobody can
+change that.
 
-Everything else (a kit not yet known, a root not yet installed, a municipality not yet served, a clock) may be put
-right at the fleet, and such a packet is offered again (docs/decisions/0110-when-a-refusal-is-final.md).
+Everything else (a kit not yet known, a root not yet installed, a municipality not yet served, a clock) may
+be put right at the fleet, and such a packet is offered again
+(docs/decisions/0110-when-a-refusal-is-final.md).
 """
 
 FINAL = frozenset(
@@ -14,7 +16,15 @@ FINAL = frozenset(
         # signatures that will not become right, whoever is trusted
         *("kit-signature", "officer-signature", "certificate-usage", "wrong-signer", "too-old"),
         # what the upload says of itself
-        *("wrong-packet-id", "wrong-kit", "packet-taken", "packet-differs", "bad-packet-id", "bad-size", "too-long"),
+        *(
+            "wrong-packet-id",
+            "wrong-kit",
+            "packet-taken",
+            "packet-differs",
+            "bad-packet-id",
+            "bad-size",
+            "too-long",
+        ),
     }
 )
 

@@ -221,7 +221,9 @@ class Session:
             protocol=mqtt.MQTTv5,
             reconnect_on_failure=False,
         )
-        client.tls_set_context(context(settings.ca, settings.certificate, settings.key, self._hatch.newest_time()))
+        client.tls_set_context(
+            context(settings.ca, settings.certificate, settings.key, self._hatch.newest_time())
+        )
         client.connect_timeout = settings.connect_s
         will = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
         will.WillDelayInterval = settings.will_delay_s

@@ -1,13 +1,14 @@
 """Who we speak to, and as whom: TLS 1.3, our own roots and no others, the kit's certificate.
 
-A kit's clock may stand at 1970 (its battery is dead) or years ahead. OpenSSL would then take the fleet's certificate
-for one of another time, and a kit could never send again. So we look at the time ourselves: by the kit's clock as long
-as it can be right, else by the newest instant that the fleet itself has told this kit (or the birth of the kit's own
-certificate), which is a floor that never goes back (docs/decisions/0111-a-clock-that-cannot-be-right.md).
+A kit's clock may stand at 1970 (its battery is dead) or years ahead. OpenSSL would then take the fleet's
+certificate for one of another time, and a kit could never send again. So we look at the time ourselves: by
+the kit's clock as long as it can be right, else by the newest instant that the fleet itself has told this
+kit (or the birth of the kit's own certificate), which is a floor that never goes back
+(docs/decisions/0111-a-clock-that-cannot-be-right.md).
 """
 
 import ssl
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,16 +27,36 @@ class KitContext(ssl.SSLContext):
 
 
 class TidySocket(ssl.SSLSocket):
-    """Looks at the time of the peer's certificate, and closes itself when the handshake fails: paho lets go of
-    such a socket without closing it."""
+    """Looks at the time of the peer's certificate, and closes itself when the handshake fails: paho lets go
+    of such a socket without closing it."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
             super().do_handshake(block)
             check_time(self.getpeercert() or {}, datetime.now(UTC), self.context)
+        except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
+            raise  # not blocking: it goes on in a moment
         except OSError:
             self.close()
             raise
+
+
+class Trust:
+    """The context of one thread, kept for as long as its files stay the same: TLS takes sessions up again
+    only within one context, and a renewed certificate must count from the next connection on."""
+
+    def __init__(self, ca: Path, certificate: Path, key: Path, newest: Callable[[], datetime]) -> None:
+        self._files, self._newest = (ca, certificate, key), newest
+        self._made: tuple[tuple[int, ...], KitContext] | None = None
+
+    def context(self) -> KitContext:
+        """OSError as of `context`."""
+        stamp = tuple(each for path in self._files for each in (path.stat().st_mtime_ns, path.stat().st_ino))
+        if self._made is None or self._made[0] != stamp:
+            self._made = stamp, context(*self._files, self._newest())
+        made = self._made[1]
+        made.newest = max(made.newest, self._newest())
+        return made
 
 
 def context(ca: Path, certificate: Path, key: Path, newest: datetime) -> KitContext:
@@ -55,7 +76,8 @@ def context(ca: Path, certificate: Path, key: Path, newest: datetime) -> KitCont
 
 
 def born(certificate: Path) -> datetime:
-    """When the kit's own certificate began: the present is not older. OSError when there is none in the file."""
+    """When the kit's own certificate began: the present is not older. OSError when there is none in the
+    file."""
     try:
         return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_before_utc
     except ValueError as problem:

@@ -1,55 +1,22 @@
 """Sealed packets to the fleet, resumable to the byte (docs/protocol.md 6), oldest first."""
 
-import hashlib
 import time
 from io import BufferedReader
 from threading import Event
-from typing import Annotated, Literal
 
-import msgspec
 import structlog
-from msgspec import Meta
 
 from device.spool.hatch import Hatch
 from device.spool.records import Mark, Waiting
 from device.uplink.backoff import Backoff
-from device.uplink.door import Answer, Door
+from device.uplink.door import Door
 from device.uplink.problems import LinkDown
 from device.uplink.refusals import is_final
+from device.uplink.sending import NotNow, Refused, Sending, digest_of
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
 
 log = structlog.get_logger()
-
-_ANSWER_BYTES = 16 * 1024
-_CONFLICTS = 8  # in one attempt; a sane fleet needs one or two
-_Offset = Annotated[int, Meta(ge=0, le=2**40)]
-_Generation = Annotated[int, Meta(ge=0, le=2**53 - 1)]
-_Code = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
-
-
-class _Begun(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    offset: _Offset
-    generation: _Generation
-    state: Literal["open", "complete"]
-
-
-class _Conflict(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    error: Literal["offset", "generation"]
-    offset: _Offset
-    generation: _Generation
-
-
-class _Refusal(msgspec.Struct, frozen=True):
-    error: _Code
-
-
-class NotNow(Exception):
-    """This packet does not go now, for a reason of its own; others may. `code` says why."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
 
 
 class Uploads:
@@ -62,6 +29,8 @@ class Uploads:
         self._patience = Backoff(settings.retry_first_s, settings.retry_most_s)
         self._resting: dict[str, tuple[float, Backoff]] = {}  # packet -> not before, its own patience
         self._digests: dict[str, str] = {}
+        self._tried: set[str] = set()  # the fleet may hold some of these
+        self._moved = False  # since the link last broke
 
     def wake(self) -> None:
         """There may be something to send. May be called from any thread."""
@@ -86,7 +55,9 @@ class Uploads:
                 self._round(stop)
                 self._door.close()  # an idle connection would be dead by the next packet, unnoticed
             except LinkDown as problem:
-                sleep, pause = self._hurry, self._patience.next()  # more work is no reason to try sooner
+                # More work is no reason to try sooner; a link that carried something just now is.
+                sleep, pause = self._hurry, 0.0 if self._moved else self._patience.next()
+                self._moved = False
                 if not stop.is_set():
                     log.warning("upload-interrupted", code=problem.code, detail=problem.detail)
                     self._standing.https(problem.code)
@@ -98,6 +69,7 @@ class Uploads:
         waiting = self._hatch.packets()
         there = {packet.packet_id for packet in waiting}
         self._digests = {name: digest for name, digest in self._digests.items() if name in there}
+        self._tried &= there
         self._resting = {name: rest for name, rest in self._resting.items() if name in there}
         if self._released.is_set():
             self._released.clear()
@@ -131,86 +103,38 @@ class Uploads:
                 self._send(packet, file, stop)
         except NotNow as problem:
             patience = self._resting.get(packet_id, (0.0, self._own_patience()))[1]
-            rest = self._settings.refused_again_s if problem.code == "refused" else patience.next()
+            if isinstance(problem, Refused):
+                self._refused(packet, problem.code)
+            rest = self._settings.refused_again_s if isinstance(problem, Refused) else patience.next()
             self._resting[packet_id] = (time.monotonic() + rest, patience)
             log.warning("upload-not-now", packet=packet_id, code=problem.code, again_s=round(rest))
 
     def _send(self, packet: Waiting, file: BufferedReader, stop: Event) -> None:
         packet_id, size = packet.packet_id, packet.size
         if packet_id not in self._digests:
-            self._digests[packet_id] = hashlib.file_digest(file, "sha256").hexdigest()
-        begun = self._begin(packet_id, size)
-        log.info("upload", packet=packet_id, bytes=size, offset=begun.offset, generation=begun.generation)
-        offset, conflicts = begun.offset, 0
-        complete = begun.state == "complete"
-        while not complete:
-            if stop.is_set():
-                return
-            file.seek(offset)
-            piece = file.read(self._settings.piece_bytes)
-            if not piece:
-                raise NotNow("shorter-than-it-was")
-            answer = self._door.call(
-                "PATCH",
-                f"/kit/v1/uploads/{packet_id}",
-                piece,
-                {
-                    "Content-Type": "application/offset+octet-stream",
-                    "Upload-Offset": str(offset),
-                    "Upload-Generation": str(begun.generation),
-                },
-                limit=_ANSWER_BYTES,
-            )
-            if answer.status == 409:
-                conflicts += 1
-                offset = self._reconciled(answer.read(_Conflict), size, conflicts)
-                continue
-            if answer.status != 204:
-                self._refused_or_failed(packet, answer)
-            if answer.number("Upload-Offset") != offset + len(piece):
-                raise LinkDown("bad-answer", "the offset after a PATCH is not where we are")
-            offset += len(piece)
+            self._digests[packet_id] = digest_of(file)
+
+        def sent(offset: int) -> None:
             self._patience.reset()  # the link works, however short its moments are
+            self._moved = True
             self._standing.https("")
-            complete = answer.headers.get("Upload-State") == "complete"
-            if not complete and offset == size:
-                raise LinkDown("bad-answer", "all is sent, but it is not complete")
-            self._hatch.mark(packet_id, Mark("sending", offset, size))
+            if offset < size:
+                self._hatch.mark(packet_id, Mark("sending", offset, size))
+
+        fresh = packet_id not in self._tried and packet.mark is None
+        self._tried.add(packet_id)
+        sending = Sending(self._door, packet_id, size, file, self._settings.piece_bytes, sent)
+        if not sending.send(self._digests[packet_id], fresh, stop):
+            return
         self._hatch.mark(packet_id, Mark("uploaded", size, size))
         log.info("uploaded", packet=packet_id, bytes=size)
         self._patience.reset()
         self._standing.https("")
 
-    def _begin(self, packet_id: str, size: int) -> _Begun:
-        wish = {"size": size, "sha256": self._digests[packet_id]}
-        answer = self._door.post(f"/kit/v1/uploads/{packet_id}", wish, limit=_ANSWER_BYTES)
-        if answer.status != 200:
-            self._refused_or_failed(Waiting(packet_id, size, 0.0, None), answer)
-        begun = answer.read(_Begun)
-        if begun.offset > size or (begun.state == "open" and begun.offset == size):
-            raise LinkDown("bad-answer", "an offset outside the packet")
-        return begun
-
-    def _reconciled(self, conflict: _Conflict, size: int, conflicts: int) -> int:
-        """Where to go on after a 409. NotNow when another writer has begun since, or when it never ends."""
-        if conflict.error == "generation":
-            raise NotNow("fenced")
-        if conflict.offset >= size or conflicts > _CONFLICTS:
-            raise NotNow("offsets")
-        return conflict.offset
-
-    def _refused_or_failed(self, packet: Waiting, answer: Answer) -> None:
-        """Always raises: NotNow, as it is this packet that the fleet does not take just now."""
-        if answer.status != 422:
-            answer.refuse_portal()
-            raise NotNow(f"status-{answer.status}")
-        code = answer.read(_Refusal).error
-        if code == "unknown-upload":  # the fleet has swept it away or lost it: begin anew
-            raise NotNow(code)
+    def _refused(self, packet: Waiting, code: str) -> None:
         final = is_final(code)
         self._hatch.mark(packet.packet_id, Mark("refused", 0, packet.size, code, final))
         log.error("upload-refused", packet=packet.packet_id, code=code, final=final)
-        raise NotNow("refused")
 
     def _own_patience(self) -> Backoff:
         return Backoff(self._settings.retry_first_s, self._settings.retry_most_s)

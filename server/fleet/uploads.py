@@ -6,7 +6,7 @@ The row is locked from the check of generation and offset until the bytes are fs
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import file_digest
@@ -130,6 +130,27 @@ def write(
         _complete(database, dock, packet_id, now)
         return Standing(standing.offset, standing.generation, "complete")
     return standing
+
+
+class Writer:
+    """One PATCH, written as its bytes come in: what has come is kept when the connection breaks in
+    between."""
+
+    def __init__(
+        self,
+        database: Database,
+        dock: Dock,
+        kit_id: str,
+        packet_id: str,
+        generation: int,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._at = database, dock, kit_id, packet_id
+        self._generation, self._clock = generation, clock
+
+    def write(self, offset: int, data: bytes) -> Standing:
+        """As `write`."""
+        return write(*self._at, offset, self._generation, data, self._clock())
 
 
 def sweep(database: Database, dock: Dock, now: datetime) -> int:

@@ -25,6 +25,7 @@ from server.db.scope import EVERYONE
 from server.fleet import inbox, kits, uploads
 from server.fleet.refused import Refused
 from server.fleet.uploads import Dock, OutOfStep
+from server.web.berths import Berths
 
 _T = TypeVar("_T")
 LONGEST_BODY = 16 * 1024
@@ -42,6 +43,7 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], datetime]) -> None:
     """Register the calls on `app`."""
+    berths = Berths()
     blueprint = Blueprint("kit_door", __name__, url_prefix="/kit/v1")
 
     @app.before_request
@@ -58,7 +60,9 @@ def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], dateti
     @blueprint.post("/uploads/<packet_id>")
     def begin(packet_id: str) -> ResponseReturnValue:
         wish = _body(Begin)
+        berths.clear(packet_id, _socket())
         standing = uploads.begin(database, dock, g.kit.kit_id, packet_id, wish.size, wish.sha256, clock())
+        berths.moor(packet_id, _socket(), standing.generation)
         return {
             "offset": standing.offset,
             "generation": standing.generation,
@@ -67,14 +71,20 @@ def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], dateti
 
     @blueprint.patch("/uploads/<packet_id>")
     def write(packet_id: str) -> ResponseReturnValue:
-        offset, generation = _number("Upload-Offset"), _number("Upload-Generation")
-        data = request.get_data(cache=False)
-        if len(data) != (request.content_length or 0):
-            abort(400)  # the connection broke: what came is not what was meant
-        standing = uploads.write(database, dock, g.kit.kit_id, packet_id, offset, generation, data, clock())
+        offset = _number("Upload-Offset")
+        if (request.content_length or 0) > uploads.LONGEST_PATCH:
+            abort(413)
+        generation = berths.begun(packet_id, _socket()) if _is_begun() else _number("Upload-Generation")
+        writer = uploads.Writer(database, dock, g.kit.kit_id, packet_id, generation, clock)
+        standing = berths.land(packet_id, request.environ, offset, writer)
+        if standing is None:
+            abort(
+                400
+            )  # the connection broke: what came of it lies on the disk, and the next POST says how much
         response = Response(status=204, headers={"Upload-Offset": str(standing.offset)})
         if standing.state == "complete":
             response.headers["Upload-State"] = "complete"
+            berths.leave(packet_id)
             log.info("packet committed", packet=packet_id, kit=g.kit.kit_id)
         return response
 
@@ -137,6 +147,14 @@ def _body(kind: type[_T]) -> _T:
         return msgspec.json.decode(data, type=kind)
     except (msgspec.DecodeError, UnicodeDecodeError):
         abort(400)
+
+
+def _socket() -> object:
+    return request.environ.get("gunicorn.socket")
+
+
+def _is_begun() -> bool:
+    return request.headers.get("Upload-Generation") == "begun"
 
 
 def _number(header: str) -> int:

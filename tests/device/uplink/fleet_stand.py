@@ -125,6 +125,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     server: Server
 
+    def setup(self) -> None:
+        super().setup()
+        self.begun: dict[str, int] = {}
+
     def log_message(self, *_: Any) -> None:
         return
 
@@ -142,6 +146,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         subject = dict(part[0] for part in self.connection.getpeercert()["subject"])
         assert subject["organizationalUnitName"] == "kit-tls"
         number = {name: self.headers.get(f"Upload-{name}") for name in ("Offset", "Generation")}
+        if number["Generation"] == "begun":  # by the POST before it on this connection
+            number["Generation"] = str(self.begun.get(self.path.rsplit("/", 1)[1], 0))
         call = Call(
             self.command,
             self.path,
@@ -188,6 +194,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             upload = self.server.stand.uploads.setdefault(packet_id, Upload(wish["size"], wish["sha256"]))
             assert (upload.size, upload.sha256) == (wish["size"], wish["sha256"])
             upload.generation += 1
+            self.begun[packet_id] = upload.generation
             answer = {"offset": len(upload.data), "generation": upload.generation, "state": upload.state}
         self.answer(200, answer)
 

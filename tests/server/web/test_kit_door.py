@@ -159,3 +159,38 @@ def test_only_the_tls_certificate_of_a_known_kit_opens_the_door(town: Town, kit:
     with town.database.writing(EVERYONE) as db:
         kits.retire(db, KIT, datetime.now(UTC))
     assert kit().call("GET", path).status_code == 403
+
+
+class Broken:
+    """A body that ends before its length, as a cut connection leaves it."""
+
+    def __init__(self, data: bytes) -> None:
+        self._data = data
+
+    def read(self, most: int) -> bytes:
+        piece, self._data = self._data[:most], self._data[most:]
+        return piece
+
+
+def test_a_body_that_breaks_off_counts_as_far_as_it_came(town: Town, kit: Callable[..., Kit]) -> None:
+    sealed = town.packet(town.plan())
+    packet_id, data = sealed.manifest.packet_id, sealed.data
+    kit().begin(packet_id, data)
+    sender = kit()
+    sender.environ |= {"wsgi.input": Broken(data[:5000]), "CONTENT_LENGTH": str(len(data))}
+    assert sender.patch(packet_id, b"", 0, 1).status_code == 400
+    again = kit().begin(packet_id, data).get_json()
+    assert again == {"offset": 5000, "generation": 2, "state": "open"}
+    assert kit().patch(packet_id, data[5000:], 5000, 2).headers["Upload-State"] == "complete"
+
+
+def test_pieces_may_follow_the_post_on_its_connection_and_on_no_other(
+    town: Town, kit: Callable[..., Kit]
+) -> None:
+    sealed = town.packet(town.plan())
+    packet_id, data = sealed.manifest.packet_id, sealed.data
+    first, other = kit(), kit()
+    assert first.patch(packet_id, data, 0, "begun").status_code == 409
+    first.begin(packet_id, data)
+    assert other.patch(packet_id, data, 0, "begun").status_code == 409
+    assert first.patch(packet_id, data, 0, "begun").headers["Upload-State"] == "complete"

@@ -1,0 +1,56 @@
+"""The uploader of the kit, as it runs in the uplink, in a namespace of its own: it is resident, so what is
+measured begins with a packet that is offered and ends with the mark that the fleet has committed it.
+
+`python -m benchmarks.link.kit SETTINGS` reads a line `ID FILE` on stdin and answers the seconds, once it is
+there.
+"""
+
+import json
+import sys
+import time
+from pathlib import Path
+from threading import Event, Thread
+
+from device.spool.hatch import Hatch
+from device.spool.spool import Spool
+from device.uplink.door import Door
+from device.uplink.logs import log_to_stderr
+from device.uplink.settings import UplinkSettings
+from device.uplink.standing import Standing
+from device.uplink.tls import Trust
+from device.uplink.uploads import Uploads
+
+PATHS = ("spool", "ca", "certificate", "key")
+
+
+def main() -> None:
+    log_to_stderr()
+    values = json.loads(sys.argv[1])
+    settings = UplinkSettings(**{name: Path(v) if name in PATHS else v for name, v in values.items()})
+    spool, hatch = Spool(settings.spool), Hatch(settings.spool)
+    trust = Trust(settings.ca, settings.certificate, settings.key, hatch.newest_time)
+    door = Door(settings.https, trust.context, settings.connect_s, settings.read_s)
+    uploads, stop = Uploads(settings, hatch, Standing(hatch), door), Event()
+    thread = Thread(target=uploads.run, args=(stop,))
+    thread.start()
+    print("ready", flush=True)
+    for line in sys.stdin:
+        packet_id, path = line.split()
+        data = Path(path).read_bytes()
+        began = time.monotonic()
+        spool.offer_packet(packet_id, data)
+        uploads.wake()
+        while packet_id not in spool.uploaded() and packet_id not in dict(spool.refused()):
+            spool.wait_for_agent(0.02)
+        took = time.monotonic() - began
+        answer = {"seconds": took, "refused": dict(spool.refused()).get(packet_id, "")}
+        spool.withdraw_packet(packet_id)
+        print(json.dumps(answer), flush=True)
+    stop.set()
+    door.abort()
+    uploads.hurry()
+    thread.join()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""One TLS connection that is written and read at once, by one thread, and notices when its path is dead."""
+
+import io
+import select
+import socket
+import ssl
+import time
+from collections import deque
+from collections.abc import Callable
+from typing import TypeVar
+
+from device.uplink.path import TICK_S, Pulse
+
+T = TypeVar("T")
+_RECORD = 16_384  # of TLS; what is queued together ends with a record of its own
+
+
+class Wire(io.RawIOBase):
+    """`put` queues bytes; they go out while somebody reads. Every failure is an OSError."""
+
+    def __init__(
+        self, tls: ssl.SSLSocket, silence_s: float, dead_s: float, is_over: Callable[[], bool]
+    ) -> None:
+        super().__init__()
+        self.tls = tls
+        self._silence_s, self._is_over = silence_s, is_over
+        self._pulse = Pulse(tls, dead_s)
+        self._out: deque[memoryview] = deque()
+
+    @classmethod
+    def open(
+        cls,
+        tcp: socket.socket,
+        context: ssl.SSLContext,
+        host: str,
+        session: ssl.SSLSession | None,
+        connect_s: float,
+        read_s: float,
+        dead_s: float,
+        is_over: Callable[[], bool],
+    ) -> "Wire":
+        """Shake hands on a connected, non-blocking socket; it is closed when that fails."""
+        try:
+            tls = context.wrap_socket(
+                tcp, server_hostname=host, do_handshake_on_connect=False, session=session
+            )
+        except OSError:
+            tcp.close()
+            raise
+        wire = cls(tls, connect_s, dead_s, is_over)
+        try:
+            wire._wait(tls.do_handshake)
+        except OSError:
+            tls.close()
+            raise
+        wire._silence_s = read_s
+        return wire
+
+    def put(self, *pieces: bytes) -> None:
+        """Queue; what fits into the kernel goes at once."""
+        for piece in pieces:
+            view = memoryview(piece)
+            self._out.extend(view[at : at + _RECORD] for at in range(0, len(view), _RECORD))
+        self._push()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """At least one byte, or 0 at the end. TimeoutError after silence, or when the path is dead."""
+        return self._wait(lambda: self.tls.recv_into(buffer))
+
+    def close(self) -> None:
+        super().close()
+        self.tls.close()
+
+    def _wait(self, attempt: Callable[[], T]) -> T:
+        """What `attempt` gives once TLS has what it needs; meanwhile what is queued goes out."""
+        quiet = time.monotonic()
+        while True:
+            waiting = self._push()
+            try:
+                return attempt()
+            except ssl.SSLWantReadError:
+                reading, writing = [self.tls], [self.tls] if waiting else []
+            except ssl.SSLWantWriteError:
+                reading, writing = [], [self.tls]
+            readable, writable, _ = select.select(reading, writing, [], TICK_S)
+            if readable or writable:
+                quiet = time.monotonic()
+            if self._is_over():
+                raise ConnectionAbortedError
+            if time.monotonic() - quiet > self._silence_s or self._pulse.is_dead():
+                raise TimeoutError
+
+    def _push(self) -> bool:
+        """Write what goes; True while there is more."""
+        while self._out:
+            try:
+                written = self.tls.send(self._out[0])
+            except (ssl.SSLWantWriteError, ssl.SSLWantReadError):
+                return True
+            if written == len(self._out[0]):
+                self._out.popleft()
+            else:
+                self._out[0] = self._out[0][written:]
+        return False
