@@ -48,6 +48,19 @@ def sign_deletion(
     return signed.sign(KIND, payload, key, signed.key_id(key.public_key()), chain)
 
 
+def verify_whenever(token: str, roots: Iterable[x509.Certificate]) -> tuple[Deletion, bool]:
+    """As `verify_deletion` at the instant the kit itself says, and whether its certificate was valid then.
+
+    A kit that lay in a drawer destroys what is due before it can renew its certificate, and its clock may be
+    wrong: its own key still signs, so it is believed, and said."""
+    try:
+        leaf = signed.leaf_of(token, KIND)
+    except signed.BadSignature as problem:
+        raise BadDeletion("deletion-untrusted", str(problem)) from problem
+    deletion = verify_deletion(token, roots, leaf.not_valid_after_utc)
+    return deletion, leaf.not_valid_before_utc <= read_instant(deletion.at) <= leaf.not_valid_after_utc
+
+
 def verify_deletion(token: str, roots: Iterable[x509.Certificate], at: datetime) -> Deletion:
     """What the kit certified; `at` is when the certificates must have been valid."""
     try:

@@ -2,7 +2,7 @@
 
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # The first character holds three bits only: 128 bits in 26 characters of 5 (github.com/ulid/spec).
@@ -20,6 +20,14 @@ def new_ulid(clock_ms: int | None = None) -> str:
         raise ValueError("a ULID holds 48 bits of milliseconds")
     number = clock_ms << 80 | secrets.randbits(80)
     return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
+
+
+def ulid_time(ulid: str) -> datetime:
+    """When a ULID says it was made, by the clock of whoever made it; the first 48 bits."""
+    number = 0
+    for character in ulid[:10]:
+        number = number << 5 | ALPHABET.index(character)
+    return datetime(1970, 1, 1, tzinfo=UTC) + timedelta(milliseconds=number)
 
 
 def is_ulid(text: str) -> bool:

@@ -11,6 +11,8 @@ class ApplicationState(StrEnum):
     FORWARDED = "forwarded"  # offered to the service, no final answer yet
     ACCEPTED = "accepted"  # signed receipt: accepted
     REJECTED = "rejected"  # signed receipt: rejected, with a code
+    RECAPTURE = "recapture"  # signed answer: one part must be taken anew
+    EXPIRED = "expired"  # destroyed because 90 days were over, before anybody had answered
     STUCK = "stuck"  # forwarding gave up for now; a person decides
 
 

@@ -106,6 +106,11 @@ def verify_chain(
     return _decode(body), leaf
 
 
+def leaf_of(token: str, kind: str) -> x509.Certificate:
+    """The certificate a document claims to be signed with; nothing is checked of either. BadSignature."""
+    return _read_chain(_read_header(_split(token)[0], kind).x5c or [])[0]
+
+
 def verify_detached_chain(
     token: str, kind: str, payload: bytes, roots: Iterable[x509.Certificate], role: Role, at: datetime
 ) -> x509.Certificate:

@@ -11,6 +11,7 @@ import time
 from collections.abc import Iterable, Mapping, Sequence
 
 import structlog
+from cryptography import x509
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
@@ -43,7 +44,8 @@ log = structlog.get_logger()
 class Ingest:
     """One MQTT worker. `run` returns when stopped, and raises what made it stop otherwise."""
 
-    def __init__(self, database: Database, settings: Mqtt) -> None:
+    def __init__(self, database: Database, settings: Mqtt, roots: Sequence[x509.Certificate]) -> None:
+        """`roots`: what the kits' signing certificates lead to."""
         self._database = database
         self._settings = settings
         self._session = int(time.time() * 1000)  # grows from start to start, as `ses` must
@@ -56,7 +58,7 @@ class Ingest:
         self._early: set[int] = set()  # answered before `_publish` knew the number
         self._lock = threading.Lock()
         self._client = self._make_client()
-        self._intake = Intake(database, self._acknowledge, utc_now)
+        self._intake = Intake(database, self._acknowledge, utc_now, roots)
 
     def run(self, stop: threading.Event) -> None:
         """Connect, and work until `stop` is set."""

@@ -74,7 +74,7 @@ def run_ingest(config: Fleet) -> None:
 
     database = Database(config.database_url)
     schema.check(database)
-    Ingest(database, config.mqtt).run(_stopped())
+    Ingest(database, config.mqtt, trust.roots(config.trust.roots)).run(_stopped())
 
 
 def run_work(config: Fleet) -> None:

@@ -12,7 +12,7 @@ from server.db.field_key import FieldKey
 from server.db.notices import Bell
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
-from server.fleet import bags, ingest, outbox, uploads
+from server.fleet import bags, holdings, ingest, outbox, retention, uploads
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.forwarding.forwarder import Forwarder
@@ -108,7 +108,10 @@ class Worker:
             outbox.again(db, claim, utc_now(), "bug")
 
     def _forward(self, claim: Claim) -> str:
-        return self._forwarder.forward(claim)
+        outcome = self._forwarder.forward(claim)
+        if outcome in retention.OVER:  # answered: nobody needs our copy any more
+            retention.purge(self._database, self._blobs, utc_now())
+        return outcome
 
     def _bag(self, claim: Claim) -> str:
         with self._database.writing(EVERYONE) as db:
@@ -136,4 +139,6 @@ class Worker:
             sign_in.sweep(db, now)
             throttle.sweep(db, now)
             ingest.sweep(db, now)
+            holdings.watch(db, now)
         uploads.sweep(self._database, self._dock, now)
+        retention.purge(self._database, self._blobs, now)

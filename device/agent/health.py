@@ -33,6 +33,17 @@ class Measured:
     uptime_s: int
 
 
+@dataclass(frozen=True)
+class Drafts:
+    """Visits begun and not finished, whose captures are on the kit."""
+
+    count: int
+    oldest_s: int
+
+
+NO_DRAFTS = Drafts(0, 0)
+
+
 def measure(sys: Path, data: Path) -> Measured:
     """`sys` is where sysfs lies, `data` a folder on the partition that matters."""
     return Measured(
@@ -45,7 +56,12 @@ def measure(sys: Path, data: Path) -> Measured:
 
 
 def health(
-    measured: Measured, conditions: Mapping[str, Condition], link: Link, reports: int, in_visit: bool
+    measured: Measured,
+    conditions: Mapping[str, Condition],
+    link: Link,
+    reports: int,
+    in_visit: bool,
+    drafts: Drafts = NO_DRAFTS,
 ) -> Health:
     return Health(
         battery=measured.battery,
@@ -58,6 +74,8 @@ def health(
         reports_waiting=reports,
         in_visit=in_visit,
         uptime_s=measured.uptime_s,
+        drafts=drafts.count,
+        oldest_draft_s=drafts.oldest_s,
     )
 
 

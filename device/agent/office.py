@@ -137,7 +137,11 @@ class Office:
         self._take_bag()
         self._link = self._setup.spool.link()
         self._pulse.beat(
-            self.captures.conditions, _link(self._link), self._link.reports_waiting, self.counter.in_visit
+            self.captures.conditions,
+            _link(self._link),
+            self._link.reports_waiting,
+            self.counter.in_visit,
+            self._retention.drafts(),
         )
 
     def close(self) -> None:

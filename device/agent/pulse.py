@@ -41,7 +41,14 @@ class Pulse:
         self._birth: Birth | None = None
         self._due = clock.monotonic()
 
-    def beat(self, conditions: Mapping[str, Condition], link: Link, reports: int, in_visit: bool) -> None:
+    def beat(
+        self,
+        conditions: Mapping[str, Condition],
+        link: Link,
+        reports: int,
+        in_visit: bool,
+        drafts: health.Drafts,
+    ) -> None:
         """Show what has changed or is due. What the disk refuses is logged: the fleet sees it is stale."""
         try:
             born = health.birth(conditions, self._started, self._certificate_until, self._protection)
@@ -51,7 +58,7 @@ class Pulse:
             if self._clock.monotonic() >= self._due:
                 self._due = self._clock.monotonic() + self._every_s
                 measured = health.measure(self._sys, self._data)
-                body = health.health(measured, conditions, link, reports, in_visit)
+                body = health.health(measured, conditions, link, reports, in_visit, drafts)
                 self._spool.show("health", encode_body(Tail.HEALTH, body))
         except KitError as problem:
             log.warning("not-shown", code=str(problem.code), detail=problem.detail)

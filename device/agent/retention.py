@@ -10,7 +10,9 @@ import structlog
 
 from device.agent.cases import Cases
 from device.agent.events import Expired
+from device.agent.health import Drafts
 from device.agent.reckoning import Reckoning, Why, advance, due
+from device.agent.session import is_open
 from device.errors import KitError
 from device.ports import Clock
 from device.spool.spool import Spool
@@ -113,6 +115,13 @@ class Retention:
             log.error("retention-waits", code=str(problem.code), detail=problem.detail)
             return False
         return bool(expired)
+
+    def drafts(self) -> Drafts:
+        """What is begun and not finished, and the age of the oldest, for the fleet to know."""
+        ages = [
+            self._calendar.age(visit_id) for visit_id, visit in self._cases.visits.items() if is_open(visit)
+        ]
+        return Drafts(len(ages), int(max(ages, default=timedelta()).total_seconds()))
 
     def _judge(self, visit_id: str) -> bool:
         why = due(self._cases.visits[visit_id], self._calendar.age(visit_id), self._drafts)

@@ -31,7 +31,8 @@ class Birth(Said, frozen=True, kw_only=True, tag="birth"):
 
 
 class Health(Said, frozen=True, tag="health"):
-    """`battery` in percent; `None` where the kit cannot measure it."""
+    """`battery` in percent; `None` where the kit cannot measure it. `drafts`: visits begun and not finished,
+    by the kit's own reckoning of their age."""
 
     battery: Annotated[int, Meta(ge=0, le=100)] | None
     mains: bool | None
@@ -43,3 +44,5 @@ class Health(Said, frozen=True, tag="health"):
     reports_waiting: Count
     in_visit: bool
     uptime_s: Count
+    drafts: Count = 0
+    oldest_draft_s: Count = 0

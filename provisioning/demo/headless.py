@@ -23,7 +23,7 @@ def play(folder: Path, script: Script, progress: Progress) -> None:
     """The headless demo: start, one visit, checks, stop. Raises what went wrong, named."""
     with running(folder, script, progress) as demo:
         packet_id = play_visit(demo, progress)
-        with progress.step("opened by the service, receipt on the kit, packet gone"):
+        with progress.step("opened by the service, receipt on the kit, nothing left: certified"):
             check(demo, packet_id)
 
 
@@ -59,6 +59,16 @@ def check(demo: Demo, packet_id: str) -> None:
         lambda: not _on_shelf(kit) and not _in_spool(kit, packet_id),
         lambda: f"still on the kit: {_on_shelf(kit)} on the shelf, {_in_spool(kit, packet_id)}",
     )
+    _settles(
+        lambda: _left(demo) == (None, 0),
+        lambda: f"the fleet counts days of the oldest biometric, and incidents: {_left(demo)}",
+    )
+
+
+def _left(demo: Demo) -> tuple[int | None, int]:
+    """Days of the oldest biometric anywhere, None when there is none; and incidents."""
+    custody = demo.town_hall.custody()
+    return custody["oldest_days"], custody["incidents"]
 
 
 def _on_shelf(kit: Path) -> int:

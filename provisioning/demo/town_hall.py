@@ -97,6 +97,14 @@ class TownHall:
         """State by packet id of the applications last changed."""
         return {each["packet_id"]: each["state"] for each in self._get("applications")}
 
+    def custody(self) -> dict[str, Any]:
+        """How old the oldest biometric of the fleet is, the counts, and how many incidents wait."""
+        answer = self._client.get("/api/v1/custody")
+        if answer.status_code != httpx.codes.OK:
+            raise TownHallFailed(f"the fleet's custody: HTTP {answer.status_code}")
+        told: dict[str, Any] = answer.json()
+        return told
+
     def kits(self) -> list[dict[str, Any]]:
         return self._get("kits")
 

@@ -13,14 +13,15 @@ Power = Literal[
     "plan",
     "release",  # let a stuck application go on
     "see-metrics",
+    "acknowledge",  # say that an incident was looked into
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 MAY: dict[Role, frozenset[Power]] = {
     "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "release"}),
     "inclusion": frozenset({"see-fleet", "see-requests", "make-requests"}),
-    "admin": frozenset({"see-fleet", "release", "see-metrics"}),
-    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics"}),
+    "admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
+    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
 }
 
 

@@ -10,29 +10,41 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
+from protocol.ids import ulid_time
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
 from server.db.tables import Application, Visit
 from server.db.turns import take_turn
-from server.fleet import outbox, visits
+from server.fleet import holdings, outbox, visits
 from server.fleet.refused import Refused
 
 # Where an application may go from where it is. A receipt is final.
 MAY: dict[ApplicationState, frozenset[ApplicationState]] = {
-    ApplicationState.SEALED: frozenset({ApplicationState.UPLOADED}),
+    ApplicationState.SEALED: frozenset({ApplicationState.UPLOADED, ApplicationState.EXPIRED}),
     ApplicationState.UPLOADED: frozenset(
         {
             ApplicationState.FORWARDED,
             ApplicationState.ACCEPTED,
             ApplicationState.REJECTED,
+            ApplicationState.RECAPTURE,
             ApplicationState.STUCK,
+            ApplicationState.EXPIRED,
         }
     ),
     ApplicationState.FORWARDED: frozenset(
-        {ApplicationState.ACCEPTED, ApplicationState.REJECTED, ApplicationState.STUCK}
+        {
+            ApplicationState.ACCEPTED,
+            ApplicationState.REJECTED,
+            ApplicationState.RECAPTURE,
+            ApplicationState.STUCK,
+            ApplicationState.EXPIRED,
+        }
     ),
-    ApplicationState.STUCK: frozenset({ApplicationState.UPLOADED}),
+    ApplicationState.STUCK: frozenset({ApplicationState.UPLOADED, ApplicationState.EXPIRED}),
+    # The answer to what was taken anew is the answer to the whole.
+    ApplicationState.RECAPTURE: frozenset({ApplicationState.ACCEPTED, ApplicationState.REJECTED}),
+    ApplicationState.EXPIRED: frozenset(),
     ApplicationState.ACCEPTED: frozenset(),
     ApplicationState.REJECTED: frozenset(),
 }
@@ -74,6 +86,7 @@ def announced(
             reason="",
         )
         db.add(application)
+        holdings.begun(db, visit, kit_id, packet_id, ulid_time(packet_id), now)
     return application
 
 
@@ -131,6 +144,15 @@ def stuck(application: Application, reason: str, now: datetime) -> None:
     """Forwarding cannot go on by itself; a person decides."""
     _move(application, ApplicationState.STUCK, now)
     application.reason = reason[:80]
+
+
+def expired(db: Session, application: Application, now: datetime) -> None:
+    """Ninety days were over before anybody answered: it exists no more, and its request can be planned."""
+    _move(application, ApplicationState.EXPIRED, now)
+    application.reason = "hard-limit"
+    visit = db.get_one(Visit, application.visit_id)
+    visits.move(db, visit, VisitState.CLOSED, "hard-limit")
+    visits.reopen(db, visit)
 
 
 def release(db: Session, actor: Actor, packet_id: str, now: datetime) -> None:

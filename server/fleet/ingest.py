@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from cryptography import x509
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -24,13 +25,15 @@ from protocol.messages import (
     Presence,
     VisitEvent,
     decode,
+    moment,
 )
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Message, Visit
-from server.fleet import applications, kits, outbox, reports, visits, ways
+from server.fleet import applications, deletions, holdings, kits, outbox, reports, visits, ways
 
 REMEMBERED = timedelta(days=90)
+Roots = Sequence[x509.Certificate]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,22 +50,26 @@ class Heard:
         return self.outcome not in ("state", "again", "older")
 
 
-def take(database: Database, topic: str, payload: bytes, now: datetime) -> Heard:
+def take(database: Database, topic: str, payload: bytes, now: datetime, roots: Roots = ()) -> Heard:
     """Take in one message. Never raises for what a kit may send; what does not fit is named and dropped."""
-    (heard,) = take_all(database, [(topic, payload)], now)
+    (heard,) = take_all(database, [(topic, payload)], now, roots)
     return heard
 
 
-def take_all(database: Database, messages: Sequence[tuple[str, bytes]], now: datetime) -> list[Heard]:
-    """Take in `messages` (topic, payload) in their order, in one transaction; what became of each."""
+def take_all(
+    database: Database, messages: Sequence[tuple[str, bytes]], now: datetime, roots: Roots = ()
+) -> list[Heard]:
+    """Take in `messages` (topic, payload) in their order, in one transaction; what became of each.
+
+    `roots`: what the kits' signing certificates lead to; without them no signed word of a kit is believed."""
     decoded = [_decode(topic, payload) for topic, payload in messages]
     try:
-        return _commit(database, decoded, now)
+        return _commit(database, decoded, now, roots)
     except SQLAlchemyError:
         if len(decoded) == 1:
             raise
         # Two workers may have met in the middle of their batches, and one had to give way.
-        return [heard for each in decoded for heard in _commit(database, [each], now)]
+        return [heard for each in decoded for heard in _commit(database, [each], now, roots)]
 
 
 def sweep(db: Session, now: datetime) -> None:
@@ -78,21 +85,23 @@ def _decode(topic: str, payload: bytes) -> Envelope | Heard:
         return Heard("", "", f"refused-{problem.code}")
 
 
-def _commit(database: Database, decoded: Sequence[Envelope | Heard], now: datetime) -> list[Heard]:
+def _commit(
+    database: Database, decoded: Sequence[Envelope | Heard], now: datetime, roots: Roots
+) -> list[Heard]:
     names = {each.kit for each in decoded if isinstance(each, Envelope)}
     if not names:
         return [each for each in decoded if isinstance(each, Heard)]
     with database.writing(EVERYONE) as db:
         batch = reports.begin(db, names)
         heard = [
-            each if isinstance(each, Heard) else Heard(each.kit, each.id, _take(db, batch, each, now))
+            each if isinstance(each, Heard) else Heard(each.kit, each.id, _take(db, batch, each, now, roots))
             for each in decoded
         ]
         reports.end(db, batch)
     return heard
 
 
-def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime) -> str:
+def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, roots: Roots) -> str:
     body = envelope.body
     if isinstance(body, Presence | Birth | Health):
         return reports.take(batch, envelope, body, now)
@@ -105,25 +114,26 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime) 
     outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
     if db.get(Message, (envelope.id, envelope.kit)) is not None:
         return "again"
-    # A deletion certificate is the kit's own: it can make it again from its journal for whoever asks.
     if isinstance(body, DeletionEvent):
-        outcome = "deletion"
+        outcome = deletions.take(db, envelope.kit, body.certificate, roots, now)
     elif isinstance(body, AccessEvent):
         outcome = ways.outcome(body)
     else:
-        outcome = _event(db, envelope.kit, body, now)
+        outcome = _event(db, envelope.kit, body, moment(envelope.ts), now)
     db.add(Message(kit_id=envelope.kit, message_id=envelope.id, received=now, outcome=outcome))
     db.flush()  # a second of the same batch must find it
     return outcome
 
 
-def _event(db: Session, kit_id: str, body: VisitEvent | ApplicationEvent, now: datetime) -> str:
+def _event(db: Session, kit_id: str, body: VisitEvent | ApplicationEvent, at: datetime, now: datetime) -> str:
     visit = db.get(Visit, body.visit_id, with_for_update=True)
     if visit is None:
         return "unknown-visit"
     if not kits.serves(db, kit_id, visit.tenant):
         return "foreign-visit"
     if isinstance(body, VisitEvent):
+        if body.state == "opened":
+            holdings.begun(db, visit, kit_id, "", at, now)
         if visit.kit_id != kit_id:
             return "other-kit"  # the visit was given to another kit meanwhile
         return "visit" if visits.move(db, visit, VisitState(body.state), body.reason) else "old-news"

@@ -12,7 +12,7 @@ from datetime import datetime
 
 from server.db.engine import Database
 from server.fleet import ingest
-from server.fleet.ingest import Heard
+from server.fleet.ingest import Heard, Roots
 
 FULL = 400
 MOMENT_S = 0.002
@@ -29,17 +29,21 @@ class Delivery:
 
 
 class Intake:
-    """`acknowledge` gets what was committed, and what became of each, on the thread of `run`."""
+    """`acknowledge` gets what was committed, and what became of each, on the thread of `run`.
+
+    `roots`: what the kits' signing certificates lead to."""
 
     def __init__(
         self,
         database: Database,
         acknowledge: Callable[[Sequence[Delivery], Sequence[Heard]], None],
         clock: Callable[[], datetime],
+        roots: Roots,
     ) -> None:
         self._database = database
         self._acknowledge = acknowledge
         self._clock = clock
+        self._roots = roots
         self._waiting: deque[Delivery] = deque()  # adding and taking are each one step for all threads
         self._came = threading.Event()
 
@@ -57,9 +61,8 @@ class Intake:
                 continue
             self._gather(stop)
             batch = [self._waiting.popleft() for _ in range(min(FULL, len(self._waiting)))]
-            heard = ingest.take_all(
-                self._database, [(each.topic, each.payload) for each in batch], self._clock()
-            )
+            messages = [(each.topic, each.payload) for each in batch]
+            heard = ingest.take_all(self._database, messages, self._clock(), self._roots)
             self._acknowledge(batch, heard)
 
     def _gather(self, stop: threading.Event) -> None:

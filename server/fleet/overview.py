@@ -11,7 +11,8 @@ from sqlalchemy.orm import Session
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import Birth, Health
 from server.db.tables import Application, Kit, Officer, Request
-from server.fleet import applications, kits, visits
+from server.fleet import applications, holdings, incidents, kits, visits
+from server.fleet.tally import Tally, tally
 
 _T = TypeVar("_T")
 
@@ -33,6 +34,7 @@ class KitLine:
     reduced: bool
     test_trust: bool
     retired: bool
+    draft_since: datetime | None  # by its own word: the oldest visit that is begun and not finished
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,15 @@ class StuckLine:
 
 
 @dataclass(frozen=True)
+class IncidentLine:
+    """Nobody has looked into it yet."""
+
+    code: str
+    kit_id: str
+    at: datetime
+
+
+@dataclass(frozen=True)
 class Overview:
     """One moment. Two are equal when a screen would show the same."""
 
@@ -66,14 +77,29 @@ class Overview:
     applications: tuple[tuple[ApplicationState, int], ...]
     stuck: tuple[StuckLine, ...]
     to_plan: int
+    tally: Tally
+    towns: tuple[tuple[str, Tally], ...]  # by municipality, where there are several
+    oldest: datetime | None  # since when the oldest biometric is somewhere with us
+    oldest_of: dict[str, datetime]  # the same for each kit that holds any
+    incidents: tuple[IncidentLine, ...]
 
 
 def look(db: Session, now: datetime) -> Overview:
     """The overview of everything in the scope of the session."""
     day = visits.local_day(now)
+    lines = tuple(kit_line(kit) for kit in kits.visible(db))
+    drafts = {line.kit_id: line.draft_since for line in lines if line.draft_since is not None}
+    book, (all_, towns) = holdings.oldest(db), tally(db)
     return Overview(
         day=day,
-        kits=tuple(kit_line(kit) for kit in kits.visible(db)),
+        kits=lines,
+        tally=all_,
+        towns=tuple(towns.items()) if len(towns) > 1 else (),
+        oldest=book.since(drafts),
+        oldest_of=book.by_kit(drafts),
+        incidents=tuple(
+            IncidentLine(row.code, row.kit_id, row.at) for row in incidents.listed(db, 20, waiting_only=True)
+        ),
         visits=visit_lines(db, day),
         applications=tuple(applications.counts(db).items()),
         stuck=tuple(
@@ -95,7 +121,9 @@ def look(db: Session, now: datetime) -> Overview:
 
 def kit_line(kit: Kit) -> KitLine:
     health, birth = said(kit)
-    oldest = None
+    oldest = draft = None
+    if health and kit.health_at and health.drafts:
+        draft = kit.health_at - timedelta(seconds=health.oldest_draft_s)
     if health and kit.health_at and health.sealed_waiting:
         oldest = kit.health_at - timedelta(seconds=health.oldest_waiting_s)
     return KitLine(
@@ -112,6 +140,7 @@ def kit_line(kit: Kit) -> KitLine:
         reduced=birth.protection == "reduced" if birth else False,
         test_trust=birth.test_trust if birth else False,
         retired=kit.retired is not None,
+        draft_since=draft,
     )
 
 

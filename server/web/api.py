@@ -3,6 +3,7 @@
 Its description is made from these models: `GET /api/v1/openapi.json`, `thuisloket-fleet openapi`.
 """
 
+from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
@@ -14,7 +15,7 @@ from protocol.lifecycle import ApplicationState, VisitState
 from server.db.tables import Request
 from server.fleet import applications as sealed
 from server.fleet import kits as cases
-from server.fleet import overview
+from server.fleet import overview, tally
 from server.fleet.visits import local_day
 from server.web.context import actor, context
 
@@ -74,6 +75,26 @@ class Applications(Answer):
 
     counts: dict[ApplicationState, int]
     applications: list[Application]
+
+
+class Tally(Answer):
+    """Created = queued + sent + accepted + refused."""
+
+    created: int
+    queued: int
+    sent: int
+    accepted: int
+    refused: int
+
+
+class Custody(Answer):
+    """`oldest_days`: of the oldest biometric anywhere in the fleet; null when there is none. Also by kit."""
+
+    oldest_days: int | None
+    kits: dict[str, int]
+    incidents: int
+    tally: Tally
+    municipalities: dict[str, Tally]
 
 
 class RequestSeen(Answer):
@@ -163,6 +184,23 @@ def applications() -> Applications:
             )
             for row in rows
         ],
+    )
+
+
+@blueprint.get("/custody")
+@blueprint.output(Custody)
+@blueprint.doc(summary="How old, how many, and what needs an administrator", responses=[401, 403])
+def custody() -> Custody:
+    now = context().clock()
+    seen = context().live.look(actor().scope)
+    with context().database.reading(actor().scope) as db:
+        _, towns = tally.tally(db)
+    return Custody(
+        oldest_days=(now - seen.oldest).days if seen.oldest else None,
+        kits={kit_id: (now - since).days for kit_id, since in seen.oldest_of.items()},
+        incidents=len(seen.incidents),
+        tally=Tally(**asdict(seen.tally)),
+        municipalities={name: Tally(**asdict(one)) for name, one in towns.items()},
     )
 
 

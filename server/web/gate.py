@@ -35,6 +35,8 @@ NEEDS: dict[str, Power | None] = {
     "kits.show": "see-fleet",
     "applications.listing": "see-fleet",
     "applications.release": "release",
+    "incidents.listing": "see-fleet",
+    "incidents.acknowledge": "acknowledge",
     "requests.listing": "see-requests",
     "requests.show": "see-requests",
     "requests.plan": "plan",
@@ -43,6 +45,7 @@ NEEDS: dict[str, Power | None] = {
     "api.kits": "see-fleet",
     "api.visits": "see-fleet",
     "api.applications": "see-fleet",
+    "api.custody": "see-fleet",
     "api.requests": "see-requests",
 }
 SAFE = frozenset({"GET", "HEAD", "OPTIONS"})

@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, render_template
 
 from protocol.messages import moment
-from server.fleet import kits, overview, visits
+from server.fleet import holdings, kits, overview, visits
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -19,10 +19,13 @@ def show(kit_id: str) -> str:
         except Refused:
             abort(404)
         health, birth = overview.said(kit)
+        line = overview.kit_line(kit)
+        drafts = {kit_id: line.draft_since} if line.draft_since else {}
         return render_template(
             "fleet/kit.html",
             kit=kit,
-            line=overview.kit_line(kit),
+            line=line,
+            oldest=holdings.oldest(db).by_kit(drafts).get(kit_id),
             birth=birth,
             until=moment(birth.certificate_until) if birth else None,
             models={device.name: device.model for device in birth.peripherals} if birth else {},

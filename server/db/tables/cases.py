@@ -5,10 +5,13 @@ Columns of `bytes` that speak of a person hold ciphertext (server/db/field_key.p
 
 from datetime import datetime
 
-from sqlalchemy import BigInteger, ForeignKey, Index, String, UniqueConstraint
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Index, String, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column
 
+from protocol.lifecycle import ApplicationState
 from server.db.tables.shape import Base, OfTenant
+
+_STATES = ", ".join(f"'{state}'" for state in ApplicationState)
 
 
 class Request(OfTenant, Base):
@@ -85,4 +88,7 @@ class Application(OfTenant, Base):
     answered: Mapped[datetime | None]
     receipt_on_kit: Mapped[datetime | None]
 
-    __table_args__ = (UniqueConstraint("kit_id", "kit_cert_serial", "seq"),)
+    __table_args__ = (
+        UniqueConstraint("kit_id", "kit_cert_serial", "seq"),
+        CheckConstraint(f"state IN ({_STATES})", name="application_state"),
+    )

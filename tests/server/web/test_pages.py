@@ -209,8 +209,13 @@ def test_the_api_says_the_same_as_the_dashboard(town: Town, signed_in: Callable[
         "forwarded": 0,
         "accepted": 0,
         "rejected": 0,
+        "recapture": 0,
+        "expired": 0,
         "stuck": 1,
     }
+    custody = planner.get("/api/v1/custody").get_json()
+    assert custody["tally"] == {"created": 1, "queued": 0, "sent": 1, "accepted": 0, "refused": 0}
+    assert custody["municipalities"] == {"Brugge": custody["tally"]}
     (request,) = planner.get("/api/v1/requests").get_json()["requests"]
     assert request["state"] == "planned"
     assert "Persoon" not in json.dumps([kit, visit, answer, request])
@@ -220,7 +225,7 @@ def test_the_description_of_the_api_names_its_paths_and_errors(browser: Browser)
     spec = browser.get("/api/v1/openapi.json").get_json()
     assert spec["openapi"].startswith("3.1")
     assert set(spec["paths"]) == {
-        f"/api/v1/{name}" for name in ("kits", "visits", "applications", "requests")
+        f"/api/v1/{name}" for name in ("kits", "visits", "applications", "custody", "requests")
     }
     for path in spec["paths"].values():
         assert {"200", "401", "403"} <= set(path["get"]["responses"])
