@@ -28,7 +28,6 @@ from device.config import Config, load
 from device.errors import Code, KitError, Remedy
 from device.kiosk import create_kiosk
 from device.spool.spool import Spool
-from device.vault.keysource import FileKeySource
 from protocol import signed
 
 THREADS = 16
@@ -69,10 +68,10 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
     spool = Spool(config.spool)
     desk = Desk(
         Setup(
-            kit=load_signer(config.kit_id, config.sign_certificate, config.sign_key),
+            kit=load_signer(config.kit_id, config.sign_certificate, config.signing_key()),
             data=config.data,
             spool=spool,
-            key_source=FileKeySource(config.device_secret),
+            key_source=config.keys.source,
             recipients=Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
             command_keys={signed.key_id(command_key): command_key},
             catalogue=config.catalogue,

@@ -24,9 +24,10 @@ from device.agent.recipients import Recipients, read_public_key, read_recovery_k
 from device.config import Config, load
 from device.drivers.eid.command import read_card_command
 from device.drivers.fingerprint.command import scan_finger_command
+from device.drivers.keys.node import too_open
 from device.drivers.signpad.command import sign_command
 from device.errors import Code, KitError, Refused, Remedy
-from device.vault.keysource import FileKeySource
+from device.key_commands import keys
 from device.vault.recovery import Administrator
 
 DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
@@ -57,6 +58,7 @@ app = typer.Typer(
 )
 officers = typer.Typer(no_args_is_help=True, help="Who may unlock this kit.")
 app.add_typer(officers, name="officer")
+app.add_typer(keys, name="keys")
 
 
 def finish(code: int) -> NoReturn:
@@ -94,7 +96,9 @@ def init(config: ConfigFile, as_json: Json = False) -> None:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"stdin: {problem}") from problem
     settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
     _say_recipient(
-        founding.found(settings.vault, _source(settings), SystemClock(), roster, administrator_of(settings)),
+        founding.found(
+            settings.vault, settings.keys.source, SystemClock(), roster, administrator_of(settings)
+        ),
         as_json,
     )
 
@@ -123,7 +127,7 @@ def add(
         )
     except (OSError, UnicodeDecodeError) as problem:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"key or certificate: {problem}") from problem
-    source, clock = _source(settings), SystemClock()
+    source, clock = settings.keys.source, SystemClock()
     if by:
         recipient = founding.add(
             settings.vault, source, clock, new, by, rest.strip(), administrator_of(settings)
@@ -213,7 +217,8 @@ def _examine(config: Config) -> tuple[Check, ...]:
     found = doctors.examine(
         vault=config.vault,
         sys=config.health_sys,
-        source=_source(config),
+        source=config.keys.source,
+        key_device=too_open(config.keys.device) if config.keys.device is not None else "",
         recipients=lambda: Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
         services=tuple(config.catalogue),
         certificates={"kit-sign": config.sign_certificate, "kit-tls": config.uplink.certificate},
@@ -228,10 +233,6 @@ def administrator_of(config: Config) -> Administrator | None:
     if config.trust_recovery_key is None:
         return None
     return Administrator(config.kit_id, read_recovery_key(config.trust_recovery_key))
-
-
-def _source(config: Config) -> FileKeySource:
-    return FileKeySource(config.device_secret)
 
 
 def _stdin() -> bytes:

@@ -1,13 +1,15 @@
 """kit.toml into frozen values: unknown keys are refused with their place, paths are relative to the file."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from device import keysources
 from device.drivers import registry
 from device.errors import Code, KitError, Remedy
 from device.uplink.settings import UplinkSettings
@@ -43,7 +45,7 @@ class Fleet(Table, frozen=True):
 
 class Signing(Table, frozen=True):
     certificate: Text
-    key: Text
+    key: Text | None = None  # None: the key source has it
 
 
 class Trust(Table, frozen=True):
@@ -52,11 +54,6 @@ class Trust(Table, frozen=True):
     list_key: Text
     command_key: Text
     recovery_key: str = ""  # who may make unlock codes for officers; empty: nobody
-
-
-class Keys(Table, frozen=True):
-    source: Literal["file"]
-    path: Text
 
 
 class Health(Table, frozen=True):
@@ -85,7 +82,7 @@ class File(Table, frozen=True):
     fleet: Fleet
     signing: Signing
     trust: Trust
-    keys: Keys
+    keys: dict[str, Any]  # `source` names it; the other keys are that source's own settings
     drivers: Drivers
     catalogue: str = ""  # folder of entries that come in the place of the shipped ones, or beside them
     language: Literal["nl", "fr", "de", "en"] = "nl"
@@ -104,12 +101,14 @@ class Config:
     kiosk: Kiosk
     uplink: UplinkSettings
     sign_certificate: Path
-    sign_key: Path
+    signing_key: Callable[
+        [], Path | ec.EllipticCurvePrivateKey
+    ]  # its file, or the key where it lies elsewhere
     trust_recipients: Path
     trust_list_key: Path
     trust_command_key: Path
     trust_recovery_key: Path | None
-    device_secret: Path
+    keys: keysources.Keys
     drivers: registry.Drivers
     health_every_s: int
     health_sys: Path
@@ -149,6 +148,7 @@ def settle(file: File, folder: Path) -> Config:
     if not KIT_ID.fullmatch(file.kit_id):
         raise _bad("kit_id: not a kit's name")
     data = folder / file.data
+    keys = keysources.choose(file.keys, folder)
     site = registry.Site(folder, folder / file.trust.cards)
     chosen: Mapping[str, Any] = {
         name: getattr(file.drivers, name) for name in ("card", "camera", "fingerprint", "signature")
@@ -169,12 +169,12 @@ def settle(file: File, folder: Path) -> Config:
             key=folder / file.fleet.key,
         ),
         sign_certificate=folder / file.signing.certificate,
-        sign_key=folder / file.signing.key,
+        signing_key=_signing_key(file, folder, keys),
         trust_recipients=folder / file.trust.recipients,
         trust_list_key=folder / file.trust.list_key,
         trust_command_key=folder / file.trust.command_key,
         trust_recovery_key=folder / file.trust.recovery_key if file.trust.recovery_key else None,
-        device_secret=folder / file.keys.path,
+        keys=keys,
         drivers=registry.choose(chosen, site),
         health_every_s=file.health.every_s,
         health_sys=folder / file.health.sys,
@@ -188,6 +188,17 @@ def _catalogue(folder: Path | None) -> Mapping[str, Entry]:
         return in_force(folder)
     except BadCatalogue as problem:
         raise _bad(f"catalogue: {problem}") from problem
+
+
+def _signing_key(
+    file: File, folder: Path, keys: keysources.Keys
+) -> Callable[[], Path | ec.EllipticCurvePrivateKey]:
+    named = file.signing.key
+    if named is not None:
+        return lambda: folder / named
+    if keys.signing_key is None:
+        raise _bad(f"signing.key: missing, and the key source {keys.name} has none")
+    return keys.signing_key
 
 
 def _bad(detail: str) -> KitError:

@@ -44,17 +44,27 @@ class AuthorityError(Exception):
 
 
 @dataclass(frozen=True)
-class Leaf:
-    """A certificate with the CA that issued it (`chain_pem`: what a TLS party presents), and its key."""
+class Certified:
+    """A certificate with the CA that issued it (`chain_pem`: what a TLS party presents)."""
 
     certificate: x509.Certificate
     chain_pem: bytes
+
+    def write(self, folder: Path, stem: str) -> None:
+        """`stem.pem` (leaf, then issuing CA) in `folder`."""
+        write_whole(folder / f"{stem}.pem", self.chain_pem)
+
+
+@dataclass(frozen=True)
+class Leaf(Certified):
+    """One whose key was made with it."""
+
     key: ec.EllipticCurvePrivateKey
 
     def write(self, folder: Path, stem: str) -> None:
         """`stem.pem` (leaf, then issuing CA) and `stem.key` (0600) in `folder`."""
         write_secret(folder / f"{stem}.key", key_pem(self.key))
-        write_whole(folder / f"{stem}.pem", self.chain_pem)
+        super().write(folder, stem)
 
 
 class Authority:
@@ -100,6 +110,21 @@ class Authority:
 
     def issue(self, role: str, name: str, hosts: Sequence[str] = (), days: int | None = None) -> Leaf:
         """A new P-256 key and its certificate. A server role needs `hosts`, the others have none."""
+        key = ec.generate_private_key(ec.SECP256R1())
+        certified = self.certify(role, name, key.public_key(), hosts, days)
+        return Leaf(certified.certificate, certified.chain_pem, key)
+
+    def certify(
+        self,
+        role: str,
+        name: str,
+        public_key: ec.EllipticCurvePublicKey,
+        hosts: Sequence[str] = (),
+        days: int | None = None,
+    ) -> Certified:
+        """A certificate for a key that stays where it is; as `issue`."""
+        if not isinstance(public_key.curve, ec.SECP256R1):
+            raise AuthorityError(f"the key for {role} is not on P-256")
         try:
             known = Role(role)
         except ValueError:
@@ -111,10 +136,10 @@ class Authority:
         life = timedelta(days=days if days is not None else profile.days)
         if not timedelta(0) < life <= LONGEST_LIFE:
             raise AuthorityError(f"a certificate lives between 1 and {LONGEST_LIFE.days} days")
-        issuer, key = self.certificate(profile.branch), ec.generate_private_key(ec.SECP256R1())
+        issuer = self.certificate(profile.branch)
         try:
             certificate = leaf_certificate(
-                known, name, key.public_key(), issuer, self._key(profile.branch), life, hosts
+                known, name, public_key, issuer, self._key(profile.branch), life, hosts
             )
         except BadIdentity as problem:
             raise AuthorityError(f"{name!r} is not a name for {role}") from problem
@@ -123,7 +148,7 @@ class Authority:
             register = read_register(path)
             entry = Issued(f"{certificate.serial_number:x}", role, name, certificate.not_valid_after_utc)
             write_register(path, msgspec.structs.replace(register, issued=(*register.issued, entry)))
-        return Leaf(certificate, pem(certificate) + pem(issuer), key)
+        return Certified(certificate, pem(certificate) + pem(issuer))
 
     def revoke(self, serial: str, reason: Reason = "unspecified") -> Issued:
         """Take back the certificate with this serial (hex) and sign a new list at once. Twice is as once."""

@@ -16,15 +16,18 @@ from pathlib import Path
 
 import msgspec
 from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol.identity import KIT_ID
 from provisioning import recovery, toml
 from provisioning.ca import Authority
 from provisioning.certificates import key_pem
-from provisioning.durable import write_secret, write_whole
+from provisioning.durable import write_whole
 
 ROLES = ("kit-tls", "kit-sign")
-SECRET_BYTES = 32
+IN_A_FILE: dict[str, str | int] = {"source": "file", "path": "certs/device-secret"}
+TLS_KEY = "certs/kit-tls.key"
 
 
 class KitFolderError(Exception):
@@ -47,6 +50,8 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     language: str = "nl"
     health_every_s: int = 60
     sys: str = "/sys"
+    keys: dict[str, str | int] = msgspec.field(default_factory=lambda: dict(IN_A_FILE))  # as in kit.toml
+    tls_key: str = TLS_KEY  # with a TPM: a place in memory, where `keys lay-out` puts it
 
 
 @dataclass(frozen=True)
@@ -98,15 +103,17 @@ def add(
         raise KitFolderError(f"{folder} is there already")
     certificates: list[x509.Certificate] = []
     try:
-        for role in ROLES:
-            leaf = authority.issue(role, kit_id)
-            certificates.append(leaf.certificate)
-            leaf.write(folder / "certs", role)
-        write_secret(folder / "certs" / "device-secret", secrets.token_bytes(SECRET_BYTES))
         _write_trust(folder / "trust", authority, site, beside)
         if site.catalogue:
             shutil.copytree(beside / site.catalogue, folder / "catalogue")
         write_whole(folder / "kit.toml", toml.text(_configuration(kit_id, site)).encode())
+        held = _make_keys(folder)
+        for role in ROLES:
+            leaf = (
+                authority.certify(role, kit_id, held[role]) if role in held else authority.issue(role, kit_id)
+            )
+            certificates.append(leaf.certificate)
+            leaf.write(folder / "certs", role)
         return Added(folder, _open_store(folder, authority, officers))
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
@@ -116,11 +123,15 @@ def add(
 
 
 def renew(kits: Path, kit_id: str, authority: Authority) -> None:
-    """Fresh keys and certificates for a kit that stands still; the old certificates are revoked."""
+    """Fresh keys and certificates for a kit that stands still; the old certificates are revoked.
+
+    A key that the kit's TPM holds stays, and gets a new certificate."""
     folder = _existing(kits, kit_id)
     for role in ROLES:
         old = _certificate(folder, role)
-        authority.issue(role, kit_id).write(folder / "certs", role)
+        stays = not (folder / "certs" / f"{role}.key").exists()  # the kit's TPM has it
+        leaf = authority.certify(role, kit_id, _public(old)) if stays else authority.issue(role, kit_id)
+        leaf.write(folder / "certs", role)
         authority.revoke(f"{old.serial_number:x}", "superseded")
 
 
@@ -199,6 +210,7 @@ def _write_trust(trust: Path, authority: Authority, site: Site, beside: Path) ->
 
 
 def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
+    in_tpm = site.keys.get("source") == "tpm2"
     return {
         "kit_id": kit_id,
         "data": "data",
@@ -211,9 +223,9 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
             "https": site.https,
             "ca": "trust/fleet-ca.pem",
             "certificate": "certs/kit-tls.pem",
-            "key": "certs/kit-tls.key",
+            "key": site.tls_key,
         },
-        "signing": {"certificate": "certs/kit-sign.pem", "key": "certs/kit-sign.key"},
+        "signing": {"certificate": "certs/kit-sign.pem"} | ({} if in_tpm else {"key": "certs/kit-sign.key"}),
         "trust": {
             "cards": "trust/cards",
             "recipients": "trust/recipients.jws",
@@ -221,10 +233,26 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
             "command_key": "trust/command-key.pem",
             "recovery_key": "trust/recovery-key.pem",
         },
-        "keys": {"source": "file", "path": "certs/device-secret"},
+        "keys": site.keys,
         "drivers": site.drivers,
         "health": {"every_s": site.health_every_s, "sys": site.sys},
     }
+
+
+def _make_keys(folder: Path) -> Mapping[str, ec.EllipticCurvePublicKey]:
+    """Let the kit's own program make its keys; those that stay with it, by role, to be certified."""
+    told = json.loads(_run("device", ["keys", "make", "--config", str(folder / "kit.toml")]))
+    return {role: _p256(serialization.load_pem_public_key(pem.encode())) for role, pem in told.items()}
+
+
+def _public(certificate: x509.Certificate) -> ec.EllipticCurvePublicKey:
+    return _p256(certificate.public_key())
+
+
+def _p256(key: object) -> ec.EllipticCurvePublicKey:
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise KitFolderError("a kit's key is not an elliptic curve key")
+    return key
 
 
 def _open_store(folder: Path, authority: Authority, officers: Sequence[NewOfficer]) -> str:

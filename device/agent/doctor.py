@@ -33,8 +33,10 @@ def examine(
     certificates: Mapping[str, Path],
     openers: Mapping[str, Callable[[], Any]],
     clock: Clock,
+    key_device: str = "",
 ) -> Found:
-    """`openers` open the peripherals by name; `certificates` are PEM files, leaf first."""
+    """`openers` open the peripherals by name; `certificates` are PEM files, leaf first;
+    `key_device` says why the key source is open to others than the agent, empty when it is not."""
     officers, visits = _look_into(vault, source, clock)
     measured = health.measure(sys, vault.parent if vault.parent.is_dir() else Path("/"))
     now = clock.now()
@@ -49,6 +51,8 @@ def examine(
         recipients=_or_problem(lambda at: _sealable_until(recipients(), services, at), now),
         device_secret=_problem(source.device_secret),
         battery=measured.battery,
+        protection=source.protection,
+        key_device=key_device,
     )
 
 

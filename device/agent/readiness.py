@@ -39,12 +39,14 @@ class Found:
     recipients: datetime | KitError  # until when there is somebody to seal to
     device_secret: KitError | None
     battery: int | None = None
+    protection: Literal["hardware", "reduced"] = "hardware"
+    key_device: str = ""  # why others than the agent may ask the key source
 
 
 def judge(found: Found) -> tuple[Check, ...]:
     return (
         *(_peripheral(name, condition) for name, condition in sorted(found.peripherals.items())),
-        _secret(found.device_secret),
+        _secret(found),
         _vault(found.vault),
         _journal(found.journal),
         _disk(found.disk_free_mb),
@@ -67,8 +69,14 @@ def _peripheral(name: str, condition: Condition) -> Check:
     return Check(name, state, detail, "" if state == "ok" else Remedy.OFFICER)
 
 
-def _secret(problem: KitError | None) -> Check:
-    return Check("device-secret", "ok") if problem is None else _failed("device-secret", problem)
+def _secret(found: Found) -> Check:
+    if found.device_secret is not None:
+        return _failed("device-secret", found.device_secret)
+    if found.key_device:
+        return Check("device-secret", "fail", found.key_device, Remedy.WORKSHOP)
+    if found.protection == "reduced":
+        return Check("device-secret", "warn", "reduced protection: no TPM", Remedy.WORKSHOP)
+    return Check("device-secret", "ok", "hardware protection")
 
 
 def _vault(officers: int | KitError) -> Check:

@@ -58,11 +58,12 @@ class KitSigner:
         return self.signer.chain[0].not_valid_after_utc
 
 
-def load_signer(kit_id: str, certificate: Path, key: Path) -> KitSigner:
-    """KitError bad-config unless these are the kit's own signing certificate (leaf first) and its key."""
+def load_signer(kit_id: str, certificate: Path, key: Path | ec.EllipticCurvePrivateKey) -> KitSigner:
+    """KitError bad-config unless these are the kit's own signing certificate (leaf first) and its key, in a
+    file or elsewhere."""
     try:
         chain = x509.load_pem_x509_certificates(certificate.read_bytes())
-        secret = serialization.load_pem_private_key(key.read_bytes(), None)
+        secret = serialization.load_pem_private_key(key.read_bytes(), None) if isinstance(key, Path) else key
         check_use(chain[0], Role.KIT_SIGN)
         named = role_of(chain[0])
     except (OSError, ValueError, TypeError, BadIdentity) as problem:

@@ -13,6 +13,7 @@ import typer
 from provisioning.ca import AuthorityError
 from provisioning.demo import headless, interactive
 from provisioning.demo.cast import CITIZENS
+from provisioning.demo.chip import ChipFailed
 from provisioning.demo.player import StepFailed
 from provisioning.demo.processes import ProgramFailed
 from provisioning.demo.progress import Progress
@@ -24,6 +25,7 @@ from provisioning.kit import KitFolderError
 
 FAILURES = (
     AuthorityError,
+    ChipFailed,
     DemoFailed,
     KitFolderError,
     ProgramFailed,
@@ -44,16 +46,21 @@ def demo(
     with_pin: Annotated[
         bool, typer.Option("--with-pin", help="a service that asks for the PIN of the citizen's card (1234)")
     ] = False,
+    with_tpm: Annotated[
+        bool, typer.Option("--with-tpm", help="the kit's keys in a software TPM (Debian's swtpm)")
+    ] = False,
 ) -> None:
     """A whole fleet on loopback, with a kit and emulated peripherals."""
     signal.signal(signal.SIGTERM, _interrupted)
     progress, began = Progress(printer=_print), time.monotonic()
     try:
         if headless_:
-            headless.play(folder, Script(portrait, CITIZENS[:1], spare_ports, with_pin), progress)
+            script = Script(portrait, CITIZENS[:1], spare_ports, with_pin, with_tpm)
+            headless.play(folder, script, progress)
             _print(f"{time.monotonic() - began:7.2f} s  in all: one visit, from power-on to the receipt")
         else:
-            interactive.play(folder, Script(portrait, CITIZENS, spare_ports, with_pin), progress)
+            script = Script(portrait, CITIZENS, spare_ports, with_pin, with_tpm)
+            interactive.play(folder, script, progress)
     except FAILURES as problem:
         print(f"failed: {problem}", file=sys.stderr)
         print(f"remedy: the logs are in {folder / 'logs'}; `make demo-clean` begins anew", file=sys.stderr)

@@ -77,6 +77,11 @@ class Layout:
         return self.root / "sys"
 
     @property
+    def tpm(self) -> Path:
+        """What the kit's software TPM remembers, where there is one."""
+        return self.root / "tpm"
+
+    @property
     def run(self) -> Path:
         """Sockets and the links to pseudo-terminals."""
         return self.root / "run"
@@ -110,5 +115,5 @@ class Layout:
         """What every run begins without."""
         return (
             *(self.service, self.fleet, self.broker, self.kits, self.catalogue),
-            *(self.sys, self.run, self.logs),
+            *(self.sys, self.tpm, self.run, self.logs),
         )

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from provisioning.demo import ports, props, troupe, world
 from provisioning.demo.cast import CITIZENS, OFFICERS, TOWNS, Citizen
+from provisioning.demo.chip import Chip, chip
 from provisioning.demo.layout import KIT, LONGEST_FOLDER, Layout
 from provisioning.demo.processes import Programs
 from provisioning.demo.progress import Progress
@@ -38,6 +39,7 @@ class Script:
     citizens: Sequence[Citizen] = CITIZENS
     spare_ports: bool = False
     with_pin: bool = False  # a service that asks for the PIN of the citizen's card
+    with_tpm: bool = False  # the kit's keys in a software TPM
 
 
 @dataclass(frozen=True)
@@ -65,25 +67,30 @@ def running(folder: Path, script: Script, progress: Progress) -> Iterator[Demo]:
     with _alone(layout):
         programs = Programs(layout.logs)
         try:
-            demo = _start(layout, script, programs, progress)
-            with closing(demo.town_hall):
-                yield demo
+            with chip(layout, script.with_tpm) as tpm:
+                demo = _start(layout, script, programs, progress, tpm)
+                with closing(demo.town_hall):
+                    yield demo
         finally:
             programs.close()
 
 
-def _start(layout: Layout, script: Script, programs: Programs, progress: Progress) -> Demo:
+def _start(layout: Layout, script: Script, programs: Programs, progress: Progress, tpm: Chip | None) -> Demo:
     with progress.step("certificates, cards, fingers"):
         authority = props.make(layout, script.citizens)
         world.sweep(layout)
         built = world.write(layout, authority, ports.choose(script.spare_ports))
     write_secret(layout.root / "sign-ins.json", world.secrets_of(built).encode())
     with ThreadPoolExecutor(2) as beside, progress.step("peripherals, broker, service; database, kit folder"):
-        kit_made = beside.submit(world.make_kit, built, authority, script.with_pin)
+        if tpm is not None:
+            programs.start([tpm.program()])
+        kit_made = beside.submit(world.make_kit, built, authority, script.with_pin, tpm)
         filled = beside.submit(_fill_fleet, built, kit_made)
         programs.start([*troupe.emulators(layout, script.portrait), *troupe.standing(built)])
         filled.result()
     with progress.step("fleet and kit"):
+        if tpm is not None:
+            tpm.lay_out()
         programs.start([troupe.fleet(built), *troupe.kit(built)])
     hands = Hands(layout.run, layout.fingers, layout.cards)
     hands.do_not_sign()

@@ -17,6 +17,7 @@ from provisioning import broker, kit, toml
 from provisioning.ca import Authority
 from provisioning.certificates import key_pem
 from provisioning.demo.cast import OFFICERS, TOWNS
+from provisioning.demo.chip import Chip
 from provisioning.demo.layout import KIT, SERVICE, Layout
 from provisioning.durable import write_secret, write_whole
 
@@ -86,9 +87,9 @@ def write(layout: Layout, authority: Authority, ports: Mapping[str, int]) -> Wor
     return world
 
 
-def make_kit(world: World, authority: Authority, with_pin: bool = False) -> str:
+def make_kit(world: World, authority: Authority, with_pin: bool = False, tpm: Chip | None = None) -> str:
     """The kit's folder with its officers; the recipient of its day bags. `with_pin`: for a service that asks
-    for the PIN of the citizen's card."""
+    for the PIN of the citizen's card; `tpm`: it runs, and gets the kit's keys."""
     layout = world.layout
     if with_pin:
         _write_catalogue(layout.catalogue)
@@ -114,6 +115,8 @@ def make_kit(world: World, authority: Authority, with_pin: bool = False) -> str:
         catalogue=str(layout.catalogue.resolve()) if with_pin else "",
         health_every_s=10,
         sys=str(layout.sys.resolve()),
+        keys=kit.IN_A_FILE if tpm is None else tpm.keys(),
+        tls_key=kit.TLS_KEY if tpm is None else str(tpm.tls_key),
     )
     return kit.add(layout.kits, KIT, authority, site, layout.root, world.officers).bag_recipient
 

@@ -30,9 +30,10 @@ _Part = Annotated[bytes, msgspec.Meta(max_length=1024)]
 
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """`path`: the file that `keys make` writes; `tries`: wrong PINs in a row before the TPM gives no more."""
+    """`path`, `tls`: files that `keys make` writes; `tries`: wrong PINs before the TPM gives no more."""
 
     path: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
+    tls: Annotated[str, msgspec.Meta(min_length=1, max_length=1000)]
     device: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "/dev/tpmrm0"
     tries: Annotated[int, msgspec.Meta(ge=3, le=10)] = 5
 

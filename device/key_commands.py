@@ -1,0 +1,83 @@
+"""`thuisloket-kit keys`: the first hour of a key source, and the uplink's key laid out in memory."""
+
+import grp
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from cryptography.hazmat.primitives import serialization
+
+from device.config import load
+from device.errors import Code, KitError, Refused, Remedy
+
+keys = typer.Typer(no_args_is_help=True, help="The kit's own keys and where they lie.")
+
+ConfigFile = Annotated[Path, typer.Option("--config", help="kit.toml", dir_okay=False)]
+MOUNTS = Path("/proc/self/mountinfo")
+_IN_MEMORY = {"tmpfs", "ramfs"}
+
+
+@keys.command()
+def make(config: ConfigFile) -> None:
+    """Make what the key source needs, once, and print the public keys it wants certificates for: JSON of PEM.
+
+    None for a source that has no keys of its own: then the authority makes them."""
+    try:
+        made = load(config).keys.make()
+    except FileExistsError as problem:
+        raise Refused(Code.NOT_NOW, f"the keys were made before: {problem}") from problem
+    form = (serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    told = {role: key.public_bytes(*form).decode() for role, key in made.items()}
+    sys.stdout.write(json.dumps(told) + "\n")
+
+
+@keys.command()
+def lay_out(
+    config: ConfigFile,
+    group: Annotated[str, typer.Option(help="that may read it as well: the uplink's")] = "",
+) -> None:
+    """Write the uplink's TLS key where `fleet.key` says, out of the key source; before the uplink starts.
+
+    The place must be in memory, so that the key is never on a disk in the clear."""
+    settings = load(config)
+    if settings.keys.tls_key is None:
+        sys.stderr.write("the key source keeps no TLS key: fleet.key is a file of its own\n")
+        return
+    place = settings.uplink.key
+    if not in_memory(place.parent):
+        detail = f"fleet.key: {place.parent} must be a folder in memory (tmpfs)"
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail)
+    _write(place, settings.keys.tls_key(), group)
+
+
+def in_memory(folder: Path) -> bool:
+    """Whether what is written in `folder` stays in memory: the file system it lies on, proc(5)."""
+    try:
+        device = folder.stat().st_dev
+    except OSError:
+        return False
+    named = f"{os.major(device)}:{os.minor(device)}"
+    for line in MOUNTS.read_text().splitlines():
+        ours, _, rest = line.partition(" - ")
+        if ours.split(" ")[2] == named:
+            return rest.split(" ")[0] in _IN_MEMORY
+    return False
+
+
+def _write(place: Path, key: bytes, group: str) -> None:
+    unfinished = place.with_name(f".{place.name}.new")
+    unfinished.unlink(missing_ok=True)
+    handle = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(handle, "wb") as file:
+        if group:
+            try:
+                os.fchown(handle, -1, grp.getgrnam(group).gr_gid)
+            except (KeyError, PermissionError) as problem:
+                detail = f"--group {group}: no such group, or not one of ours"
+                raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail) from problem
+            os.fchmod(handle, 0o640)
+        file.write(key)
+    unfinished.rename(place)
