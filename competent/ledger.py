@@ -46,6 +46,12 @@ class Count:
     deliveries: int
 
 
+_EVERYTHING = (
+    "SELECT packet_id, visit_id, kit_id, manifest_sha256, verdict, code, parts, receipt, answer_from"
+    " FROM application"
+)
+
+
 class Ledger:
     """One SQLite file; every call opens its own connection, so any thread or process may use it."""
 
@@ -84,6 +90,12 @@ class Ledger:
             held = _find(connection, application.packet_id)
         assert held is not None  # entered two statements ago
         return held
+
+    def everything(self) -> list[Application]:
+        """All applications, in the order of their ids."""
+        with self._open() as connection:
+            rows = connection.execute(_EVERYTHING + " ORDER BY packet_id").fetchall()
+        return [Application(*row) for row in rows]
 
     def count(self) -> Count:
         with self._open() as connection:
@@ -124,8 +136,7 @@ class Ledger:
 
 def _find(connection: sqlite3.Connection, packet_id: str) -> Application | None:
     row = connection.execute(
-        "SELECT packet_id, visit_id, kit_id, manifest_sha256, verdict, code, parts, receipt, answer_from"
-        " FROM application WHERE packet_id = ?",
+        _EVERYTHING + " WHERE packet_id = ?",
         (packet_id,),
     ).fetchone()
     return None if row is None else Application(*row)
