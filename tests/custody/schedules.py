@@ -13,7 +13,6 @@ from queue import Empty, SimpleQueue
 from sqlalchemy import func, select
 
 from competent.ledger import Ledger
-from competent.reference import LEDGER
 from protocol.messages import ApplicationEvent, VisitEvent, encode_body
 from protocol.sealed.receipt import verify_receipt
 from protocol.topics import Tail
@@ -24,7 +23,7 @@ from tests.custody.stand import KitStand, Stand
 from tests.custody.weather import Weather, forecast
 
 DELIVERED_S = 180.0  # a schedule's weather lasts seconds; the rest is room for a loaded machine
-LOOK_S = 0.05
+LOOK_S = 0.2
 COUNTED_EVERY_S = 0.25
 REACH = 60_000  # bytes of a packet's upload and its TLS
 
@@ -79,7 +78,7 @@ class Run:
         town = self.stand.town
         self._strikes: SimpleQueue[tuple[float, Strike]] = SimpleQueue()
         self._planning = threading.Lock()
-        self._ledger = Ledger(town.folder / "service" / LEDGER)
+        self._ledger = Ledger(self.stand.ledger)
         self._keys = town.recipients.public_receipt_keys()
 
     def play(self, seeds: Sequence[int], often: float) -> None:
@@ -100,12 +99,12 @@ class Run:
                 with self._planning:
                     planned = self.stand.plan(kit.kit_id, min(10, len(seeds) - number))
             schedule = draw(seed, self.stand.programs.names, often)
-            self._one(kit, schedule, planned.pop(0), number + 1)
+            self._one(kit, schedule, planned.pop(0))
             if self.history.complaints:
                 return
 
-    def _one(self, kit: KitStand, schedule: Schedule, visit: Visit, seq: int) -> None:
-        sealed = self.stand.town.packet(visit, seq, kit.kit_id)
+    def _one(self, kit: KitStand, schedule: Schedule, visit: Visit) -> None:
+        sealed = self.stand.town.packet(visit, kit.next_seq(), kit.kit_id)
         packet_id, manifest = sealed.manifest.packet_id, sealed.manifest_sha256
         if schedule.service != "accept":
             self._ledger.order(schedule.service, 1)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from competent.reference import LEDGER
 from device.spool.spool import Spool
 from protocol.ids import new_ulid
 from server.db.scope import EVERYONE
@@ -109,11 +110,17 @@ class KitStand:
             "retry_first_s": 0.05,
             "retry_most_s": 0.5,
             "receipt_s": 1.5,
-            "inbox_every_s": 1.0,
+            "inbox_every_s": 5.0,
             "look_every_s": 0.5,
             "piece_bytes": 4096,
         }
         self._running: Running | None = None
+        self._sealed = 0
+
+    def next_seq(self) -> int:
+        """The number of the kit's next packet."""
+        self._sealed += 1
+        return self._sealed
 
     def start(self) -> None:
         argv = ("tests.device.uplink.program", json.dumps(self._settings))
@@ -147,6 +154,7 @@ class Stand:
         with town.database.writing(EVERYONE) as db:
             setup.add(db, {"kits": entries}, datetime.now(UTC))
         self.kits = [KitStand(town, self.sky, name, sources) for name in names]
+        self.ledger = town.folder / "service" / LEDGER  # made by the service, whichever build it is of
         self._slot = 0
 
     def start(self) -> None:
@@ -155,6 +163,7 @@ class Stand:
         for kit in self.kits:
             kit.start()
         until(lambda: all(kit.spool.link().online for kit in self.kits), PATIENCE_S, "all kits online")
+        until(self.ledger.exists, PATIENCE_S, "the service")
 
     def plan(self, kit_id: str, many: int) -> list[Visit]:
         """Visits for a kit, each at a time of its own in the months to come."""
