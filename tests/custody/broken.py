@@ -25,13 +25,13 @@ BUILDS: Mapping[str, Sequence[Change]] = {
     "receipt-before-commit": (
         (
             "server/fleet/ingest.py",
-            "    with database.writing(EVERYONE) as db:\n        return Heard",
-            "    from protocol.messages import ApplicationEvent, VisitEvent\n"
-            "    if isinstance(envelope.body, ApplicationEvent | VisitEvent):\n"
-            "        with database.writing(EVERYONE) as db:\n"
-            '            outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)\n'
-            "        __import__('time').sleep(0.7)\n"
-            "    with database.writing(EVERYONE) as db:\n        return Heard",
+            "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
+            "    with database.writing(EVERYONE) as db:\n"
+            "        for each in decoded:\n"
+            "            if isinstance(each, Envelope) and isinstance(each.body, VisitEvent | ApplicationEvent):\n"
+            '                outbox.put(db, "receipt", each.kit, now, body=each.id)\n'
+            "    __import__('time').sleep(0.7)\n"
+            "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
         ),
     ),
     "uploaded-before-commit": (

@@ -37,7 +37,10 @@ def test_what_was_seen_on_the_way_counts() -> None:
         (lambda h: h.taken.append(Taken("p9", "v1", "m1", "accepted")), "visit v1: 2 applications"),
         (lambda h: h.taken.append(Taken("p9", "v9", "m9", "accepted")), "no kit gave it"),
         (lambda h: h.taken.__setitem__(0, replace(h.taken[0], verdict="rejected")), "p1: rejected"),
-        (lambda h: h.taken.__setitem__(0, replace(h.taken[0], manifest_sha256="x")), "altered at the service"),
+        (
+            lambda h: h.taken.__setitem__(0, replace(h.taken[0], manifest_sha256="x")),
+            "altered at the service",
+        ),
         (lambda h: h.known.pop(), "p2: unknown to the fleet"),
         (lambda h: h.known.append(h.known[0]), "p1: 2 rows at the fleet"),
         (lambda h: h.known.append(Known("p9", "sealed", "m9")), "p9: the fleet has it, no kit gave it"),

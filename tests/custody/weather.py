@@ -86,8 +86,8 @@ class Lane:
         self._open.add(writer)
         try:
             await self._suffer(fate, reader, writer)
-        except OSError:
-            return  # either side went away: that is a cut as well
+        except (OSError, asyncio.CancelledError):
+            return  # either side went away, or the test is over: that is a cut as well
         finally:
             self._open.discard(writer)
             writer.transport.abort()
