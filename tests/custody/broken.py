@@ -1,4 +1,4 @@
-"""Deliberately broken builds: the sources copied, one rule taken out. A judge that lets these pass is none."""
+"""Builds broken on purpose: the sources copied, one rule taken out. A judge that lets these pass is none."""
 
 import shutil
 from collections.abc import Mapping, Sequence
@@ -28,7 +28,7 @@ BUILDS: Mapping[str, Sequence[Change]] = {
             "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
             "    with database.writing(EVERYONE) as db:\n"
             "        for each in decoded:\n"
-            "            if isinstance(each, Envelope) and isinstance(each.body, VisitEvent | ApplicationEvent):\n"
+            "            if isinstance(getattr(each, 'body', None), VisitEvent | ApplicationEvent):\n"
             '                outbox.put(db, "receipt", each.kit, now, body=each.id)\n'
             "    __import__('time').sleep(0.7)\n"
             "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
@@ -45,7 +45,7 @@ BUILDS: Mapping[str, Sequence[Change]] = {
 
 
 def build(name: str, folder: Path) -> Path:
-    """The sources of the broken build `name` under `folder`; AssertionError when a rule is not where it was."""
+    """The sources of the broken build `name` in `folder`; AssertionError when a rule is not where it was."""
     for room in SOURCES:
         ignore = shutil.ignore_patterns("__pycache__", "node_modules")
         shutil.copytree(ROOT / room, folder / room, ignore=ignore)

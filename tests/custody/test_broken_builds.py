@@ -1,4 +1,4 @@
-"""The judge catches a fleet without fencing, without idempotency, or that promises before it has committed."""
+"""The judge catches a fleet that has no fencing or idempotency, or promises before it has committed."""
 
 from pathlib import Path
 
