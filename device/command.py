@@ -21,6 +21,7 @@ from device.agent import replay as replaying
 from device.agent.clock import SystemClock
 from device.agent.readiness import Check, is_ready, judge
 from device.agent.recipients import Recipients, read_public_key, read_recovery_key
+from device.carrying import courier
 from device.config import Config, load
 from device.drivers.eid.command import read_card_command
 from device.drivers.fingerprint.command import scan_finger_command
@@ -59,6 +60,7 @@ app = typer.Typer(
 officers = typer.Typer(no_args_is_help=True, help="Who may unlock this kit.")
 app.add_typer(officers, name="officer")
 app.add_typer(keys, name="keys")
+app.add_typer(courier, name="courier")
 
 
 def finish(code: int) -> NoReturn:

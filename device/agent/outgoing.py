@@ -132,6 +132,9 @@ class Outgoing:
     def _note_upload(self, packet_id: str) -> None:
         visit_id = self._cases.of_packet(packet_id)
         if visit_id is None:
+            # Carried for another kit, which keeps its own until the receipt: the fleet has it, so ours may
+            # go.
+            self._spool.withdraw_packet(packet_id)
             return
         visit = self._cases.visits[visit_id]
         if visit.uploaded is None and visit.answered is None and visit.expired is None:

@@ -70,6 +70,10 @@ class Spool:
             safefile.drop(self._at.mark(packet_id))
         return there
 
+    def read_packet(self, packet_id: str) -> bytes | None:
+        """The bytes of a packet that lies here; None when it does not."""
+        return safefile.take(self._at.packet(packet_id), layout.MAX_PACKET)
+
     def offered(self) -> list[str]:
         """Ids of the packets that lie here, oldest first."""
         return self._at.ids(self._at.packets, ".sealed")
@@ -159,6 +163,14 @@ class Spool:
             if data is not None and data.isascii():
                 found.append((packet_id, data.decode("ascii")))
         return found
+
+    def put_receipt(self, packet_id: str, receipt: str) -> None:
+        """A receipt that came by hand, as if the uplink had brought it. SpoolRefused bad-name, too-big."""
+        path = self._at.receipt(packet_id)
+        if not 0 < len(receipt) <= layout.MAX_RECEIPT or not receipt.isascii():
+            raise SpoolRefused("too-big" if receipt else "empty")
+        with self._lock, _room():
+            safefile.put(path, receipt.encode("ascii"), writer="courier")
 
     def drop_receipt(self, packet_id: str) -> bool:
         """The receipt has been dealt with; False when it was gone already."""

@@ -18,8 +18,6 @@ FINAL = frozenset(
         # what the upload says of itself
         *(
             "wrong-packet-id",
-            "wrong-kit",
-            "packet-taken",
             "packet-differs",
             "bad-packet-id",
             "bad-size",

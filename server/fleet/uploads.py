@@ -22,7 +22,7 @@ from protocol.sealed.outer import LARGEST, check_payload, check_signatures, read
 from protocol.sealed.refusal import BadPacket
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.db.tables import Application, Kit, Upload
+from server.db.tables import Application, Upload
 from server.db.turns import take_turn
 from server.fleet import applications, kits
 from server.fleet.applications import Packet
@@ -64,7 +64,7 @@ class Dock:
 def begin(
     database: Database, dock: Dock, kit_id: str, packet_id: str, size: int, sha256: str, now: datetime
 ) -> Standing:
-    """Begin or resume. Refused: bad-packet-id, bad-size, bad-digest, packet-taken, packet-differs, and
+    """Begin or resume. Refused: bad-packet-id, bad-size, bad-digest, packet-differs, and
     whatever `_complete` refuses when the bytes are all here."""
     if not is_ulid(packet_id):
         raise Refused("bad-packet-id")
@@ -75,8 +75,8 @@ def begin(
     with database.writing(EVERYONE) as db:
         take_turn(db, packet_id)
         row = db.get(Upload, packet_id, with_for_update=True)
-        if row is not None and row.kit_id != kit_id:
-            raise Refused("packet-taken")
+        if row is not None and row.state != "complete":
+            row.kit_id = kit_id  # who carries it now: any kit of ours may, the packet says itself whose it is
         if row is None:
             row = Upload(packet_id=packet_id, kit_id=kit_id, generation=0, written=0, state="open", reason="")
             row.size, row.sha256 = size, sha256
@@ -176,10 +176,13 @@ def _complete(database: Database, dock: Dock, packet_id: str, now: datetime) -> 
         if not part.exists():
             _check_lost(database, packet_id)
             return
-        packet = _judge(dock, kit, row, part, now)
+        packet = _judge(dock, row, part, now)
+        with database.reading(EVERYONE) as db:
+            if kits.active(db, packet.kit_id) is None:
+                raise Refused("unknown-kit")
         dock.blobs.adopt(part, row.sha256)
         with database.writing(EVERYONE) as db:
-            if not kits.serves(db, row.kit_id, packet.tenant):
+            if not kits.serves(db, packet.kit_id, packet.tenant):
                 raise Refused("foreign-visit")
             applications.arrived(db, packet, now)
             db.get_one(Upload, packet_id, with_for_update=True).state = "complete"
@@ -206,7 +209,7 @@ def _check_lost(database: Database, packet_id: str) -> None:
         raise OutOfStep("offset", 0, generation)
 
 
-def _judge(dock: Dock, kit: Kit, row: Upload, part: Path, now: datetime) -> Packet:
+def _judge(dock: Dock, row: Upload, part: Path, now: datetime) -> Packet:
     """What may be known of the packet without a key to it."""
     with part.open("rb") as file:
         if file_digest(file, "sha256").hexdigest() != row.sha256:
@@ -221,8 +224,6 @@ def _judge(dock: Dock, kit: Kit, row: Upload, part: Path, now: datetime) -> Pack
     manifest = outer.manifest
     if manifest.packet_id != row.packet_id:
         raise Refused("wrong-packet-id")
-    if manifest.kit_id != kit.kit_id:
-        raise Refused("wrong-kit")
     return Packet(
         packet_id=manifest.packet_id,
         visit_id=manifest.visit_id,

@@ -27,15 +27,17 @@ def begin(town: Town, packet_id: str, data: bytes, kit_id: str = KIT) -> Standin
     return uploads.begin(town.database, town.dock, kit_id, packet_id, len(data), digest, now())
 
 
-def write(town: Town, packet_id: str, offset: int, generation: int, data: bytes) -> Standing:
-    return uploads.write(town.database, town.dock, KIT, packet_id, offset, generation, data, now())
+def write(
+    town: Town, packet_id: str, offset: int, generation: int, data: bytes, kit_id: str = KIT
+) -> Standing:
+    return uploads.write(town.database, town.dock, kit_id, packet_id, offset, generation, data, now())
 
 
-def send(town: Town, packet_id: str, data: bytes, piece: int = LONGEST_PATCH) -> Standing:
-    standing = begin(town, packet_id, data)
+def send(town: Town, packet_id: str, data: bytes, piece: int = LONGEST_PATCH, kit_id: str = KIT) -> Standing:
+    standing = begin(town, packet_id, data, kit_id)
     while standing.state == "open":
         part = data[standing.offset : standing.offset + piece]
-        standing = write(town, packet_id, standing.offset, standing.generation, part)
+        standing = write(town, packet_id, standing.offset, standing.generation, part, kit_id)
     return standing
 
 
@@ -157,9 +159,18 @@ def test_a_packet_that_does_not_belong_is_refused_and_not_kept(town: Town, chang
     assert not any(path.is_file() for path in town.dock.blobs.root.rglob("*"))
 
 
-def test_a_packet_signed_by_another_kit_is_refused(town: Town) -> None:
+def test_a_packet_that_another_kit_carries_counts_as_of_the_kit_that_signed_it(town: Town) -> None:
+    sealed = town.packet(town.plan())
+    send(town, sealed.manifest.packet_id, sealed.data, kit_id=OTHER_KIT)
+    with town.database.reading(EVERYONE) as db:
+        assert db.get_one(Application, sealed.manifest.packet_id).kit_id == KIT
+
+
+def test_a_packet_of_a_kit_that_does_not_serve_the_municipality_is_refused_whoever_carries_it(
+    town: Town,
+) -> None:
     sealed = town.packet(town.plan(), kit_id=OTHER_KIT)
-    with pytest.raises(Refused, match="wrong-kit"):
+    with pytest.raises(Refused, match="foreign-visit"):
         send(town, sealed.manifest.packet_id, sealed.data)
 
 
@@ -193,11 +204,18 @@ def test_what_was_refused_is_judged_again_when_the_reason_is_gone(town: Town) ->
     assert begin(town, sealed.manifest.packet_id, sealed.data).state == "complete"
 
 
-def test_another_kit_cannot_take_an_upload_over(town: Town) -> None:
+def test_a_carrier_and_the_kit_itself_fence_each_other_and_the_packet_is_whole(town: Town) -> None:
     sealed = town.packet(town.plan())
-    begin(town, sealed.manifest.packet_id, sealed.data)
-    with pytest.raises(Refused, match="packet-taken"):
-        begin(town, sealed.manifest.packet_id, sealed.data, OTHER_KIT)
+    packet_id, data = sealed.manifest.packet_id, sealed.data
+    first = begin(town, packet_id, data)
+    write(town, packet_id, 0, first.generation, data[:4000])
+    second = begin(town, packet_id, data, OTHER_KIT)
+    assert (second.offset, second.generation) == (4000, first.generation + 1)
+    with pytest.raises((Refused, OutOfStep)):
+        write(town, packet_id, 4000, first.generation, data[4000:])
+    third = begin(town, packet_id, data)
+    assert write(town, packet_id, third.offset, third.generation, data[4000:]).state == "complete"
+    assert begin(town, packet_id, data, OTHER_KIT).state == "complete"
 
 
 def test_a_retired_kit_commits_nothing_more(town: Town) -> None:
