@@ -101,6 +101,9 @@ class Desk:
     def cancel(self) -> None:
         self._ask(lambda office: office.captures.cancel())
 
+    def try_now(self) -> None:
+        self._ask(lambda office: office.try_now())
+
     def dismiss(self) -> None:
         self._ask(lambda office: office.counter.dismiss())
 

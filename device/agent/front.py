@@ -73,6 +73,10 @@ class Front(Protocol):
 
     def cancel(self) -> None: ...
 
+    def try_now(self) -> None:
+        """Send what waits without waiting any longer, also what the fleet refused for good."""
+        ...
+
     def dismiss(self) -> None:
         """The officer has read the failure."""
         ...

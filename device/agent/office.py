@@ -1,5 +1,8 @@
 """What the desk's thread works with: vault, gate, journal, counter, captures, outgoing; and what it shows."""
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import structlog
 
 from device.agent import view
@@ -15,7 +18,7 @@ from device.agent.screen import Screen
 from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
 from device.agent.setup import Setup
-from device.agent.snapshot import Failure, Gate, Link, Officer, Snapshot
+from device.agent.snapshot import Failure, Gate, Link, Officer, ParcelLine, Snapshot
 from device.agent.workers import Post
 from device.errors import KitError
 from device.ports import Finger, Hand
@@ -106,6 +109,11 @@ class Office:
         if rest is not None:
             self._post(rest)
 
+    def try_now(self) -> None:
+        """KitError disk-full."""
+        log.info("try-now")
+        self._setup.spool.try_now()
+
     # --- what happens ---------------------------------------------------------------------------------
 
     def asked(self) -> None:
@@ -166,7 +174,7 @@ class Office:
                 busy=self.counter.busy(),
                 failure=self.counter.failure,
                 peripherals=conditions,
-                link=_link(self._link),
+                link=_link(self._link, self._names()),
                 test_trust=self.counter.test_trust,
                 example_picture=camera is not None and camera.example,
                 reduced_protection=self._setup.key_source.protection == "reduced",
@@ -174,6 +182,18 @@ class Office:
         )
 
     # --- inside ---------------------------------------------------------------------------------------
+
+    def _names(self) -> dict[str, str]:
+        """Whose packet it is, of those on today's list; only while an officer is there."""
+        session = self.counter.session
+        if session is None:
+            return {}
+        visits = {parcel.packet_id: self._cases.of_packet(parcel.packet_id) for parcel in self._link.parcels}
+        return {
+            packet_id: session.requests[visit_id].citizen.name
+            for packet_id, visit_id in visits.items()
+            if visit_id in session.requests
+        }
 
     def _taken(self, running: Running, taken: Taken) -> None:
         self.counter.taken(running, taken)
@@ -204,5 +224,9 @@ class Office:
                 self.counter.leave()  # it was over, and today's list no longer has its name
 
 
-def _link(status: LinkStatus) -> Link:
-    return Link(status.online, status.waiting, status.oldest_s, status.sending_share)
+def _link(status: LinkStatus, names: Mapping[str, str] = MappingProxyType({})) -> Link:
+    parcels = tuple(
+        ParcelLine(each.packet_id, names.get(each.packet_id, ""), each.state, each.code, each.age_s // 60)
+        for each in status.parcels
+    )
+    return Link(status.online, status.waiting, status.oldest_s, status.sending_share, status.problem, parcels)

@@ -117,6 +117,17 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class ParcelLine:
+    """A sealed application that the fleet has not committed; `name` empty: of another day or kit."""
+
+    packet_id: str
+    name: str
+    state: Literal["queued", "sending", "refused", "stopped"]  # stopped: refused, and not offered again
+    code: str  # the fleet's, when refused or stopped
+    minutes: int  # it waits
+
+
+@dataclass(frozen=True)
 class Link:
     """What the uplink last said of itself."""
 
@@ -124,6 +135,8 @@ class Link:
     waiting: int  # sealed applications not yet committed by the fleet
     oldest_s: int
     sending_share: float | None  # of the packet now being sent
+    problem: str = ""  # why nothing is sent just now, one of the uplink's codes
+    parcels: tuple[ParcelLine, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -38,6 +38,7 @@ sent on to `/`.
 | `POST /redo/<step>` | hand (optional, of fingers) | take a step back |
 | `POST /abandon` | reason | `GET` shows the form |
 | `POST /cancel` | | stop the capture that runs |
+| `POST /sending/now` | | send what waits without waiting; `GET /sending` shows it |
 | `POST /dismiss` | | the failure has been read |
 | `GET /preview.jpg` `GET /ink.svg` `GET /part/<record>` | | pictures of the open visit |
 

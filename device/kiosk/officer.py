@@ -74,6 +74,13 @@ def cancel() -> Response:
     return done()
 
 
+@officer.post("/sending/now")
+def try_now() -> Response:
+    forms.read(forms.Empty, "screens.sending")
+    present().desk.front.try_now()
+    return done()
+
+
 @officer.post("/dismiss")
 def dismiss() -> Response:
     forms.read(forms.Empty)

@@ -22,6 +22,7 @@ class Saying:
             self.hints,
             self.remarks,
             self.failed,
+            self.held,
             masked,
         )
         app.jinja_env.globals.update({piece.__name__: piece for piece in pieces})
@@ -43,6 +44,10 @@ class Saying:
         """What happened (`part` "what") or what to do ("do"). `code`: of `Code`, or of a form."""
         key = f"failure.{code}" if code in set(Code) else f"form.{code}"
         return self._one(f"{key}.{part}", f"failure.other.{part}")
+
+    def held(self, code: str) -> str:
+        """Why nothing is sent, or why the fleet refused; with the code where there are no words for it."""
+        return self._one("held.status" if code.startswith("status-") else f"held.{code}", "held.other")
 
     def _one(self, key: str, otherwise: str, language: str = "") -> str:
         return self._words(key if key in self._words else otherwise, language or g.language)

@@ -37,6 +37,15 @@ def desk() -> Response:
     return jsonify(here.report(snapshot))
 
 
+@screens.get("/sending")
+def sending() -> Response | str:
+    """What waits to be sent, and why; between visits only."""
+    here = present()
+    if here.place.screen != "visits":
+        return redirect(url_for("screens.index"), 303)
+    return beside("sending")
+
+
 @screens.get("/step/card/waive")
 def waive() -> Response | str:
     return beside_step("waive", "card")

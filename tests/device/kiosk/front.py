@@ -138,6 +138,7 @@ class MemoryDesk:
             reduced_protection=not real,
         )
         self.preview_works = True
+        self.tried = 0
 
     # --- Front ---
 
@@ -234,6 +235,9 @@ class MemoryDesk:
     def cancel(self) -> None:
         if self._snapshot.busy:
             self.fail(Code.CANCELLED, Remedy.RETRY)
+
+    def try_now(self) -> None:
+        self.tried += 1
 
     def dismiss(self) -> None:
         self._show(failure=None)

@@ -105,7 +105,7 @@ def test_no_text_is_there_that_no_screen_shows() -> None:
         path.read_text() for path in (DEVICE / "kiosk").rglob("*") if path.suffix in (".html", ".py")
     )
     made_of_codes = re.compile(
-        r"(failure|form|remedy|reason|hint|doing|step|hand|finger|abandon|waive|visits\.state|busy|device|state"
+        r"(failure|form|remedy|held|sending\.state|reason|hint|doing|step|hand|finger|abandon|waive|visits\.state|busy|device|state"
         r"|fingers\.(except|effect)|signature\.except|possession\.(not|do|except)|procedure|photo\.hint|who\.genuine|review)\."
     )
     shown = set(re.findall(r"[\"']([a-z0-9.-]+)[\"']", source))
