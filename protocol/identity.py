@@ -21,6 +21,7 @@ class Role(StrEnum):
     BROKER = "broker"
     INGEST = "ingest"
     SERVICE = "service"
+    CUSTODIAN = "custodian"
 
 
 KIT_ID = re.compile(r"kit-[a-z0-9-]{1,28}")
@@ -38,6 +39,7 @@ NAME_OF: dict[Role, re.Pattern[str]] = {
     Role.BROKER: HOST_NAME,
     Role.INGEST: HOST_NAME,
     Role.SERVICE: HOST_NAME,
+    Role.CUSTODIAN: HOST_NAME,
 }
 _DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
 USE: dict[Role, x509.ObjectIdentifier] = {
@@ -49,6 +51,7 @@ USE: dict[Role, x509.ObjectIdentifier] = {
     Role.KIT_SIGN: _DOCUMENT_SIGNING,
     Role.OFFICER: _DOCUMENT_SIGNING,
     Role.OFFICER_KEY: _DOCUMENT_SIGNING,
+    Role.CUSTODIAN: _DOCUMENT_SIGNING,
 }
 _SHAPE = (NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.COMMON_NAME)
 

@@ -36,6 +36,7 @@ PROFILES: dict[Role, Profile] = {
     Role.BROKER: Profile("server", 90),
     Role.INGEST: Profile("server", 90),
     Role.SERVICE: Profile("server", 90),
+    Role.CUSTODIAN: Profile("server", 365),
 }
 
 

@@ -5,7 +5,7 @@ Exit codes: 0 done, 1 failed (a code and a remedy on stderr), 2 usage, 3 input r
 
 import json
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -79,6 +79,11 @@ def say(answer: Mapping[str, object], as_json: bool) -> None:
         sys.stdout.write(json.dumps(answer) + "\n")
     else:
         sys.stdout.write("  ".join(f"{name}: {value}" for name, value in answer.items()) + "\n")
+
+
+def say_object(answer: Mapping[str, object], words: Iterable[str], as_json: bool) -> None:
+    """As `say`, where a person gets lines of their own."""
+    sys.stdout.write(json.dumps(answer) + "\n" if as_json else "".join(f"{line}\n" for line in words))
 
 
 def _end(status: int, code: str, words: str) -> None:

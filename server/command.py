@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from server import administration, couriering, logs
+from server import administration, auditing, couriering, logs
 from server.cli import Config, Json, failures, opened, say
 from server.config import read
 from server.processes import Supervisor, on_stop
@@ -22,6 +22,7 @@ from server.processes import Supervisor, on_stop
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 administration.add_to(app)
 app.add_typer(couriering.courier, name="courier")
+app.command()(auditing.custody)
 
 
 class Part(StrEnum):

@@ -80,6 +80,7 @@ def run_ingest(config: Fleet) -> None:
 def run_work(config: Fleet) -> None:
     """The job worker."""
     from server.fleet.bags import Sealer
+    from server.fleet.custody import Custodian
     from server.fleet.forwarding.forwarder import Forwarder
     from server.fleet.forwarding.service import Service
     from server.kit_app import make_dock
@@ -96,6 +97,10 @@ def run_work(config: Fleet) -> None:
         dock.blobs,
         dock,
         Forwarder(database, dock.blobs, services, utc_now),
+        Custodian(
+            *trust.custody_key(config.keys),
+            {name: settings.recipients for name, settings in config.services.items()},
+        ),
     )
     worker.run(_stopped())
 

@@ -68,11 +68,16 @@ class Trust(Table, frozen=True, kw_only=True):
 
 
 class Keys(Table, frozen=True, kw_only=True):
-    """`command_key`: PEM, P-256, signs day bags. `field_key`: 32 bytes, encrypts personal data."""
+    """`command_key`: PEM, P-256, signs day bags. `field_key`: 32 bytes, encrypts personal data.
+
+    `custody_key`: PEM, P-256, signs chains of custody; `custody_certificate`: PEM, of role `custodian`, with
+    its issuer."""
 
     command_key: Path
     command_kid: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
     field_key: Path
+    custody_key: Path
+    custody_certificate: Path
 
 
 class Service(Table, frozen=True, kw_only=True):

@@ -8,9 +8,10 @@ from pathlib import Path
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from protocol.chain import load_certificate
+from protocol.identity import Role, check_use, role_of
 from server.db.field_key import FieldKey
 from server.settings import Keys
 
@@ -42,12 +43,41 @@ def roots(folder: Path) -> Sequence[x509.Certificate]:
 
 def command_key(keys: Keys) -> ec.EllipticCurvePrivateKey:
     """The key that signs day bags. BadTrust."""
+    return _private_key(keys.command_key)
+
+
+def custody_key(keys: Keys) -> tuple[ec.EllipticCurvePrivateKey, Sequence[x509.Certificate]]:
+    """The key that signs chains of custody, and its certificate with its issuer. BadTrust."""
+    key, path = _private_key(keys.custody_key), keys.custody_certificate
     try:
-        key = load_pem_private_key(_secret(keys.command_key), None)
+        chain = x509.load_pem_x509_certificates(path.read_bytes())
+        check_use(chain[0], Role.CUSTODIAN)
+        role, _ = role_of(chain[0])
+    except (OSError, ValueError) as problem:
+        raise BadTrust(f"{path}: not a certificate of a custodian") from problem
+    if role is not Role.CUSTODIAN or chain[0].public_key() != key.public_key():
+        raise BadTrust(f"{path}: not the custodian's certificate for {keys.custody_key}")
+    return key, chain
+
+
+def list_key(path: Path) -> ec.EllipticCurvePublicKey:
+    """The public key that a service signs its recipient list with. BadTrust."""
+    try:
+        key = load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as problem:
+        raise BadTrust(f"{path}: not a public key in PEM") from problem
+    if not isinstance(key, ec.EllipticCurvePublicKey):
+        raise BadTrust(f"{path}: not a key on P-256")
+    return key
+
+
+def _private_key(path: Path) -> ec.EllipticCurvePrivateKey:
+    try:
+        key = load_pem_private_key(_secret(path), None)
     except (ValueError, TypeError) as problem:
-        raise BadTrust(f"{keys.command_key}: not a private key in PEM") from problem
+        raise BadTrust(f"{path}: not a private key in PEM") from problem
     if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise BadTrust(f"{keys.command_key}: not a key on P-256")
+        raise BadTrust(f"{path}: not a key on P-256")
     return key
 
 

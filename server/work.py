@@ -15,6 +15,7 @@ from server.db.turns import Leader
 from server.fleet import bags, holdings, ingest, outbox, retention, uploads
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
+from server.fleet.custody import Custodian
 from server.fleet.forwarding.forwarder import Forwarder
 from server.fleet.outbox import Claim, Queue
 from server.fleet.uploads import Dock
@@ -42,6 +43,7 @@ class Worker:
         blobs: BlobStore,
         dock: Dock,
         forwarder: Forwarder,
+        custodian: Custodian,
     ) -> None:
         self._database = database
         self._fields = fields
@@ -49,10 +51,12 @@ class Worker:
         self._blobs = blobs
         self._dock = dock
         self._forwarder = forwarder
+        self._custodian = custodian
 
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the work in hand is finished first."""
         rung: dict[str, threading.Event] = {"forward": threading.Event(), "bag": threading.Event()}
+        rung["custody"] = threading.Event()
 
         def ring(queue: str) -> None:
             for event in [rung[queue]] if queue in rung else () if queue else rung.values():
@@ -61,6 +65,7 @@ class Worker:
         loops = [
             *(lambda: self._drain("forward", self._forward, rung, stop) for _ in range(FORWARDERS)),
             lambda: self._drain("bag", self._bag, rung, stop),
+            lambda: self._drain("custody", self._sign, rung, stop),
             lambda: self._tidy(stop),
         ]
         threads = [threading.Thread(target=loop, name=f"work-{number}") for number, loop in enumerate(loops)]
@@ -112,6 +117,9 @@ class Worker:
         if outcome in retention.OVER:  # answered: nobody needs our copy any more
             retention.purge(self._database, self._blobs, utc_now())
         return outcome
+
+    def _sign(self, claim: Claim) -> str:
+        return self._custodian.sign(self._database, claim, utc_now())
 
     def _bag(self, claim: Claim) -> str:
         with self._database.writing(EVERYONE) as db:

@@ -1,6 +1,9 @@
 """Plays one whole home visit by itself and checks how it ended: on the kit, at the fleet, at the service."""
 
+import json
 import sqlite3
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -25,6 +28,8 @@ def play(folder: Path, script: Script, progress: Progress) -> None:
         packet_id = play_visit(demo, progress)
         with progress.step("opened by the service, receipt on the kit, nothing left: certified"):
             check(demo, packet_id)
+        with progress.step("chain of custody printed and verified"):
+            check_custody(demo, packet_id)
 
 
 def play_visit(demo: Demo, progress: Progress, watcher: Watcher | None = None, patience: int = 1) -> str:
@@ -63,6 +68,24 @@ def check(demo: Demo, packet_id: str) -> None:
         lambda: _left(demo) == (None, 0),
         lambda: f"the fleet counts days of the oldest biometric, and incidents: {_left(demo)}",
     )
+
+
+def check_custody(demo: Demo, packet_id: str) -> None:
+    """NotAsItMust unless the fleet's own command finds every step from the seal to the last deletion."""
+    wanted = {"sealed", "committed", "erased", "forwarded", "answered", "deleted", "purged"}
+    _settles(lambda: _custody(demo, packet_id) == (True, wanted), lambda: str(_custody(demo, packet_id)))
+
+
+def _custody(demo: Demo, packet_id: str) -> tuple[bool, set[str]]:
+    fleet = ["-m", "server", "custody", packet_id, "--config", str(demo.world.layout.fleet_toml), "--json"]
+    told = subprocess.run(
+        [sys.executable, *fleet], capture_output=True, text=True, timeout=SETTLE_S, check=False
+    )
+    try:
+        chain = json.loads(told.stdout)
+    except json.JSONDecodeError:
+        return False, {told.stderr.strip()}
+    return bool(chain["sound"]), {step["step"] for step in chain["steps"]}
 
 
 def _left(demo: Demo) -> tuple[int | None, int]:

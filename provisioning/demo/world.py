@@ -151,6 +151,7 @@ def _write_fleet(world: World, authority: Authority) -> None:
     folder = world.layout.fleet
     authority.issue("server", "fleet.demo", HOSTS).write(folder / "certs", "server")
     authority.issue("ingest", broker.WORKER).write(folder / "certs", "ingest")
+    authority.issue("custodian", "fleet.demo").write(folder / "certs", "custodian")
     write_whole(folder / "certs" / "authorities.pem", authority.bundle("root"))
     write_whole(folder / "certs" / "kit-authorities.pem", authority.bundle("root", "kit"))
     write_whole(folder / "certs" / "kit-crl.pem", authority.crls("kit"))
@@ -190,6 +191,8 @@ def _write_fleet(world: World, authority: Authority) -> None:
             "command_key": "keys/command.key",
             "command_kid": signed.key_id(command_key.public_key()),
             "field_key": "keys/field.key",
+            "custody_key": "certs/custodian.key",
+            "custody_certificate": "certs/custodian.pem",
         },
         "services": {
             SERVICE: {

@@ -16,7 +16,7 @@ from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
 from server.db.tables import Application, Visit
 from server.db.turns import take_turn
-from server.fleet import holdings, outbox, visits
+from server.fleet import custody, holdings, outbox, visits
 from server.fleet.refused import Refused
 
 # Where an application may go from where it is. A receipt is final.
@@ -64,6 +64,7 @@ class Packet:
     manifest_sha256: str
     size: int
     blob_sha256: str
+    sealing: str  # protocol.custody.sealing: what the kit signed
 
 
 def announced(
@@ -118,14 +119,17 @@ def arrived(db: Session, packet: Packet, now: datetime) -> Application:
     application.uploaded = now
     _move(application, ApplicationState.UPLOADED, now)
     visits.move(db, visit, VisitState.SEALED)
+    db.flush()
+    custody.arrived(db, application, packet.sealing, now)
     outbox.put(db, "forward", packet.packet_id, now)
     return application
 
 
-def offered(application: Application, now: datetime) -> None:
+def offered(db: Session, application: Application, now: datetime) -> None:
     """The service has it and will answer later."""
     if application.state == ApplicationState.UPLOADED:
         _move(application, ApplicationState.FORWARDED, now)
+        custody.note(db, application, "forwarded", now)
 
 
 def answered(db: Session, application: Application, receipt: Receipt, token: str, now: datetime) -> None:
@@ -133,6 +137,7 @@ def answered(db: Session, application: Application, receipt: Receipt, token: str
     state = ApplicationState(receipt.verdict)
     _move(application, state, now)
     application.reason, application.receipt, application.answered = receipt.code, token, now
+    custody.answered(db, application, token, now)
     outbox.put_once(db, "doorbell", application.kit_id, now)
     visit = db.get(Visit, application.visit_id, with_for_update=True)
     assert visit is not None  # a foreign key says so

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from protocol.deletion import BadDeletion, Deletion, verify_whenever
 from protocol.lifecycle import ApplicationState
 from server.db.tables import Application, Holding, Visit
-from server.fleet import applications, holdings, incidents, kits
+from server.fleet import applications, custody, holdings, incidents, kits
 
 ANSWERED = frozenset({ApplicationState.ACCEPTED, ApplicationState.REJECTED, ApplicationState.RECAPTURE})
 
@@ -37,6 +37,8 @@ def take(db: Session, kit_id: str, token: str, roots: Sequence[x509.Certificate]
         incidents.report(db, kit_id, "deletion-unknown", subject, deletion.what, now)
         return "deletion-unknown"
     holdings.ended(db, visit, deletion, token, now)
+    if deletion.what == "packet" or deletion.why == "sealed":
+        custody.destroyed(db, kit_id, visit.visit_id, deletion.packet_id, token, now)
     application = db.get(Application, deletion.packet_id) if deletion.packet_id else None
     if deletion.why == "hard-limit":
         incidents.report(db, kit_id, "hard-limit", subject, deletion.what, now)

@@ -8,7 +8,7 @@ from protocol.lifecycle import ApplicationState
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Application
-from server.fleet import applications, incidents
+from server.fleet import applications, custody, incidents
 from server.fleet.blobs import BlobStore
 from server.fleet.holdings import HARD_LIMIT
 
@@ -39,5 +39,7 @@ def purge(database: Database, blobs: BlobStore, now: datetime) -> int:
         assert digest is not None  # the query says so
         blobs.drop(digest)
         with database.writing(EVERYONE) as db:
-            db.get_one(Application, packet_id).blob_sha256 = None
+            row = db.get_one(Application, packet_id, with_for_update=True)
+            row.blob_sha256 = None
+            custody.note(db, row, "purged", now)
     return len(due)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 from protocol.lifecycle import ApplicationState, VisitState
 from server.auth import throttle
 from server.db.tables import Application, Request
-from server.fleet import requests, visits
+from server.fleet import custody, requests, visits
 from server.fleet.refused import Refused
 
 State = Literal["received", "planned", "not-visited", "visited", "sent", "accepted", "rejected"]
@@ -37,6 +37,17 @@ def ask(db: Session, code: str, place: str, now: datetime) -> State | None:
     if states - {ApplicationState.SEALED}:
         return "sent"
     return "not-visited" if request.state == VisitState.ABANDONED else "visited"
+
+
+def way(db: Session, code: str) -> list[tuple[str, datetime]]:
+    """What has happened to the sealed application so far, by step (protocol.custody.Name) and time."""
+    request = requests.of_code(db, code)
+    if request is None or request.merged_into is not None:
+        return []
+    last = visits.of_request(db, request.request_id)[:1]
+    query = select(Application.packet_id).where(Application.visit_id.in_([visit.visit_id for visit in last]))
+    newest = db.scalar(query.order_by(Application.packet_id.desc()).limit(1))
+    return custody.told(db, newest) if newest is not None else []
 
 
 def _applications(db: Session, request: Request) -> set[str]:

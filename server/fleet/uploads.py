@@ -17,6 +17,7 @@ from cryptography import x509
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
+from protocol.custody import sealing
 from protocol.ids import is_sha256, is_ulid
 from protocol.sealed.outer import LARGEST, check_payload, check_signatures, read_outer
 from protocol.sealed.refusal import BadPacket
@@ -235,6 +236,7 @@ def _judge(dock: Dock, row: Upload, part: Path, now: datetime) -> Packet:
         manifest_sha256=outer.manifest_sha256,
         size=row.size,
         blob_sha256=row.sha256,
+        sealing=sealing(outer.manifest_bytes, outer.signatures.kit),
     )
 
 

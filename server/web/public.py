@@ -49,11 +49,12 @@ def status_page() -> ResponseReturnValue:
     try:
         with context().database.writing(EVERYONE) as db:
             state = status.ask(db, code, request.remote_addr or "", context().clock())
+            way = status.way(db, code)
     except Refused as problem:
         return render_template("fleet/status.html", state="", problem=problem.code), 429
     if state is None:
         return render_template("fleet/status.html", state="", problem="unknown-code"), 404
-    return render_template("fleet/status.html", state=state, problem="")
+    return render_template("fleet/status.html", state=state, way=way, problem="")
 
 
 def _form(given: dict[str, object], errors: dict[str, str]) -> str:

@@ -18,7 +18,9 @@ from tests.server.town import KIT, OTHER_KIT, Town
 @pytest.fixture
 def worker(town: Town) -> Iterator[Worker]:
     forwarder = Forwarder(town.database, town.dock.blobs, {}, lambda: datetime.now(UTC))
-    made = Worker(town.database, town.fields, town.sealer, town.dock.blobs, town.dock, forwarder)
+    made = Worker(
+        town.database, town.fields, town.sealer, town.dock.blobs, town.dock, forwarder, town.custodian
+    )
     stop = threading.Event()
     thread = threading.Thread(target=made.run, args=(stop,))
     thread.start()

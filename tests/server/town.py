@@ -34,6 +34,7 @@ from server.db.tables import Visit
 from server.fleet import drafts, requests, setup, visits
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
+from server.fleet.custody import Custodian
 from server.fleet.requests import Made
 from server.fleet.uploads import Dock
 from server.settings import Fleet
@@ -98,6 +99,7 @@ def make_ground(folder: Path) -> Ground:
         pki.issue("kit-tls", kit_id)
         pki.issue("kit-sign", kit_id)
     pki.issue("officer", "an.peeters")
+    pki.issue("custodian", "fleet.test")
     _fill(ground, Database(f"sqlite:///{folder / 'filled.db'}"))
     return ground
 
@@ -151,6 +153,11 @@ class Town:
     @cached_property
     def sealer(self) -> Sealer:
         return Sealer(trust.command_key(self.config.keys), self.config.keys.command_kid)
+
+    @cached_property
+    def custodian(self) -> Custodian:
+        lists = {name: service.recipients for name, service in self.config.services.items()}
+        return Custodian(*trust.custody_key(self.config.keys), lists)
 
     @cached_property
     def dock(self) -> Dock:
@@ -287,6 +294,8 @@ roots = "trust"
 [keys]
 command_key = "command.key"
 command_kid = "command-1"
+custody_key = "{pki}/custodian-fleet.test.key"
+custody_certificate = "{pki}/custodian-fleet.test.pem"
 field_key = "field.key"
 [services."{SERVICE}"]
 url = "https://127.0.0.1:{ports["service"]}"

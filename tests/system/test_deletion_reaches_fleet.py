@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from protocol.bag import BagVisit
+from protocol.custody import sealing
 from protocol.messages import Envelope, decode_body, encode
 from protocol.topics import topic_of
 from server.db.scope import EVERYONE, only
@@ -150,6 +151,7 @@ def answer_in_fleet(town: Town, packet_id: str, kit: Kit, data: bytes, now: date
         manifest_sha256=outer.manifest_sha256,
         size=len(data),
         blob_sha256=town.dock.blobs.put(data),
+        sealing=sealing(outer.manifest_bytes, outer.signatures.kit),
     )
     with town.database.writing(EVERYONE) as db:
         applications.arrived(db, packet, now)

@@ -1,6 +1,7 @@
 """The tables, by subject. Importing this package defines them all, so that foreign keys resolve."""
 
 from server.db.tables.cases import Application, Request, StatusCode, Visit
+from server.db.tables.custody import CustodyDocument, CustodyStep
 from server.db.tables.evidence import Holding, Incident
 from server.db.tables.fleet import Booking, Kit, KitTenant, Municipality, Officer, Postcode
 from server.db.tables.people import Account, SignIn, Throttle
@@ -12,6 +13,8 @@ __all__ = [
     "Application",
     "Base",
     "Booking",
+    "CustodyDocument",
+    "CustodyStep",
     "Holding",
     "Incident",
     "Kit",

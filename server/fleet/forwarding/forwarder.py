@@ -113,7 +113,7 @@ class Forwarder:
         now = self._clock()
         with self._database.writing(EVERYONE) as db:
             application = db.get_one(Application, claim.subject, with_for_update=True)
-            applications.offered(application, now)
+            applications.offered(db, application, now)
             outbox.again(db, claim, now, "", after_s)
         return "offered"
 

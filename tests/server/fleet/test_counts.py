@@ -53,6 +53,7 @@ def make_machine(ground: Ground) -> type[RuleBasedStateMachine]:
                 manifest_sha256=f"{self.seq:064x}",
                 size=10,
                 blob_sha256=f"{self.seq:064x}",
+                sealing="{}",
             )
 
         @rule(packet=packets, times=st.integers(1, 2))
@@ -74,7 +75,7 @@ def make_machine(ground: Ground) -> type[RuleBasedStateMachine]:
 
         @rule(packet=packets)
         def offer(self, packet: Packet) -> None:
-            self.change(packet, S.FORWARDED, {S.UPLOADED}, lambda db, row: applications.offered(row, NOW))
+            self.change(packet, S.FORWARDED, {S.UPLOADED}, lambda db, row: applications.offered(db, row, NOW))
 
         @rule(packet=packets, verdict=st.sampled_from(["accepted", "rejected"]))
         def answer(self, packet: Packet, verdict: Any) -> None:

@@ -188,12 +188,12 @@ def test_the_fleets_own_copy_goes_after_the_answer_and_at_ninety_days(town: Town
         core = packet.manifest
         arrived = Packet(
             core.packet_id, core.visit_id, core.tenant, core.service_id, core.kit_id,
-            core.kit_cert_serial, seq, packet.manifest_sha256, len(packet.data), digest,
+            core.kit_cert_serial, seq, packet.manifest_sha256, len(packet.data), digest, "{}",
         )  # fmt: skip
         with town.database.writing(EVERYONE) as db:
             row = applications.arrived(db, arrived, NOW)
             if answer:
-                applications.offered(row, NOW)
+                applications.offered(db, row, NOW)
                 from protocol.sealed.receipt import verify_receipt
 
                 token = town.receipt(packet)
