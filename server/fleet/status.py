@@ -34,6 +34,8 @@ def ask(db: Session, code: str, place: str, now: datetime) -> State | None:
         return "accepted"
     if ApplicationState.REJECTED in states:
         return "rejected"
+    if ApplicationState.EXPIRED in states:
+        return "not-visited"  # there is nothing of that visit any more
     if states - {ApplicationState.SEALED}:
         return "sent"
     return "not-visited" if request.state == VisitState.ABANDONED else "visited"

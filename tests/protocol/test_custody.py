@@ -1,4 +1,4 @@
-"""A literal chain of custody: anyone with the root and the list key finds it sound, today and in ten years."""
+"""A literal chain of custody: anyone with the root and the list key finds it sound, now and in ten years."""
 
 from pathlib import Path
 
