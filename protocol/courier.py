@@ -1,4 +1,4 @@
-"""What lies on a stick that carries sealed packets and receipts: names and bounds (docs/protocol.md 8). Pure.
+"""What lies on a stick that carries sealed packets and receipts: names and bounds (docs/protocol.md 9). Pure.
 
 Every file is signed by whoever made it, so a stick needs no list and no seal of its own, and its order means
 nothing. Names are ids, which say nothing of anybody.

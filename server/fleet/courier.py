@@ -1,4 +1,4 @@
-"""Sealed packets that came on a stick, and receipts that go back on one (docs/protocol.md 8).
+"""Sealed packets that came on a stick, and receipts that go back on one (docs/protocol.md 9).
 
 A packet from a stick goes through the same uploads as any other: fenced, judged, committed once.
 """
