@@ -16,6 +16,7 @@ from provisioning.demo.progress import Progress
 from provisioning.demo.running import Demo, Script, running
 
 SETTLE_S = 20.0
+COMMAND_S = 60.0
 
 
 class NotAsItMust(Exception):
@@ -79,7 +80,7 @@ def check_custody(demo: Demo, packet_id: str) -> None:
 def _custody(demo: Demo, packet_id: str) -> tuple[bool, set[str]]:
     fleet = ["-m", "server", "custody", packet_id, "--config", str(demo.world.layout.fleet_toml), "--json"]
     told = subprocess.run(
-        [sys.executable, *fleet], capture_output=True, text=True, timeout=SETTLE_S, check=False
+        [sys.executable, *fleet], capture_output=True, text=True, timeout=COMMAND_S, check=False
     )
     try:
         chain = json.loads(told.stdout)
