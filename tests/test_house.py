@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from device import keysources
 from device.drivers import registry
 from device.emulators.__main__ import PROGRAMS
 from device.errors import Code
@@ -123,6 +124,7 @@ def test_every_driver_has_an_emulator() -> None:
     }
     drivers = [*registry.CARD, *registry.CAMERA, *registry.FINGERPRINT, *registry.SIGNATURE]
     assert not [name for name in drivers if emulators.get(name) not in PROGRAMS]
+    assert {*keysources.KNOWN} - {"file"} == {"tpm2", "rpi-otp"}, "swtpm of Debian, and our fuses"
 
 
 @pytest.mark.parametrize(
