@@ -1,6 +1,6 @@
 """A Raspberry Pi's firmware with the fuses of its device key, on a unix socket instead of `/dev/vcio`.
 
-Written from the documentation of the firmware ("Mailbox property interface") and of `rpi-otp-private-key`: the
+Written from the documentation of its firmware ("Mailbox property interface") and `rpi-otp-private-key`. The
 buffer a program hands to the ioctl goes over the socket, and comes back as the firmware leaves it. Without
 `--key` nothing was ever burnt; `--old` is a firmware that does not know the tag.
 """

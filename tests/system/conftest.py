@@ -43,10 +43,11 @@ def staged(portrait: Path, prop_box: Path, tmp_path_factory: pytest.TempPathFact
     """`with staged() as demo:` a demo of the test's own, with one citizen's visit planned, or several."""
 
     @contextmanager
-    def stage(citizens: tuple[Citizen, ...] = CITIZENS[:1]) -> Iterator[Demo]:
+    def stage(citizens: tuple[Citizen, ...] = CITIZENS[:1], with_tpm: bool = False) -> Iterator[Demo]:
         folder = tmp_path_factory.mktemp("d")  # short: unix sockets lie in it
         shutil.copytree(prop_box, folder, dirs_exist_ok=True)
-        with running(folder, Script(portrait, citizens, spare_ports=True), Progress()) as demo:
+        script = Script(portrait, citizens, spare_ports=True, with_tpm=with_tpm)
+        with running(folder, script, Progress()) as demo:
             yield demo
 
     return stage

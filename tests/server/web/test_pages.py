@@ -5,14 +5,14 @@ import re
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import pytest
 from flask import Flask
 
 from look.words import LANGUAGES, Words
 from protocol.lifecycle import ApplicationState, VisitState
-from protocol.messages import ApplicationEvent, Presence, VisitEvent
+from protocol.messages import ApplicationEvent, Birth, Presence, VisitEvent
 from server.app import WORDS
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Request
@@ -149,6 +149,25 @@ def test_the_dashboard_names_no_citizen(town: Town, signed_in: Callable[[str], B
     assert "8000 Brugge" in filled_page
     assert "An Peeters" in filled_page
     assert "Canari" not in filled_page
+
+
+@pytest.mark.parametrize("protection", ["hardware", "reduced"])
+def test_a_kit_whose_keys_are_in_no_chip_is_named_on_the_dashboard(
+    town: Town, signed_in: Callable[[str], Browser], protection: Literal["hardware", "reduced"]
+) -> None:
+    say(
+        town,
+        Birth(
+            version="1",
+            started="2026-11-23T08:00:00Z",
+            peripherals=(),
+            certificate_until="2026-12-23T08:00:00Z",
+            protection=protection,
+            test_trust=False,
+        ),
+    )
+    page = signed_in("planner.brugge").get("/").text
+    assert ("Beperkte bescherming" in page) == (protection == "reduced")
 
 
 def test_a_stuck_application_is_let_go_on(town: Town, signed_in: Callable[[str], Browser]) -> None:
