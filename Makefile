@@ -6,7 +6,9 @@ LOCK := pyproject.toml uv.lock provisioning/setup/python.sh provisioning/setup/u
 DEBIAN := provisioning/setup/debian.sh
 # Several at a time, a module staying together: much of a test is waiting for a wire.
 PYTEST_ARGS ?= -n auto --dist loadscope
-PURE := tests/protocol tests/competent tests/test_house.py
+EID := $(addprefix tests/device/drivers/eid/test_,$(addsuffix .py,apdu tlv identity dates_and_numbers judge pieces literal_cards trust fuzz))
+VISIT := $(addprefix tests/device/agent/test_,$(addsuffix .py,visit visit_possession any_visit))
+PURE := tests/protocol tests/competent tests/test_house.py $(EID) $(VISIT)
 
 export UV_SYSTEM_CERTS := 1
 export NODE_USE_SYSTEM_CA := 1

@@ -16,7 +16,7 @@ import msgspec
 import typer
 
 from device.agent import doctor as doctors
-from device.agent import founding
+from device.agent import enrolling, founding
 from device.agent import replay as replaying
 from device.agent.clock import SystemClock
 from device.agent.readiness import Check, is_ready, judge
@@ -138,6 +138,47 @@ def add(
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         recipient = founding.found(settings.vault, source, clock, [new], administrator_of(settings))
     _say_recipient(recipient, as_json)
+
+
+@officers.command()
+def card(
+    config: ConfigFile,
+    officer_id: Annotated[str, typer.Option("--id", help="the officer")],
+    pin_stdin: Annotated[bool, typer.Option("--pin-stdin", help="read the PINs from stdin")],
+    last_try: Annotated[
+        bool, typer.Option("--last-try", help="give the card its last try: a wrong PIN blocks it")
+    ] = False,
+    remove: Annotated[bool, typer.Option("--remove", help="the kit's PIN alone will do again")] = False,
+    as_json: Json = False,
+) -> None:
+    """Let an officer sign in only with the own eID as well, which is in the reader now; or no longer.
+
+    On stdin: the officer's PIN of this kit, and on a second line the PIN of the eID (not with --remove)."""
+    if not pin_stdin:
+        raise typer.BadParameter("a PIN comes on stdin and nowhere else", param_hint="--pin-stdin")
+    settings = load(config)
+    kit_pin, _, rest = _stdin().partition(b"\n")
+    pin, card_pin = kit_pin.decode("utf-8", "replace").strip(), bytearray(rest.strip())
+    source, clock = settings.keys.source, SystemClock()
+    if remove:
+        enrolling.release(settings.vault, source, clock, officer_id, pin)
+        _tell("removed", None, as_json)
+        finish(DONE)
+    reader = settings.drivers.card()
+    try:
+        proof = enrolling.enrol(
+            settings.vault, source, clock, reader, settings.kit_id, officer_id, pin, card_pin, last_try
+        )
+    finally:
+        reader.close()
+    _tell(proof.outcome, proof.tries_left, as_json)
+    finish(DONE if proof.outcome == "proven" else REFUSED)
+
+
+def _tell(outcome: str, tries_left: int | None, as_json: bool) -> None:
+    told = {"outcome": outcome, "tries_left": tries_left}
+    left = "" if tries_left is None else f", tries left: {tries_left}"
+    sys.stdout.write(json.dumps(told) + "\n" if as_json else f"{outcome}{left}\n")
 
 
 @app.command()

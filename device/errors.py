@@ -46,6 +46,7 @@ class Code(StrEnum):
     CAMERA_FROZEN = "camera-frozen"
     PHOTO_POOR = "photo-poor"
     # officer and vault
+    CARD_NEEDED = "card-needed"
     WRONG_PIN = "wrong-pin"
     TOO_MANY_TRIES = "too-many-tries"
     PIN_BLOCKED = "pin-blocked"

@@ -37,13 +37,25 @@ from device.rendering import ink as rendered
 
 log = structlog.get_logger()
 
-What = Literal["card", "pin-state", "possession", "photo", "finger", "signature"]
+What = Literal[
+    "card", "pin-state", "possession", "officer-state", "officer-card", "photo", "finger", "signature"
+]
 Taken = CardReading | PinState | HolderProof | Photo | KeptFinger | KeptSignature
 Work = Callable[[Any, Capture], Taken]
 """What a worker does with its driver."""
 
+_CARD_S = 40
 DEADLINE_S: Mapping[What, float] = MappingProxyType(
-    {"card": 40, "pin-state": 40, "possession": 40, "photo": 15, "finger": 30, "signature": 180}
+    {
+        "card": _CARD_S,
+        "pin-state": _CARD_S,
+        "possession": _CARD_S,
+        "officer-state": _CARD_S,
+        "officer-card": _CARD_S,
+        "photo": 15,
+        "finger": 30,
+        "signature": 180,
+    }
 )
 PREVIEW_S = 1.5
 
@@ -62,6 +74,8 @@ _PERIPHERAL: Mapping[What, str] = {
     "card": "card",
     "pin-state": "card",
     "possession": "card",
+    "officer-state": "card",
+    "officer-card": "card",
     "photo": "camera",
     "finger": "fingerprint",
     "signature": "signature",
@@ -200,7 +214,7 @@ class Captures:
         if running.what == "card":
             reading: CardReading = driver.read(capture)
             return reading
-        if running.what == "pin-state":
+        if running.what in ("pin-state", "officer-state"):
             state: PinState = driver.pin_state(capture)
             return state
         if running.what == "photo":

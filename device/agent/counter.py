@@ -37,7 +37,7 @@ from device.agent.events import (
     Wish,
 )
 from device.agent.front import CaptureKind
-from device.agent.holder import Entered, PinPad, proving
+from device.agent.holder import Entered, PinPad, of_number, proving
 from device.agent.landmarks import Passed
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, pack, unpack
 from device.agent.sealing import Sealer
@@ -181,7 +181,7 @@ class Counter:
         self._pad.use(entry, catalogued.service.possession)
         self.failure = None
         signed = purpose(visit_id, catalogued.service.service, session.requests[visit_id].tenant)
-        work = proving(entered, signed, last_try, card.identity.national_number)
+        work = proving(entered, signed, last_try, of_number(card.identity.national_number))
         self._captures.start("possession", work=work, over=entered.drop)
 
     def dismiss(self) -> None:

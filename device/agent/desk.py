@@ -63,6 +63,20 @@ class Desk:
     def unlock(self, officer_id: str, pin: str) -> None:
         self._ask(lambda office: office.unlock(officer_id, pin))
 
+    def show_card(self, officer_id: str) -> None:
+        self._ask(lambda office: office.show_card(officer_id))
+
+    def enter_officer_pin(self, entry: str, pin: bytearray, last_try: bool) -> None:
+        entered = Entered(pin)
+        try:
+            self._ask(lambda office: office.sign_in.enter(entry, entered, last_try))
+        except BaseException:
+            entered.drop()
+            raise
+
+    def hide_card(self) -> None:
+        self._ask(lambda office: office.hide_card())
+
     def lock(self) -> None:
         self._ask(lambda office: office.lock())
 

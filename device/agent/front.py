@@ -27,6 +27,20 @@ class Front(Protocol):
         """KitError wrong-pin, too-many-tries, unknown-officer; Snapshot.gate has tries left and the wait."""
         ...
 
+    def show_card(self, officer_id: str) -> None:
+        """Look at the own eID of an officer who signs in with it; see `Snapshot.gate.card`.
+
+        Refused not-now."""
+        ...
+
+    def enter_officer_pin(self, entry: str, pin: bytearray, last_try: bool) -> None:
+        """As `enter_pin`, with the PIN of the officer's own eID."""
+        ...
+
+    def hide_card(self) -> None:
+        """Back to the officers; nothing is proven any more."""
+        ...
+
     def lock(self) -> None: ...
 
     def change_pin(self, old: str, new: str) -> None:

@@ -90,22 +90,21 @@ class Entered:
 
 
 def proving(
-    entered: Entered, purpose: bytes, last_try: bool, number: str
+    entered: Entered, purpose: bytes, last_try: bool, accept: Callable[[HolderProof], bool]
 ) -> Callable[[CardHolderProof, Capture], HolderProof]:
-    """The job of the card's worker: one entry, to the card of the person with this national number."""
+    """The job of the card's worker: one entry, to a card that `accept` takes."""
 
     def prove(reader: CardHolderProof, capture: Capture) -> HolderProof:
         if capture.cancel.is_set():
             raise KitError(Code.CANCELLED, Remedy.RETRY)
-        return reader.prove(
-            entered.take(),
-            capture,
-            purpose=purpose,
-            last_try=last_try,
-            accept=lambda holder: holder.national_number == number,
-        )
+        return reader.prove(entered.take(), capture, purpose=purpose, last_try=last_try, accept=accept)
 
     return prove
+
+
+def of_number(number: str) -> Callable[[HolderProof], bool]:
+    """Takes the card of the person with this national number alone."""
+    return lambda holder: holder.national_number == number
 
 
 def evidence(proof: HolderProof, at: datetime) -> Evidence:

@@ -18,11 +18,13 @@ from device.agent.screen import Screen
 from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
 from device.agent.setup import Setup
+from device.agent.signin import SignIn, with_cards
 from device.agent.snapshot import Failure, Gate, Link, Officer, ParcelLine, Snapshot
 from device.agent.workers import Post
-from device.errors import KitError
+from device.errors import Code, KitError, Refused
 from device.ports import Finger, Hand
 from device.spool.records import LinkStatus
+from device.vault.cards import Cards
 from device.vault.database import Database
 from device.vault.gate import Gate as PinGate
 from device.vault.store import Store
@@ -31,6 +33,10 @@ log = structlog.get_logger()
 
 LOOK_S = 2.0
 """How often the spool is looked at without a ring of its bell."""
+
+
+_OFFICERS = ("officer-state", "officer-card")
+"""What runs for an officer who is about to sign in."""
 
 
 class Office:
@@ -50,6 +56,8 @@ class Office:
         self.ways = Ways(self._gate, self._access, calendar, clock, setup.passed)
         self._cases = Cases(self._database, clock, setup.catalogue, setup.passed, calendar.begin)
         self.captures = Captures(setup.openers, post, clock, self._taken, self._failed, setup.deadlines)
+        self._cards = Cards(self._database)
+        self.sign_in = SignIn(self.captures, self._cards, setup.kit.kit_id, clock)
         self._outgoing = Outgoing(
             self._cases, store, setup.spool, setup.recipients, setup.kit, clock, setup.passed
         )
@@ -82,9 +90,10 @@ class Office:
 
     def unlock(self, officer_id: str, pin: str) -> None:
         """KitError wrong-pin, too-many-tries, unknown-officer, vault-damaged."""
+        card = self.sign_in.proven(officer_id)
         self.lock()
         try:
-            vault = self._gate.unlock(officer_id, pin)
+            vault = self._gate.unlock(officer_id, pin, card)
         except KitError as problem:
             log.warning("not-unlocked", officer=officer_id, code=str(problem.code))
             raise
@@ -95,9 +104,22 @@ class Office:
         except KitError:
             vault.lock()
             raise
-        log.info("unlocked", officer=officer_id)
+        log.info("unlocked", officer=officer_id, card=bool(card))
+        self.sign_in.forget()
         self._refused_bag = 0
         self._take_bag()
+
+    def show_card(self, officer_id: str) -> None:
+        """Refused not-now while somebody is signed in, and for an officer without a card."""
+        officer = next((each for each in self._officers if each.officer_id == officer_id), None)
+        if self.counter.session is not None or officer is None:
+            raise Refused(Code.NOT_NOW)
+        self.sign_in.ask(officer)
+
+    def hide_card(self) -> None:
+        if self.counter.session is None:
+            self.captures.abandon()
+            self.sign_in.forget()
 
     def lock(self) -> None:
         if self.counter.session is not None:
@@ -129,6 +151,7 @@ class Office:
         if self.counter.session is not None and now - self._idle_since > self._setup.idle_lock_s:
             log.info("idle")
             self.lock()
+        self.sign_in.tick()
         if self._standing.wait_s:
             self._standing = self._gate.standing()
         if now >= self._look_at:
@@ -137,7 +160,8 @@ class Office:
     def look(self) -> None:
         """Into the spool: uploads, answers, a new bag, the link; and put there what is not there yet."""
         self._look_at = self._clock.monotonic() + LOOK_S
-        self._officers = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
+        known = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
+        self._officers = with_cards(known, self._cards)
         self._outgoing.pull()
         self._retention.look()
         self._outgoing.push()
@@ -166,7 +190,9 @@ class Office:
         self._screen.show(
             Snapshot(
                 version=0,
-                gate=Gate(self._officers, self._standing.tries_left, self._standing.wait_s),
+                gate=Gate(
+                    self._officers, self._standing.tries_left, self._standing.wait_s, self.sign_in.view
+                ),
                 officer=session.officer if session else None,
                 visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
                 bag_date=session.bag_date if session else "",
@@ -196,10 +222,12 @@ class Office:
         }
 
     def _taken(self, running: Running, taken: Taken) -> None:
-        self.counter.taken(running, taken)
+        place = self.sign_in if running.what in _OFFICERS else self.counter
+        place.taken(running, taken)
 
     def _failed(self, running: Running, problem: KitError) -> None:
-        self.counter.failed(running, problem)
+        place = self.sign_in if running.what in _OFFICERS else self.counter
+        place.failed(running, problem)
 
     def _take_bag(self) -> None:
         """Open the bag in the spool when it is newer than the one at hand."""

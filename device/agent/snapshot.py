@@ -17,6 +17,28 @@ from protocol.catalogue.schema import Service
 class Officer:
     officer_id: str
     name: str
+    card: bool = False  # signs in with the own eID as well
+
+
+@dataclass(frozen=True)
+class PinView:
+    """The PIN of the card in the reader: `entry` names the one entry that may be made now, `said` what came
+    of the last one ("" before any; an outcome of `HolderProof`)."""
+
+    entry: str = field(repr=False)
+    tries_left: int | None
+    certificate: HolderCertificate
+    said: str
+
+
+@dataclass(frozen=True)
+class CardSignIn:
+    """An officer's own eID before the kit's PIN. `problem`: "other-card", or the code of a failure."""
+
+    officer: Officer
+    pin: PinView | None
+    problem: str
+    proven: bool
 
 
 @dataclass(frozen=True)
@@ -26,6 +48,7 @@ class Gate:
     officers: tuple[Officer, ...]
     tries_left: int
     wait_s: int
+    card: CardSignIn | None = None
 
 
 @dataclass(frozen=True)
@@ -51,17 +74,6 @@ class FingerView:
     kept: Finger | None
     kept_record: str
     excepted: tuple[Finger, ...]
-
-
-@dataclass(frozen=True)
-class PinView:
-    """The PIN of the card in the reader: `entry` names the one entry that may be made now, `said` what came
-    of the last one ("" before any; an outcome of `HolderProof`)."""
-
-    entry: str = field(repr=False)
-    tries_left: int | None
-    certificate: HolderCertificate
-    said: str
 
 
 @dataclass(frozen=True)
@@ -94,11 +106,34 @@ class VisitView:
     card_record: str = ""  # its photo may be asked for with `part`, to compare
 
 
+BusyWith = Literal[
+    "card",
+    "pin-state",
+    "possession",
+    "officer-state",
+    "officer-card",
+    "photo",
+    "finger",
+    "signature",
+    "seal",
+]
+
+
 @dataclass(frozen=True)
 class Busy:
     """A capture that runs. `code` names what the citizen or officer should do now (words per language)."""
 
-    what: Literal["card", "pin-state", "possession", "photo", "finger", "signature", "seal"]
+    what: Literal[
+        "card",
+        "pin-state",
+        "possession",
+        "officer-state",
+        "officer-card",
+        "photo",
+        "finger",
+        "signature",
+        "seal",
+    ]
     share: float
     code: str
     hand: Hand | None = None

@@ -10,6 +10,9 @@ sent on to `/`.
 | `GET /` | | the screen that is due |
 | `GET /desk?after=VERSION` | | waits up to 20 s for something newer; see `desk.py` |
 | `POST /unlock` | officer, pin | the only way in; the cookie changes |
+| `POST /unlock/card` | officer | look at the own eID of an officer who signs in with it too |
+| `POST /unlock/card/enter` | pin, entry, last_try=yes | its PIN, once; then `/unlock` within a minute |
+| `POST /unlock/card/stop` | | back to the officers |
 | `POST /lock` | | |
 | `POST /pin` | old, pin, again | another PIN; `GET` shows the form |
 | `GET /forgotten/<officer>` | | what to read out to the administrator, and the form for the code |
@@ -113,7 +116,7 @@ def _refused(refusal: Refused) -> Response:
 
 
 def _failed(failure: KitError) -> Response:
-    waits = failure.code in (Code.WRONG_PIN, Code.TOO_MANY_TRIES, Code.UNKNOWN_OFFICER)
+    waits = failure.code in (Code.CARD_NEEDED, Code.WRONG_PIN, Code.TOO_MANY_TRIES, Code.UNKNOWN_OFFICER)
     return guard.answered(Answer(failure.code, failure.remedy), 403 if waits else 503, *ways.asked_again())
 
 

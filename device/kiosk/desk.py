@@ -8,7 +8,7 @@ from typing import Any, cast
 from flask import current_app, g
 
 from device.agent.front import Front
-from device.agent.snapshot import Snapshot, VisitView
+from device.agent.snapshot import CardSignIn, PinView, Snapshot, VisitView
 from device.kiosk.browser import Browser, Browsers
 from device.kiosk.place import Place, place_of
 from device.ports import Clock
@@ -89,6 +89,8 @@ class Present:
                 "officers": [officer.officer_id for officer in gate.officers],
                 "tries_left": gate.tries_left,
                 "wait_s": gate.wait_s,
+                "cards": [officer.officer_id for officer in gate.officers if officer.card],
+                "card": _card(gate.card),
             }
             return told
         return told | _within(snapshot)
@@ -99,6 +101,28 @@ def present() -> Present:
     if "present" not in g:
         g.present = Present(current_app.extensions["desk"], g.browser)
     return cast(Present, g.present)
+
+
+def _pin(pin: PinView | None) -> dict[str, Any] | None:
+    if pin is None:
+        return None
+    return {
+        "entry": pin.entry,
+        "tries_left": pin.tries_left,
+        "certificate": pin.certificate,
+        "said": pin.said,
+    }
+
+
+def _card(card: CardSignIn | None) -> dict[str, Any] | None:
+    if card is None:
+        return None
+    return {
+        "officer": card.officer.officer_id,
+        "pin": _pin(card.pin),
+        "problem": card.problem,
+        "proven": card.proven,
+    }
 
 
 def _within(snapshot: Snapshot) -> dict[str, Any]:
@@ -136,10 +160,5 @@ def _within(snapshot: Snapshot) -> dict[str, Any]:
             "packet_id": visit.packet_id,
             "abandoned": visit.abandoned,
         }
-        told["pin"] = visit.pin and {
-            "entry": visit.pin.entry,
-            "tries_left": visit.pin.tries_left,
-            "certificate": visit.pin.certificate,
-            "said": visit.pin.said,
-        }
+        told["pin"] = _pin(visit.pin)
     return told

@@ -47,6 +47,10 @@ class Recover(Form, frozen=True):
     again: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
 
 
+class ShowCard(Form, frozen=True):
+    officer: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]{2,40}$")]
+
+
 class ChooseLanguage(Form, frozen=True):
     language: Literal["nl", "fr", "de", "en"]
     who: Literal["officer", "citizen"] = "officer"

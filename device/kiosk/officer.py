@@ -4,9 +4,11 @@ from flask import Blueprint, abort, g
 from werkzeug.wrappers import Response
 
 from device.agent import events
+from device.errors import Remedy
 from device.kiosk import forms
+from device.kiosk.browser import Answer
 from device.kiosk.desk import present
-from device.kiosk.guard import done
+from device.kiosk.guard import answered, done
 from look import face
 
 officer = Blueprint("officer", __name__)
@@ -20,6 +22,34 @@ def unlock() -> Response:
     form = forms.read(forms.Unlock)
     here.desk.front.unlock(form.officer, form.pin)
     g.browser = here.desk.browsers.hand_over(here.browser)
+    return done()
+
+
+@officer.post("/unlock/card")
+def show_card() -> Response:
+    form = forms.read(forms.ShowCard)
+    present().desk.front.show_card(form.officer)
+    return done()
+
+
+@officer.post("/unlock/card/enter")
+def enter_pin() -> Response:
+    here = present()
+    try:
+        form = forms.read(forms.EnterPin)
+    except forms.Incomplete:
+        return answered(Answer("pin", Remedy.RETRY), 400)
+    card = here.snapshot.gate.card
+    if card and card.pin and card.pin.tries_left == 1 and form.last_try != "yes":
+        return answered(Answer("last-try", Remedy.OFFICER), 409)
+    here.desk.front.enter_officer_pin(form.entry, bytearray(form.pin.encode()), form.last_try == "yes")
+    return done()
+
+
+@officer.post("/unlock/card/stop")
+def hide_card() -> Response:
+    forms.read(forms.Empty)
+    present().desk.front.hide_card()
     return done()
 
 

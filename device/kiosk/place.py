@@ -5,7 +5,8 @@ from typing import Literal
 
 from device.agent.deciding import NO_CERTIFICATE
 from device.agent.holder import may_enter
-from device.agent.snapshot import Busy, Snapshot, VisitView
+from device.agent.signin import RULES
+from device.agent.snapshot import Busy, Gate, Snapshot, VisitView
 from device.errors import Code
 from protocol.catalogue.schema import PossessionReason
 
@@ -33,7 +34,7 @@ class Place:
     when the holder may give it, "not" when that would lead nowhere."""
 
     screen: Screen
-    part: Literal["", "who", "kept", "ink", "pin", "not"] = ""
+    part: Literal["", "who", "kept", "ink", "pin", "not", "card"] = ""
 
     @property
     def name(self) -> str:
@@ -47,7 +48,7 @@ CITIZENS = frozenset({"inform", "possession-pin", "review"})  # places in the ci
 def place_of(snapshot: Snapshot, holder: bool, seen: frozenset[str]) -> Place:
     """The screen of a browser that holds the kit or not, whose officer has looked at `seen`."""
     if not holder or snapshot.officer is None:
-        return Place("unlock")
+        return Place("unlock", "card" if _asks_for_card(snapshot.gate) else "")
     if snapshot.busy is not None:
         return _busy(snapshot.busy)
     if snapshot.failure is not None and snapshot.failure.code != Code.CANCELLED:
@@ -72,6 +73,16 @@ def _visit(visit: VisitView, seen: frozenset[str]) -> Place:
     if visit.step == "fingers" and untouched and visit.photo_record and photo_mark(visit) not in seen:
         return Place("fingers", "kept")
     return Place(visit.step)
+
+
+def _asks_for_card(gate: Gate) -> bool:
+    return gate.card is not None and not gate.card.proven
+
+
+def may_enter_officer(gate: Gate) -> bool:
+    """Whether the PIN of the officer's own card may be given now."""
+    card = gate.card
+    return card is not None and card.pin is not None and not card.problem and may_enter(card.pin, RULES)
 
 
 def _possession(visit: VisitView) -> Place:

@@ -7,7 +7,7 @@ from flask import Blueprint, abort, jsonify, redirect, render_template, request,
 from werkzeug.wrappers import Response
 
 from device.kiosk.desk import Present, present
-from device.kiosk.place import may_go_without
+from device.kiosk.place import may_enter_officer, may_go_without
 from device.ports import LADDER, Hand
 from look import moments
 
@@ -104,6 +104,7 @@ def _shown(here: Present) -> dict[str, Any]:
         "citizen": here.citizens_language() if here.snapshot.visit else "",
         "ladder": LADDER,
         "next_hand": _next_hand(here),
+        "may_enter_officer": may_enter_officer(here.snapshot.gate),
         "may_go_on": bool(here.snapshot.visit and may_go_without(here.snapshot.visit)),
     }
 

@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock, KeySource
 from device.vault import door, keys, lease, recovery
+from device.vault.cards import NO_CARD, Cards
 from device.vault.database import Database, Transaction
 from device.vault.store import OpenVault
 from device.vault.tickets import Tickets
@@ -83,6 +84,7 @@ class Gate:
         self._tries = Tries(database, clock)
         self._tickets = Tickets(database)
         self._administrator = administrator
+        self._cards = Cards(database)
 
     def officers(self) -> list[KnownOfficer]:
         """Who can unlock, by name."""
@@ -138,12 +140,16 @@ class Gate:
             self._tickets.write(tx, officer_id, put.ticket)
             self._offer(tx, officer_id, identity, secret)
 
-    def unlock(self, officer_id: str, pin: str) -> OpenVault:
-        """Opened. KitError unknown-officer, too-many-tries (see `standing`), wrong-pin, pin-blocked (by the
+    def unlock(self, officer_id: str, pin: str, card: bytes = NO_CARD) -> OpenVault:
+        """Opened; `card` is the fingerprint of the eID that was proven, when the officer needs one.
+
+        KitError unknown-officer, card-needed, too-many-tries (see `standing`), wrong-pin, pin-blocked (by the
         key source: waiting does not help), key-source-gone, lease-ended, vault-damaged.
 
         What cannot be a PIN is refused as wrong without counting: it is no guess."""
-        row = self._row(officer_id)
+        row, enrolled = self._row(officer_id), self._cards.of(officer_id)
+        if not hmac.compare_digest(enrolled, card if enrolled else NO_CARD):
+            raise KitError(Code.CARD_NEEDED, Remedy.OFFICER)
         if self._tries.standing(officer_id).wait_s:
             raise KitError(Code.TOO_MANY_TRIES, Remedy.OFFICER)
         if not PIN.fullmatch(pin):
@@ -155,7 +161,7 @@ class Gate:
         released = self._release(officer_id, keys.proof(stretched, officer_id))
         key = keys.officer_key(stretched, released, officer_id)
         try:
-            identity = keys.unlock(key, row.identity, _of(officer_id, "identity")).decode()
+            identity = keys.unlock(key, row.identity, _of(officer_id, "identity", enrolled)).decode()
         except KitError as problem:
             raise KitError(Code.WRONG_PIN, Remedy.RETRY) from problem
         self._tries.clear(officer_id)
@@ -165,11 +171,27 @@ class Gate:
         return self._opened(officer_id, row, identity, secret)
 
     def change_pin(self, officer_id: str, old: str, new: str, note: Note = no_note) -> None:
-        """Another PIN for the same officer. As `unlock`, and WeakPin (before a try is counted)."""
+        """Another PIN for the same officer. As `unlock`, and WeakPin (before a try is counted).
+
+        The officer's card is not asked: the officer is signed in."""
         check_pin(new)
-        vault = self.unlock(officer_id, old)
+        vault = self.unlock(officer_id, old, self._cards.of(officer_id))
         try:
             self._set_pin(officer_id, new, vault.identity(), note)
+        finally:
+            vault.lock()
+
+    def card(self, officer_id: str) -> bytes:
+        """Fingerprint of the eID this officer needs; NO_CARD for none."""
+        return self._cards.of(officer_id)
+
+    def need_card(self, officer_id: str, pin: str, card: bytes) -> None:
+        """From now on this officer needs the eID with this fingerprint as well; none with NO_CARD.
+
+        KitError as `unlock`. Who calls this vouches for the officer: the card in use so far is not asked."""
+        vault = self.unlock(officer_id, pin, self._cards.of(officer_id))
+        try:
+            self._set_pin(officer_id, pin, vault.identity(), no_note, card)
         finally:
             vault.lock()
 
@@ -211,24 +233,28 @@ class Gate:
         if self._administrator is not None:
             recovery.offer(tx, self._administrator, officer_id, identity, secret)
 
-    def _set_pin(self, officer_id: str, pin: str, identity: str, alongside: Note) -> None:
-        """Put the officer's identity under this PIN, and under no other any more."""
-        before, put = self._tickets.of(officer_id), self._enclose(officer_id, pin, identity)
+    def _set_pin(
+        self, officer_id: str, pin: str, identity: str, alongside: Note, card: bytes | None = None
+    ) -> None:
+        """Put the officer's identity under this PIN, and under no other any more; `card` as `need_card`."""
+        needed = self._cards.of(officer_id) if card is None else card
+        before, put = self._tickets.of(officer_id), self._enclose(officer_id, pin, identity, needed)
         with self._database.transaction() as tx:
             values = (put.salt, put.identity, officer_id)
             tx.execute("UPDATE officer SET salt = ?, identity = ? WHERE officer_id = ?", values)
             self._tickets.write(tx, officer_id, put.ticket)
+            self._cards.write(tx, officer_id, needed)
             alongside(tx)
             tx.shred()
         self._source.forget(before)
 
-    def _enclose(self, officer_id: str, pin: str, identity: str) -> "_UnderPin":
-        """What only this PIN on this device opens."""
+    def _enclose(self, officer_id: str, pin: str, identity: str, card: bytes = NO_CARD) -> "_UnderPin":
+        """What only this PIN on this device opens, for an officer who needs this card."""
         salt = secrets.token_bytes(keys.SALT)
         stretched = keys.stretch(pin, salt)
         enclosed = self._source.enclose(keys.proof(stretched, officer_id))
         key = keys.officer_key(stretched, enclosed.secret, officer_id)
-        sealed = keys.lock_up(key, identity.encode(), _of(officer_id, "identity"))
+        sealed = keys.lock_up(key, identity.encode(), _of(officer_id, "identity", card))
         return _UnderPin(salt, sealed, enclosed.ticket)
 
     def _release(self, officer_id: str, proof: bytes) -> bytes:
@@ -287,8 +313,8 @@ def _mark(secret: bytes) -> bytes:
     return hmac.digest(secret, b"thuisloket/vault/device", hashlib.sha256)
 
 
-def _of(officer_id: str, column: str) -> bytes:
-    return keys.bind(f"officer.{column}", officer_id, _VERSION)
+def _of(officer_id: str, column: str, card: bytes = NO_CARD) -> bytes:
+    return keys.bind(f"officer.{column}", f"{officer_id}/{card.hex()}" if card else officer_id, _VERSION)
 
 
 def _read_key(data: bytes) -> ec.EllipticCurvePrivateKey:

@@ -9,7 +9,7 @@ from dataclasses import replace
 import pytest
 
 from device.agent.events import ExceptPossession, Redo
-from device.agent.holder import Entered, proving
+from device.agent.holder import Entered, of_number, proving
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Capture, HolderProof, PinState
 from protocol.bag import BagVisit
@@ -195,11 +195,11 @@ def test_a_pin_that_has_not_reached_the_driver_is_wiped_and_never_does(top: Desk
     cancelled = Capture(1.0, lambda share, code: None, threading.Event())
     cancelled.cancel.set()
     with pytest.raises(KitError):
-        proving(entered, b"", False, NUMBER)(reader, cancelled)  # the officer locked the kit meanwhile
+        proving(entered, b"", False, of_number(NUMBER))(reader, cancelled)
     entered.drop()
     assert not any(buffer)
     with pytest.raises(KitError):
-        proving(entered, b"", False, NUMBER)(reader, replace(cancelled, cancel=threading.Event()))
+        proving(entered, b"", False, of_number(NUMBER))(reader, replace(cancelled, cancel=threading.Event()))
     assert reader.entries == []
 
 

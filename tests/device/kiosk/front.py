@@ -13,7 +13,7 @@ from device.agent import events, view
 from device.agent.deciding import decide
 from device.agent.events import Wish
 from device.agent.front import CaptureKind
-from device.agent.snapshot import Busy, Failure, Gate, Link, Officer, PinView, Snapshot
+from device.agent.snapshot import Busy, CardSignIn, Failure, Gate, Link, Officer, PinView, Snapshot
 from device.agent.visit import NEW, Visit, evolve
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
@@ -111,6 +111,7 @@ class MemoryDesk:
         self.entry = ENTRY
         self._pin: PinView | None = None
         self.entered: list[str] = []
+        self._own = AN
         self._packet = new_ulid()
         self._changed = threading.Condition()
         self._requests = {request.visit_id: request for request in requests}
@@ -183,6 +184,28 @@ class MemoryDesk:
         if code.replace(" ", "") != CODE:
             raise KitError(Code.WRONG_CODE, Remedy.RETRY)
         self.pin = pin
+
+    def show_card(self, officer_id: str) -> None:
+        self._own = next(each for each in self._snapshot.gate.officers if each.officer_id == officer_id)
+        self._show(
+            gate=replace(self._snapshot.gate, card=CardSignIn(self._own, None, "", False)),
+            busy=Busy("officer-state", 0.3, "starting"),
+        )
+
+    def enter_officer_pin(self, entry: str, pin: bytearray, last_try: bool) -> None:
+        held = self._snapshot.gate.card
+        if held is None or held.pin is None or held.pin.entry != entry:
+            raise Refused(Code.NOT_NOW)
+        self.entered.append(f"{pin.decode()} {last_try}")
+        self._show(busy=Busy("officer-card", 0.3, "starting"))
+
+    def hide_card(self) -> None:
+        self._show(gate=replace(self._snapshot.gate, card=None), busy=None)
+
+    def own_card(self, *, pin: PinView | None = None, problem: str = "", proven: bool = False) -> None:
+        """The officer's own card answered."""
+        card = CardSignIn(self._own, pin, problem, proven)
+        self._show(gate=replace(self._snapshot.gate, card=card), busy=None)
 
     def lock(self) -> None:
         self._open = ""

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from device.agent.snapshot import Gate, Link
+from device.agent.snapshot import Gate, Link, PinView
 from device.errors import Code, Remedy
 from device.ports import Condition
 from tests.catalogue import with_possession
@@ -133,6 +133,24 @@ def _nobody(play: Play) -> None:
     play.desk.show(gate=Gate((), 5, 0))
 
 
+def _own_card(play: Play) -> None:
+    """An officer who signs in with the own eID as well."""
+    play.desk.show(gate=Gate((replace(OFFICERS[0], card=True), OFFICERS[1]), 5, 0))
+
+
+def _own_busy(play: Play) -> None:
+    _own_card(play)
+    play.post("/unlock/card", officer="an.peeters")
+
+
+def _own(**said: object) -> Callable[[Play], None]:
+    def play_it(play: Play) -> None:
+        _own_busy(play)
+        play.desk.own_card(**said)  # type: ignore[arg-type]
+
+    return play_it
+
+
 def _no_visits(play: Play) -> None:
     play.desk.empty()
     play.unlock()
@@ -246,6 +264,14 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "unlock-wrong": (_wrong_pin, "/"),
     "unlock-wait": (_waiting, "/"),
     "unlock-nobody": (_nobody, "/"),
+    "unlock-own": (_own_card, "/"),
+    "unlock-own-busy": (_own_busy, "/"),
+    "unlock-own-pin": (_own(pin=PinView("e", 3, "valid", "")), "/"),
+    "unlock-own-last": (_own(pin=PinView("e", 1, "valid", "wrong-pin")), "/"),
+    "unlock-own-blocked": (_own(pin=PinView("e", 0, "valid", "pin-blocked")), "/"),
+    "unlock-own-other": (_own(problem="other-card"), "/"),
+    "unlock-own-removed": (_own(problem="card-removed"), "/"),
+    "unlock-own-proven": (_own(proven=True), "/"),
     "visits": (Play.unlock, "/"),
     "pin": (Play.unlock, "/pin"),
     "pin-weak": (_weak_pin, "/pin"),

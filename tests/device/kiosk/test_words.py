@@ -97,6 +97,7 @@ def test_every_place_of_a_sealed_application_has_a_title_and_words() -> None:
 def test_every_screen_has_its_template() -> None:
     folder = DEVICE / "kiosk" / "templates" / "kiosk"
     names = {*get_args(Screen), "inform-who", "fingers-kept", "busy-ink", "possession-pin", "possession-not"}
+    names |= {"unlock-card"}
     assert not [name for name in names if not (folder / f"{name}.html").exists()]
 
 
