@@ -64,7 +64,9 @@ class Place(_Member, frozen=True, kw_only=True):
 
 
 class BagVisit(_Member, frozen=True, kw_only=True):
-    """One visit. `starts` and `ends` are instants; `municipality` is the tenant's name as shown."""
+    """One visit. `starts` and `ends` are instants; `municipality` is the tenant's name as shown.
+
+    `epoch` grows when the visit is given to another kit or taken back; the kit says it in its events."""
 
     visit_id: str
     service_id: str
@@ -77,6 +79,7 @@ class BagVisit(_Member, frozen=True, kw_only=True):
     citizen: Citizen
     place: Place
     evidence: Annotated[str, Meta(max_length=1000)] = ""
+    epoch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
 
 
 class DayBag(_Member, frozen=True, kw_only=True):

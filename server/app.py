@@ -15,7 +15,18 @@ from server import trust
 from server.db import schema
 from server.db.engine import Database
 from server.settings import Fleet
-from server.web import api, applications, dashboard, door, health, incidents, kits, public, requests
+from server.web import (
+    api,
+    applications,
+    dashboard,
+    door,
+    health,
+    incidents,
+    kits,
+    public,
+    quarantine,
+    requests,
+)
 from server.web.context import Context, put
 from server.web.gate import guard
 from server.web.live import Live
@@ -95,6 +106,7 @@ def _bare() -> APIFlask:
         kits.blueprint,
         applications.blueprint,
         incidents.blueprint,
+        quarantine.blueprint,
         health.blueprint,
         api.blueprint,
     ):

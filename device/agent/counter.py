@@ -325,7 +325,8 @@ class Counter:
             session.vault.new_visit_key(tx, visit_id)
             session.vault.put(tx, visit_id, REQUEST, "request", pack(request))
 
-        opened = Open(visit_id, request.service_id, entry.digest, session.officer.officer_id, request.tenant)
+        about = (visit_id, request.service_id, entry.digest, session.officer.officer_id, request.tenant)
+        opened = Open(*about, request.epoch)
         self._cases.note(visit_id, opened, put)
         self._noted()
 

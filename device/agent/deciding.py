@@ -98,7 +98,7 @@ def _check(lawful: bool, what: str, code: Code = Code.NOT_NOW) -> None:
 
 def _open(visit: Visit, wish: Open, service: Service) -> Event:
     _check(wish.service_id == service.service, "another service")
-    return Opened(wish.visit_id, wish.service_id, wish.catalogue, wish.officer_id, wish.tenant)
+    return Opened(wish.visit_id, wish.service_id, wish.catalogue, wish.officer_id, wish.tenant, wish.epoch)
 
 
 def _keep_card(visit: Visit, wish: KeepCard, service: Service) -> Event:

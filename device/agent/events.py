@@ -29,6 +29,7 @@ class Opened(Fact, frozen=True):
     catalogue: str  # sha256 of the catalogue entry, hex
     officer_id: str
     tenant: str
+    epoch: int = 1  # of the assignment, from the day bag
 
 
 class CardKept(Fact, frozen=True):
@@ -174,6 +175,7 @@ class Open(Wish, frozen=True):
     catalogue: str
     officer_id: str
     tenant: str
+    epoch: int = 1
 
 
 class KeepCard(Wish, frozen=True):

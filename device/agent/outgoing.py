@@ -109,22 +109,23 @@ class Outgoing:
     def _bodies(self, entry: Entry) -> list[tuple[Tail, bytes]]:
         """As many as `journal.MESSAGES` says of this kind of fact."""
         event, visit_id = entry.event, entry.visit_id
-        sealed = self._cases.visits[visit_id].sealed
+        visit = self._cases.visits[visit_id]
+        sealed, epoch = visit.sealed, visit.opened.epoch if visit.opened else 1
         told: list[VisitEvent | ApplicationEvent | DeletionEvent] = []
         if isinstance(event, Opened):
-            told = [VisitEvent(visit_id, "opened")]
+            told = [VisitEvent(visit_id, "opened", epoch=epoch)]
         elif isinstance(event, Abandoned):
-            told = [VisitEvent(visit_id, "abandoned", event.reason)]
+            told = [VisitEvent(visit_id, "abandoned", event.reason, epoch)]
         elif isinstance(event, Sealed):
-            application = ApplicationEvent(event.packet_id, visit_id, "sealed", event.manifest_sha256)
-            told = [VisitEvent(visit_id, "sealed"), application]
+            application = ApplicationEvent(event.packet_id, visit_id, "sealed", event.manifest_sha256, epoch)
+            told = [VisitEvent(visit_id, "sealed", epoch=epoch), application]
         elif isinstance(event, Answered):
             assert sealed is not None  # an answer follows a sealing
-            told = [ApplicationEvent(event.packet_id, visit_id, "deleted", sealed.manifest_sha256)]
+            told = [ApplicationEvent(event.packet_id, visit_id, "deleted", sealed.manifest_sha256, epoch)]
         elif isinstance(event, Expired) and sealed is None:
-            told = [VisitEvent(visit_id, "abandoned", "expired")]
+            told = [VisitEvent(visit_id, "abandoned", "expired", epoch)]
         elif isinstance(event, Expired) and sealed is not None:
-            told = [ApplicationEvent(sealed.packet_id, visit_id, "deleted", sealed.manifest_sha256)]
+            told = [ApplicationEvent(sealed.packet_id, visit_id, "deleted", sealed.manifest_sha256, epoch)]
         if type(event) in SHRED:
             told.append(DeletionEvent(certify(entry, sealed, self._kit)))
         return [(_TAILS[type(body)], encode_body(_TAILS[type(body)], body)) for body in told]

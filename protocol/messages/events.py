@@ -4,13 +4,14 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from protocol.messages.fields import Jws, Said, Sha256, Ulid
+from protocol.messages.fields import Epoch, Jws, Said, Sha256, Ulid
 
 
 class VisitEvent(Said, frozen=True, tag="visit"):
     visit_id: Ulid
     state: Literal["opened", "sealed", "abandoned"]
     reason: Literal["", "not-home", "unwell", "refused", "cannot", "mistake", "expired"] = ""
+    epoch: Epoch = 1
 
 
 class ApplicationEvent(Said, frozen=True, tag="application"):
@@ -18,6 +19,7 @@ class ApplicationEvent(Said, frozen=True, tag="application"):
     visit_id: Ulid
     state: Literal["sealed", "uploaded", "receipted", "deleted"]
     manifest_sha256: Sha256
+    epoch: Epoch = 1
 
 
 class AccessEvent(Said, frozen=True, tag="access"):

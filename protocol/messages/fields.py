@@ -27,6 +27,8 @@ Jws = Annotated[str, Meta(pattern=r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_
 """A compact JWS, signature and certificates and all."""
 KitOrFleet = Annotated[str, Meta(pattern=rf"^({KIT_ID.pattern})?\Z")]
 """The kit of the topic; empty on the topic of the fleet itself."""
+Epoch = Annotated[int, Meta(ge=1, le=1_000_000)]
+"""Which assignment of a visit this is about: from the day bag."""
 Count = Annotated[int, Meta(ge=0, le=2**53 - 1)]
 
 PeripheralState = Literal["ok", "degraded", "missing"]

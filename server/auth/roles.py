@@ -11,6 +11,7 @@ Power = Literal[
     "see-requests",  # citizens' requests, with name and address
     "make-requests",
     "plan",
+    "decide",  # what becomes of what a kit did for a visit that was no longer its own
     "release",  # let a stuck application go on
     "see-metrics",
     "acknowledge",  # say that an incident was looked into
@@ -18,8 +19,8 @@ Power = Literal[
 ROLES: tuple[Role, ...] = get_args(Role)
 
 MAY: dict[Role, frozenset[Power]] = {
-    "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "release"}),
-    "inclusion": frozenset({"see-fleet", "see-requests", "make-requests"}),
+    "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "decide", "release"}),
+    "inclusion": frozenset({"see-fleet", "see-requests", "make-requests", "decide"}),
     "admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
     "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
 }

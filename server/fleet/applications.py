@@ -16,7 +16,7 @@ from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
 from server.db.tables import Application, Visit
 from server.db.turns import take_turn
-from server.fleet import custody, holdings, outbox, visits
+from server.fleet import custody, holdings, outbox, stale, visits
 from server.fleet.refused import Refused
 
 # Where an application may go from where it is. A receipt is final.
@@ -68,9 +68,16 @@ class Packet:
 
 
 def announced(
-    db: Session, packet_id: str, visit: Visit, kit_id: str, manifest_sha256: str, now: datetime
+    db: Session,
+    packet_id: str,
+    visit: Visit,
+    kit_id: str,
+    manifest_sha256: str,
+    now: datetime,
+    epoch: int | None = None,
 ) -> Application:
-    """A kit says that it sealed an application: from now on it is counted."""
+    """A kit says that it sealed an application: from now on it is counted. `epoch`: None from the packet
+    itself, which does not say for which assignment of the visit it was made."""
     take_turn(db, packet_id)  # the kit's word and the packet itself may come at once
     application = db.get(Application, packet_id, with_for_update=True)
     if application is None:
@@ -88,6 +95,8 @@ def announced(
         )
         db.add(application)
         holdings.begun(db, visit, kit_id, packet_id, ulid_time(packet_id), now)
+    if application.epoch is None:
+        application.epoch = epoch
     return application
 
 
@@ -118,9 +127,16 @@ def arrived(db: Session, packet: Packet, now: datetime) -> Application:
     application.size, application.blob_sha256 = packet.size, packet.blob_sha256
     application.uploaded = now
     _move(application, ApplicationState.UPLOADED, now)
-    visits.move(db, visit, VisitState.SEALED)
     db.flush()
     custody.arrived(db, application, packet.sealing, now)
+    why = stale.why(db, visit, packet.kit_id, application.epoch, packet.packet_id)
+    if why is not None:
+        stuck(application, f"stale-{why}", now)
+        epoch = application.epoch or visit.epoch
+        packet_id = packet.packet_id
+        stale.keep(db, visit, packet.kit_id, why, epoch, VisitState.SEALED, now, packet_id=packet_id)
+        return application
+    visits.move(db, visit, VisitState.SEALED)
     outbox.put(db, "forward", packet.packet_id, now)
     return application
 
@@ -169,9 +185,15 @@ def release(db: Session, actor: Actor, packet_id: str, now: datetime) -> None:
         raise Refused("unknown-application")
     if application.state != ApplicationState.STUCK:
         raise Refused("not-stuck")
-    _move(application, ApplicationState.UPLOADED, now)
-    application.reason = ""
-    outbox.put(db, "forward", packet_id, now)
+    send(db, application, now)
+
+
+def send(db: Session, application: Application, now: datetime) -> None:
+    """From stuck on its way again; one that is on its way stays so."""
+    if application.state == ApplicationState.STUCK:
+        _move(application, ApplicationState.UPLOADED, now)
+        application.reason = ""
+        outbox.put(db, "forward", application.packet_id, now)
 
 
 def counts(db: Session) -> dict[ApplicationState, int]:

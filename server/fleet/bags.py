@@ -98,4 +98,5 @@ def _line(db: Session, fields: FieldKey, visit: Visit, names: dict[str, str]) ->
             note=person.note,
         ),
         evidence=request.evidence,
+        epoch=visit.epoch,
     )

@@ -30,7 +30,7 @@ from protocol.messages import (
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Message, Visit
-from server.fleet import applications, deletions, holdings, kits, outbox, reports, visits, ways
+from server.fleet import applications, deletions, holdings, kits, outbox, reports, stale, visits, ways
 
 REMEMBERED = timedelta(days=90)
 Roots = Sequence[x509.Certificate]
@@ -129,14 +129,17 @@ def _event(db: Session, kit_id: str, body: VisitEvent | ApplicationEvent, at: da
     visit = db.get(Visit, body.visit_id, with_for_update=True)
     if visit is None:
         return "unknown-visit"
-    if not kits.serves(db, kit_id, visit.tenant):
+    if visit.kit_id != kit_id and not kits.serves(db, kit_id, visit.tenant):
         return "foreign-visit"
     if isinstance(body, VisitEvent):
         if body.state == "opened":
             holdings.begun(db, visit, kit_id, "", at, now)
-        if visit.kit_id != kit_id:
-            return "other-kit"  # the visit was given to another kit meanwhile
-        return "visit" if visits.move(db, visit, VisitState(body.state), body.reason) else "old-news"
+        state = VisitState(body.state)
+        why = stale.why(db, visit, kit_id, body.epoch)
+        if why is not None:
+            stale.keep(db, visit, kit_id, why, body.epoch, state, now, reason=body.reason)
+            return f"quarantine-{why}"
+        return "visit" if visits.move(db, visit, state, body.reason) else "old-news"
     if body.state == "sealed":
-        applications.announced(db, body.packet_id, visit, kit_id, body.manifest_sha256, now)
+        applications.announced(db, body.packet_id, visit, kit_id, body.manifest_sha256, now, body.epoch)
     return "application"  # uploaded, receipted, deleted: the fleet knew before the kit did

@@ -25,7 +25,7 @@ from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Upload
 from server.db.turns import take_turn
-from server.fleet import applications, kits
+from server.fleet import applications, kits, visits
 from server.fleet.applications import Packet
 from server.fleet.blobs import BlobStore, sync_folder
 from server.fleet.refused import Refused
@@ -183,7 +183,8 @@ def _complete(database: Database, dock: Dock, packet_id: str, now: datetime) -> 
                 raise Refused("unknown-kit")
         dock.blobs.adopt(part, row.sha256)
         with database.writing(EVERYONE) as db:
-            if not kits.serves(db, packet.kit_id, packet.tenant):
+            given = visits.was_of(db, packet.visit_id, packet.kit_id)
+            if not (given or kits.serves(db, packet.kit_id, packet.tenant)):
                 raise Refused("foreign-visit")
             applications.arrived(db, packet, now)
             db.get_one(Upload, packet_id, with_for_update=True).state = "complete"

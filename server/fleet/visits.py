@@ -75,7 +75,8 @@ def plan(
 
 def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
     """Take a planned visit back; its request can be planned again. Refused: not-allowed, unknown-visit,
-    visit-begun. The row stays: a kit that was offline may have opened the visit all the same."""
+    visit-begun. The row stays: a kit that was offline may have opened the visit all the same, and a person
+    decides what becomes of that (server/fleet/quarantine.py)."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     visit = db.get(Visit, visit_id, with_for_update=True)
@@ -83,11 +84,16 @@ def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
         raise Refused("unknown-visit")
     if visit.state != VisitState.PLANNED:
         raise Refused("visit-begun")
-    visit.state, visit.reason = VisitState.ABANDONED, UNASSIGNED
+    withdraw(db, visit, now)
+    return visit
+
+
+def withdraw(db: Session, visit: Visit, now: datetime) -> None:
+    """Nobody has this planned visit any more; what its kit still says of it is of an old epoch."""
+    visit.state, visit.reason, visit.epoch = VisitState.ABANDONED, UNASSIGNED, visit.epoch + 1
     _free(db, visit)
     _request_of(db, visit).state = VisitState.REQUESTED
     outbox.put_once(db, "bag", visit.kit_id, now)
-    return visit
 
 
 def move(db: Session, visit: Visit, state: VisitState, reason: str = "") -> bool:
@@ -141,6 +147,12 @@ def request_of(db: Session, visit_id: str) -> str:
     if visit is None:
         raise Refused("unknown-visit")
     return visit.request_id
+
+
+def was_of(db: Session, visit_id: str, kit_id: str) -> bool:
+    """Whether this kit was the last to be given the visit."""
+    visit = db.get(Visit, visit_id)
+    return visit is not None and visit.kit_id == kit_id
 
 
 def local_day(at: datetime) -> date:

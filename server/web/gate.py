@@ -37,6 +37,8 @@ NEEDS: dict[str, Power | None] = {
     "applications.release": "release",
     "incidents.listing": "see-fleet",
     "incidents.acknowledge": "acknowledge",
+    "quarantine.listing": "decide",
+    "quarantine.decide": "decide",
     "requests.listing": "see-requests",
     "requests.show": "see-requests",
     "requests.plan": "plan",

@@ -5,6 +5,7 @@ from server.db.tables.custody import CustodyDocument, CustodyStep
 from server.db.tables.evidence import Holding, Incident
 from server.db.tables.fleet import Booking, Kit, KitTenant, Municipality, Officer, Postcode
 from server.db.tables.people import Account, SignIn, Throttle
+from server.db.tables.quarantine import Quarantined
 from server.db.tables.shape import Base, OfTenant
 from server.db.tables.traffic import Message, OutboxRow, Report, Upload
 
@@ -25,6 +26,7 @@ __all__ = [
     "Officer",
     "OutboxRow",
     "Postcode",
+    "Quarantined",
     "Report",
     "Request",
     "SignIn",

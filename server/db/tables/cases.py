@@ -61,6 +61,7 @@ class Visit(OfTenant, Base):
     ends: Mapped[datetime]
     state: Mapped[str] = mapped_column(String(12))
     reason: Mapped[str] = mapped_column(String(40), default="")  # why it was abandoned, a code
+    epoch: Mapped[int] = mapped_column(default=1)  # grows when the kit that has it no longer does
 
 
 class Application(OfTenant, Base):
@@ -74,6 +75,7 @@ class Application(OfTenant, Base):
     kit_id: Mapped[str] = mapped_column(ForeignKey("kit.kit_id"), index=True)
     state: Mapped[str] = mapped_column(String(10), index=True)  # protocol.lifecycle.ApplicationState
     manifest_sha256: Mapped[str] = mapped_column(String(64))
+    epoch: Mapped[int | None]  # of the assignment it was made under, once the kit has said
     created: Mapped[datetime]
     changed: Mapped[datetime]
     # Known once the packet is here:

@@ -71,7 +71,10 @@ def make_machine(ground: Ground) -> type[RuleBasedStateMachine]:
                 with self.town.database.writing(EVERYONE) as db:
                     applications.arrived(db, packet, NOW)
             if self.model.get(packet.packet_id, S.SEALED) is S.SEALED:
-                self.model[packet.packet_id] = S.UPLOADED
+                others = {state for name, state in self.model.items() if name != packet.packet_id}
+                # One visit, one application: another of it waits for a person.
+                done = others - {S.SEALED, S.EXPIRED, S.REJECTED, S.RECAPTURE}
+                self.model[packet.packet_id] = S.STUCK if done else S.UPLOADED
 
         @rule(packet=packets)
         def offer(self, packet: Packet) -> None:

@@ -26,7 +26,7 @@ from protocol.messages import (
 from protocol.topics import Tail, topic_of
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Kit, Message, OutboxRow, Request, Visit
-from server.fleet import ingest, kits, visits
+from server.fleet import ingest, kits
 from tests.server.town import KIT, OTHER_KIT, Town
 
 NOW = datetime.now(UTC)
@@ -127,17 +127,6 @@ def test_an_abandoned_visit_frees_its_time_and_can_be_planned_again(town: Town) 
     with town.database.reading(EVERYONE) as db:
         assert db.get_one(Request, visit.request_id).state == VisitState.ABANDONED
     town.plan(visit.request_id, hour=9)
-
-
-def test_a_visit_taken_back_that_was_done_all_the_same_counts(town: Town) -> None:
-    visit = town.plan()
-    clerk = town.actor()
-    with town.database.writing(clerk.scope) as db:
-        visits.unassign(db, clerk, visit.visit_id, NOW)
-    assert say(town, VisitEvent(visit.visit_id, "opened")) == "visit"
-    assert say(town, VisitEvent(visit.visit_id, "sealed")) == "visit"
-    with town.database.reading(EVERYONE) as db:
-        assert db.get_one(Request, visit.request_id).state == VisitState.SEALED
 
 
 def test_a_will_of_an_older_session_is_stale(town: Town) -> None:

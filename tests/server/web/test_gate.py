@@ -8,12 +8,12 @@ import pytest
 from flask import Flask
 from werkzeug.routing import Rule
 
-from protocol.messages import ApplicationEvent
+from protocol.messages import ApplicationEvent, VisitEvent
 from server.app import _bare, create_app
 from server.auth.roles import MAY
 from server.db.scope import EVERYONE
 from server.db.tables import Application
-from server.fleet import applications
+from server.fleet import applications, quarantine, visits
 from server.web.gate import NEEDS, OPEN, SAFE
 from tests.server.browsing import TOKEN, Browser
 from tests.server.fleet.test_ingest import say
@@ -119,7 +119,15 @@ def objects(town: Town) -> list[tuple[str, str, dict[str, str]]]:
     open_request = town.ask().request_id
     day = (visit.starts + timedelta(days=1)).date().isoformat()
     plan = {"officer": "an.peeters", "kit": KIT, "day": day, "time": "09:00", "minutes": "45"}
+    gone = town.plan(hour=14)
+    clerk = town.actor()
+    with town.database.writing(clerk.scope) as db:
+        visits.unassign(db, clerk, gone.visit_id, gone.starts)
+    say(town, VisitEvent(gone.visit_id, "opened"))
+    with town.database.reading(EVERYONE) as db:
+        (matter,) = quarantine.waiting(db)
     return [
+        ("POST", f"/quarantine/{matter.item_id}/decide", {"decision": "leave"}),
         ("GET", f"/requests/{visit.request_id}", {}),
         ("GET", f"/requests/{open_request}", {}),
         ("POST", f"/requests/{open_request}/plan", plan),
@@ -137,7 +145,15 @@ def test_a_planner_of_one_municipality_never_finds_what_is_anothers(
     for method, path, fields in things:
         answer = damme.get(path) if method == "GET" else damme.send(path, fields, page="/")
         assert answer.status_code == 404, path
-    for page in ("/", "/requests", "/applications", "/api/v1/requests", "/api/v1/visits", "/api/v1/kits"):
+    for page in (
+        "/",
+        "/requests",
+        "/applications",
+        "/quarantine",
+        "/api/v1/requests",
+        "/api/v1/visits",
+        "/api/v1/kits",
+    ):
         text = damme.get(page).text
         assert KIT not in text
         assert "Canari" not in text
@@ -155,6 +171,7 @@ def test_no_id_of_the_url_map_is_forgotten_above(town: Town) -> None:
         "requests.unassign",
         "applications.release",
         "incidents.acknowledge",  # an administrator's: tests/server/fleet/test_deletions.py
+        "quarantine.decide",
         "kits.show",
     }
 
