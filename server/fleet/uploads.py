@@ -183,7 +183,7 @@ def _complete(database: Database, dock: Dock, packet_id: str, now: datetime) -> 
                 raise Refused("unknown-kit")
         dock.blobs.adopt(part, row.sha256)
         with database.writing(EVERYONE) as db:
-            given = visits.was_of(db, packet.visit_id, packet.kit_id)
+            given = visits.was_of(db, packet.visit_id, packet.tenant, packet.kit_id)
             if not (given or kits.serves(db, packet.kit_id, packet.tenant)):
                 raise Refused("foreign-visit")
             applications.arrived(db, packet, now)

@@ -149,10 +149,10 @@ def request_of(db: Session, visit_id: str) -> str:
     return visit.request_id
 
 
-def was_of(db: Session, visit_id: str, kit_id: str) -> bool:
-    """Whether this kit was the last to be given the visit."""
+def was_of(db: Session, visit_id: str, tenant: str, kit_id: str) -> bool:
+    """Whether this kit was the last to be given the visit, of this municipality."""
     visit = db.get(Visit, visit_id)
-    return visit is not None and visit.kit_id == kit_id
+    return visit is not None and (visit.tenant, visit.kit_id) == (tenant, kit_id)
 
 
 def local_day(at: datetime) -> date:

@@ -175,12 +175,17 @@ class Town:
             return requests.make(db, self.fields, draft, now)
 
     def plan(
-        self, request_id: str = "", hour: int = 9, kit_id: str = KIT, officer: str = "an.peeters"
+        self,
+        request_id: str = "",
+        hour: int = 9,
+        kit_id: str = KIT,
+        officer: str = "an.peeters",
+        day: int = 0,
     ) -> Visit:
-        """A visit of today at `hour`, of a new request unless one is given."""
+        """A visit of today (or `day` days later) at `hour`, of a new request unless one is given."""
         now = datetime.now(UTC)
         request_id = request_id or self.ask(name=f"Persoon {new_ulid()}").request_id
-        starts = datetime.combine(visits.local_day(now), time(hour), visits.ZONE)
+        starts = datetime.combine(visits.local_day(now) + timedelta(days=day), time(hour), visits.ZONE)
         clerk = self.actor()
         with self.database.writing(clerk.scope) as db:
             return visits.plan(db, clerk, request_id, officer, kit_id, starts, 45, now)
