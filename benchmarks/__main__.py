@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import card, sealing, visit
+from benchmarks import card, sealing, unlock, visit
 
 BUILD = Path("build")
 
@@ -18,9 +18,16 @@ def main() -> None:
         played = visit.measure(Path(folder), BUILD / "portrait.jpg")
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:
         cards = card.measure(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder:
+        unlocked = unlock.measure(Path(folder))
     (BUILD / "bench.json").write_text(
         json.dumps(
-            {"sealing": asdict(sealed), "visit": asdict(played), "card": [asdict(read) for read in cards]},
+            {
+                "sealing": asdict(sealed),
+                "visit": asdict(played),
+                "card": [asdict(read) for read in cards],
+                "unlock": asdict(unlocked),
+            },
             indent=1,
         )
         + "\n"
@@ -41,6 +48,7 @@ def main() -> None:
     row("ratio", played.ratio, "times")
     row("demo ready (props made anew)", played.ready_s, "s")
     card.say(cards)
+    unlock.say(unlocked)
 
 
 def row(name: str, value: float, unit: str) -> None:

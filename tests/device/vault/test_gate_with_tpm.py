@@ -1,0 +1,125 @@
+"""The gate over a TPM: who counts, what another TPM says, and a power cut in the middle of a new PIN."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from device.drivers.keys.tpm import shapes
+from device.drivers.keys.tpm.source import TpmKeySource
+from device.drivers.keys.tpm.talk import Talk
+from device.errors import Code, KitError
+from device.vault.database import Database
+from device.vault.gate import Gate
+from device.vault.tries import Standing
+from tests.device.drivers.keys.tpm.swtpm import Swtpm
+from tests.device.vault.kit import OFFICER, PIN, WORLD, HandClock, pem_of, second_officer
+from tests.device.vault.test_recovery import NOW, Office
+
+NEW = "730418"
+
+
+@dataclass
+class TpmKit:
+    tpm: Swtpm
+    database: Database
+    source: TpmKeySource
+    office: Office
+    clock: HandClock
+
+    def gate(self, source: TpmKeySource | None = None) -> Gate:
+        return Gate(self.database, source or self.source, self.clock, self.office.administrator)
+
+    def indexes(self) -> list[int]:
+        """PIN indexes in use."""
+        with self.tpm.chip.line() as line:
+            talk = Talk(line)
+            return [index for index in shapes.INDEXES[:16] if talk.index_name(index) is not None]
+
+
+@pytest.fixture
+def tpm_kit(tmp_path: Path) -> Iterator[TpmKit]:
+    tpm = Swtpm(tmp_path / "tpm")
+    tpm.start()
+    source = tpm.found(tmp_path / "tpm.keys")
+    made = TpmKit(tpm, Database(tmp_path / "vault.db"), source, Office(), HandClock())
+    gate = made.gate()
+    gate.add_officer(gate.create(), OFFICER, "An Peeters", PIN, *pem_of(WORLD.officer_signer))
+    yield made
+    made.database.close()
+    tpm.cut()
+
+
+def fails(gate: Gate, pin: str, officer: str = OFFICER) -> Code:
+    with pytest.raises(KitError) as failure:
+        gate.unlock(officer, pin)
+    return failure.value.code
+
+
+def test_the_tpm_counts_and_says_so_at_once(tpm_kit: TpmKit) -> None:
+    gate = tpm_kit.gate()
+    assert gate.unlock(OFFICER, PIN).officer_id == OFFICER
+    assert [fails(gate, NEW) for _ in range(5)] == [Code.WRONG_PIN] * 4 + [Code.PIN_BLOCKED]
+    assert fails(gate, PIN) == Code.PIN_BLOCKED, "and not: wait"
+    assert gate.standing(OFFICER).wait_s == 0
+
+
+def test_an_old_copy_of_the_database_brings_no_tries_back(tpm_kit: TpmKit) -> None:
+    gate = tpm_kit.gate()
+    for _ in range(4):
+        fails(gate, NEW)
+    with tpm_kit.database.transaction() as tx:
+        tx.execute("DELETE FROM tries")  # as in a copy of this morning
+    assert fails(gate, NEW) == Code.PIN_BLOCKED
+
+
+def test_the_administrators_code_gives_a_blocked_officer_a_new_pin(tpm_kit: TpmKit) -> None:
+    gate = tpm_kit.gate()
+    for _ in range(6):
+        fails(gate, NEW)
+    gate.recover(OFFICER, tpm_kit.office.code(gate), NEW, NOW)
+    assert gate.unlock(OFFICER, NEW).officer_id == OFFICER
+    assert fails(gate, PIN) == Code.WRONG_PIN
+    assert len(tpm_kit.indexes()) == 1, "the old PIN is gone from the TPM"
+
+
+def test_a_disk_in_another_kit_opens_nothing_and_costs_no_tries(tpm_kit: TpmKit, tmp_path: Path) -> None:
+    other = Swtpm(tmp_path / "other")
+    other.start()
+    try:
+        other.found(tmp_path / "other.keys")
+        for path in (tmp_path / "tpm.keys", tmp_path / "other.keys"):
+            stranger = tpm_kit.gate(TpmKeySource(other.chip, path))
+            assert [fails(stranger, PIN) for _ in range(6)] == [Code.VAULT_DAMAGED] * 6
+    finally:
+        other.cut()
+    assert tpm_kit.gate().standing(OFFICER) == Standing(5, 0)
+    assert tpm_kit.gate().unlock(OFFICER, PIN).officer_id == OFFICER
+
+
+class CutAfterEnclosing(TpmKeySource):
+    """The power goes when the TPM has the new PIN and the database does not."""
+
+    def enclose(self, proof: bytes):
+        super().enclose(proof)
+        raise SystemExit
+
+
+def test_a_power_cut_while_the_pin_changes_leaves_the_old_one(tpm_kit: TpmKit, tmp_path: Path) -> None:
+    with pytest.raises(SystemExit):
+        tpm_kit.gate(CutAfterEnclosing(tpm_kit.tpm.chip, tmp_path / "tpm.keys")).change_pin(OFFICER, PIN, NEW)
+    tpm_kit.tpm.cut_and_start()
+    gate = tpm_kit.gate()
+    assert gate.unlock(OFFICER, PIN).officer_id == OFFICER
+    gate.change_pin(OFFICER, PIN, NEW)
+    assert gate.unlock(OFFICER, NEW).officer_id == OFFICER
+
+
+def test_each_officer_has_an_index_and_a_change_of_pin_leaves_no_other(tpm_kit: TpmKit) -> None:
+    gate = tpm_kit.gate()
+    gate.add_officer(gate.unlock(OFFICER, PIN), "jan.claes", "Jan Claes", NEW, *pem_of(second_officer()))
+    gate.change_pin(OFFICER, PIN, "916273")
+    gate.change_pin(OFFICER, "916273", PIN)
+    assert len(tpm_kit.indexes()) == 2
+    assert gate.unlock("jan.claes", NEW).officer_id == "jan.claes"
