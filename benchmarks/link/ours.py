@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -105,9 +104,3 @@ def limit_s(size: int, weather: Weather) -> float:
         left -= weather.up_s - talk_s
         total += weather.up_s + weather.down_s
     return total + left + talk_s
-
-
-def settle(emulator: Emulator, seconds: float = 1.0) -> None:
-    """Let what is still on its way arrive, so that no run pays for the one before."""
-    del emulator
-    time.sleep(seconds)

@@ -43,6 +43,7 @@ def dial(host: str, port: int, seconds: float, is_over: Callable[[], bool]) -> s
                 code = attempt.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR)
                 attempts.remove(attempt)
                 if code == 0:
+                    _prefer_bbr(attempt)
                     return attempt
                 attempt.close()
                 problem = OSError(code, "connect")
@@ -60,8 +61,6 @@ def _begin(place: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socke
     """A connect under way. OSError when there is no network at all."""
     family, kind, protocol, _, address = place
     made = socket.socket(family, kind | socket.SOCK_NONBLOCK | socket.SOCK_CLOEXEC, protocol)
-    with suppress(OSError):  # a kernel without BBR: its own choice then
-        made.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
     for option, value in (
         (socket.TCP_NODELAY, 1),
         (socket.TCP_USER_TIMEOUT, _USER_TIMEOUT_MS),
@@ -76,6 +75,12 @@ def _begin(place: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socke
         made.close()
         raise OSError(code, "connect")
     return made
+
+
+def _prefer_bbr(connection: socket.socket) -> None:
+    """Once connected: a route may name an algorithm of its own, and that counts from the connect on."""
+    with suppress(OSError):  # a kernel without BBR: its own choice then
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
 
 
 class Pulse:

@@ -1,0 +1,121 @@
+"""`python -m benchmarks.link [--seeds N] [--peers]` (root): our uploader, and others, over bad links.
+
+Times are over the limit of the link (`ours.limit_s`), bytes up over the payload. JSON: build/bench-link.json.
+"""
+
+import argparse
+import json
+import subprocess
+import tempfile
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from statistics import median
+
+from benchmarks.link import fleet
+from benchmarks.link.emulator import RIGHT, Weather
+from benchmarks.link.ours import Emulator, Kit, limit_s
+from benchmarks.link.peers import Peers
+
+OURS = "thuisloket"
+WEATHERS: dict[str, tuple[int, Weather]] = {
+    "clean": (600_000, Weather()),
+    "2 % lost": (600_000, Weather(loss=0.02)),
+    "5 % lost in bursts": (600_000, Weather(loss=0.05, burst=3)),
+    "7 s up, 4 s down": (900_000, Weather(loss=0.02, up_s=7, down_s=4, forgets=True)),
+}
+START_S = 120.0
+
+
+@dataclass(frozen=True)
+class Run:
+    weather: str
+    who: str
+    seed: int
+    seconds: float
+    limit_s: float
+    bytes_up: float  # over the payload
+    refused: str = ""
+
+    @property
+    def ratio(self) -> float:
+        return self.seconds / self.limit_s
+
+
+def measure(folder: Path, name: str, seeds: int, with_peers: bool) -> list[Run]:
+    """All seeds of one weather. Each seed: ours, then the peers, on the very same losses."""
+    size, weather = WEATHERS[name]
+    site, link = fleet.Fleet(folder / "fleet"), Emulator("bench", weather)
+    peers = Peers(folder, site.folder, link.left, link.right) if with_peers else None
+    runs: list[Run] = []
+    try:
+        site.start(link.right)
+        wait_for(link.right)
+        kit = Kit(folder, site, link.left)
+        try:
+            for seed in range(-1, seeds):  # the first makes the programs warm, and does not count
+                packet_id, data = site.packet(size)
+                path = folder / "packet"
+                path.write_bytes(data)
+                for who in (OURS, *(Peers.NAMES if peers is not None and seed >= 0 else ())):
+                    time.sleep(1.0)  # what is still on its way belongs to nobody
+                    link.again(seed)
+                    answer = kit.send(packet_id, path) if who == OURS else {}
+                    seconds = answer["seconds"] if who == OURS or peers is None else peers.send(who, path)
+                    carried = link.count()["up"]["bytes"] / len(data)
+                    limit = limit_s(len(data), weather)
+                    run = Run(name, who, seed, seconds, limit, carried, answer.get("refused", ""))
+                    if seed >= 0:
+                        runs.append(run)
+        finally:
+            kit.stop()
+    finally:
+        if peers is not None:
+            peers.stop()
+        site.stop()
+        link.stop()
+    return runs
+
+
+def wait_for(namespace: str) -> None:
+    """Until the listener answers. RuntimeError when it never does."""
+    until = time.monotonic() + START_S
+    look = ["ip", "netns", "exec", namespace, "sh", "-c", f"ss -ltnH src {RIGHT}:{fleet.PORT} | grep -q ."]
+    while subprocess.run(look, check=False).returncode:
+        if time.monotonic() > until:
+            raise RuntimeError("the fleet's listener does not start; see fleet.log")
+        time.sleep(0.2)
+
+
+def say(runs: list[Run]) -> None:
+    for who in dict.fromkeys(run.who for run in runs):
+        own = [run for run in runs if run.who == who]
+        ratios = sorted(run.ratio for run in own)
+        carried = median(run.bytes_up for run in own)
+        print(
+            f"  {who:<16} of the limit: median {median(ratios):6.3f}  worst {ratios[-1]:6.3f}"
+            f"   bytes up {carried:5.3f}   median {median(run.seconds for run in own):6.2f} s"
+        )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--peers", action="store_true")
+    parser.add_argument("--only", choices=sorted(WEATHERS), default="")
+    words = parser.parse_args()
+    found: list[Run] = []
+    for name, (size, weather) in WEATHERS.items():
+        if words.only in ("", name):
+            print(f"{name}: {size:,} bytes, limit {limit_s(size, weather):.2f} s", flush=True)
+            with tempfile.TemporaryDirectory(prefix="tl-") as folder:
+                runs = measure(Path(folder), name, words.seeds, words.peers)
+            say(runs)
+            found += runs
+    build = Path("build")
+    build.mkdir(exist_ok=True)
+    (build / "bench-link.json").write_text(json.dumps([asdict(run) for run in found], indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
