@@ -1,6 +1,7 @@
 """What the desk's thread works with: vault, gate, journal, counter, captures, outgoing; and what it shows."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 
 import structlog
@@ -19,15 +20,16 @@ from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
-from device.agent.snapshot import Failure, Gate, Link, Officer, ParcelLine, Snapshot
+from device.agent.snapshot import Failure, Gate, Link, Officer, ParcelLine, Snapshot, Where
 from device.agent.workers import Post
 from device.errors import Code, KitError, Refused
 from device.ports import Finger, Hand
-from device.spool.records import LinkStatus
+from device.spool.records import LinkStatus, Places
 from device.vault.cards import Cards
 from device.vault.database import Database
 from device.vault.gate import Gate as PinGate
 from device.vault.store import Store
+from protocol.instant import read_instant
 
 log = structlog.get_logger()
 
@@ -78,6 +80,7 @@ class Office:
             setup.spool, clock, setup.sys, setup.data, setup.health_every_s, setup.kit.until, protection
         )
         self._link: LinkStatus = setup.spool.link()
+        self._places: Places = setup.spool.places()
         self._standing = self._gate.standing()
         self._officers: tuple[Officer, ...] = ()
         self._refused_bag = 0  # version of the bag that could not be read, so that it is complained of once
@@ -168,6 +171,7 @@ class Office:
         self._access.push()
         self._take_bag()
         self._link = self._setup.spool.link()
+        self._places = self._setup.spool.places()
         self._pulse.beat(
             self.captures.conditions,
             _link(self._link),
@@ -187,6 +191,10 @@ class Office:
         session = self.counter.session
         conditions = dict(self.captures.conditions)
         camera = conditions.get("camera")
+        visit = self.counter.visit_view(self._link.sending)
+        if visit is not None and visit.packet_id in self._places:
+            place = self._places[visit.packet_id]
+            visit = replace(visit, where=Where(place.step, read_instant(place.at)))
         self._screen.show(
             Snapshot(
                 version=0,
@@ -196,7 +204,7 @@ class Office:
                 officer=session.officer if session else None,
                 visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
                 bag_date=session.bag_date if session else "",
-                visit=self.counter.visit_view(self._link.sending),
+                visit=visit,
                 busy=self.counter.busy(),
                 failure=self.counter.failure,
                 peripherals=conditions,

@@ -77,6 +77,14 @@ class FingerView:
 
 
 @dataclass(frozen=True)
+class Where:
+    """The last hand-over of the sealed application that the fleet knows of."""
+
+    step: Literal["committed", "forwarded", "answered", "deleted"]
+    at: datetime
+
+
+@dataclass(frozen=True)
 class VisitView:
     """The open visit. `step` is the first that is not done; None once it is sealed or abandoned."""
 
@@ -103,6 +111,7 @@ class VisitView:
     service: Service = field(kw_only=True)
     pin: PinView | None = None
     possession: str = ""  # "proven", or why not
+    where: Where | None = None
     card_record: str = ""  # its photo may be asked for with `part`, to compare
 
 

@@ -156,6 +156,7 @@ def _within(snapshot: Snapshot) -> dict[str, Any]:
                 for each in visit.hands
             ],
             "sealed": visit.sealed,
+            "where": visit.where.step if visit.where else "",
             "answer_code": visit.answer_code,
             "packet_id": visit.packet_id,
             "abandoned": visit.abandoned,

@@ -12,7 +12,7 @@ from device.spool import layout, safefile
 from device.spool.bell import Bell
 from device.spool.held import read_bag, read_mark, read_newest
 from device.spool.layout import Claim, Layout, SpoolRefused, checked, read_number
-from device.spool.records import Mark, Report, Says, Waiting
+from device.spool.records import Mark, Places, Report, Says, Waiting
 from protocol.messages import BadMessage, decode_body, moment
 from protocol.topics import EVENTS
 
@@ -131,6 +131,13 @@ class Hatch:
             raise SpoolRefused("full", f"{layout.MAX_RECEIPTS} receipts wait for the agent")
         safefile.put(path, receipt.encode("ascii"), writer=_WRITER)
         self.ring_agent()
+
+    def store_places(self, places: Places) -> None:
+        """Keep where the fleet says that applications are; the agent is rung when that has changed."""
+        data = msgspec.json.encode(places, order="sorted")
+        if safefile.take(self._at.places, layout.MAX_PLACES) != data:
+            safefile.put(self._at.places, data, writer=_WRITER, durable=False)
+            self.ring_agent()
 
     # --- the link ---------------------------------------------------------------------------------
 

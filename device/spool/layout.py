@@ -25,6 +25,7 @@ MAX_RECEIPTS = 2000
 MAX_REPORT = 16 * 1024
 MAX_REPORTS = 10_000
 MAX_SHOWN = 16 * 1024
+MAX_PLACES = 64 * 1024
 
 _EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
 _FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged")
@@ -49,6 +50,7 @@ class Layout:
         self.event_counter = root / "events.seq"
         self.bag = root / "bag"
         self.link = root / "link.json"
+        self.places = root / "places.json"
         self.session = root / "session"
         self.try_now = root / "try-now"
         self.newest = root / "newest"

@@ -6,6 +6,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from protocol.instant import read_instant
 from protocol.messages import Count, Instant, TimeSource, Ulid
 from protocol.topics import Tail
 
@@ -36,6 +37,19 @@ class Mark(_Record, frozen=True):
     size: Count
     code: _Code = ""
     final: bool = False
+
+
+class Whereabouts(_Record, frozen=True):
+    """The last hand-over of an application that the fleet knows of (docs/protocol.md 10)."""
+
+    step: Literal["committed", "forwarded", "answered", "deleted"]
+    at: Instant
+
+    def __post_init__(self) -> None:
+        read_instant(self.at)  # there is no 30th of February
+
+
+Places = Annotated[dict[Ulid, Whereabouts], Meta(max_length=400)]
 
 
 class Says(_Record, frozen=True):

@@ -16,7 +16,7 @@ from device.spool import layout, safefile
 from device.spool.bell import Bell
 from device.spool.held import read_bag, read_mark, read_newest
 from device.spool.layout import Claim, Layout, SpoolRefused, checked, is_claimed, read_number
-from device.spool.records import LinkStatus, Mark, Parcel, Report, Says
+from device.spool.records import LinkStatus, Mark, Parcel, Places, Report, Says
 from device.spool.timesource import time_source
 from protocol.ids import new_ulid
 from protocol.messages import decode_body, instant
@@ -176,6 +176,14 @@ class Spool:
         """The receipt has been dealt with; False when it was gone already."""
         with self._lock:
             return safefile.drop(self._at.receipt(packet_id))
+
+    def places(self) -> Places:
+        """Where the fleet last said that applications are, by packet id."""
+        data = safefile.take(self._at.places, layout.MAX_PLACES)
+        try:
+            return msgspec.json.decode(data, type=Places) if data else {}
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            return {}  # the next fetch writes it anew
 
     # --- the link ---------------------------------------------------------------------------------
 

@@ -15,6 +15,7 @@ from msgspec import Meta
 from device.spool import layout
 from device.spool.hatch import Hatch
 from device.spool.layout import SpoolRefused
+from device.spool.records import Places
 from device.uplink.backoff import Backoff
 from device.uplink.door import Door
 from device.uplink.problems import LinkDown
@@ -37,6 +38,7 @@ class _Inbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     bag: _Bag | None
     receipts: Annotated[list[Annotated[str, Meta(max_length=layout.MAX_RECEIPT)]], Meta(max_length=500)]
     now: Instant
+    where: Places = {}
 
 
 class _Answers(msgspec.Struct, frozen=True):
@@ -81,6 +83,7 @@ class Inbox:
                 raise LinkDown(f"status-{answer.status}")
             inbox = answer.read(_Inbox)
             self._hatch.note_time(moment(inbox.now))
+            self._hatch.store_places(inbox.where)
             if inbox.bag is not None:
                 self._store_bag(inbox.bag)
             stored = [name for name in map(self._store_receipt, inbox.receipts) if name]

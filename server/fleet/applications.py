@@ -146,6 +146,7 @@ def offered(db: Session, application: Application, now: datetime) -> None:
     if application.state == ApplicationState.UPLOADED:
         _move(application, ApplicationState.FORWARDED, now)
         custody.note(db, application, "forwarded", now)
+        outbox.put_once(db, "doorbell", application.kit_id, now)  # its screen says where it is
 
 
 def answered(db: Session, application: Application, receipt: Receipt, token: str, now: datetime) -> None:

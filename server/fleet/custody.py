@@ -4,7 +4,7 @@ linked to the step before it; the worker signs it a moment later, so that only t
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import msgspec
@@ -23,6 +23,9 @@ from server.db.turns import take_turn
 from server.fleet import outbox
 from server.fleet.outbox import Claim
 from server.fleet.refused import Refused
+
+PLACES = ("committed", "forwarded", "answered", "deleted")
+RECENT, MOST_PLACES = timedelta(days=3), 400
 
 
 def note(db: Session, application: Application, name: Name, now: datetime, evidence: str = "") -> bool:
@@ -135,6 +138,18 @@ def due(db: Session, packet_id: str) -> tuple[Name, ...]:
 def told(db: Session, packet_id: str) -> list[tuple[str, datetime]]:
     """The steps so far, by name and time."""
     return [(row.step, row.at) for row in _steps(db, packet_id)]
+
+
+def whereabouts(db: Session, kit_id: str, now: datetime) -> dict[str, tuple[str, datetime]]:
+    """The last hand-over of each of a kit's applications that moved in these days, by packet id."""
+    query = (
+        select(CustodyStep.packet_id, CustodyStep.step, CustodyStep.at)
+        .join(Application, Application.packet_id == CustodyStep.packet_id)
+        .where(Application.kit_id == kit_id, CustodyStep.at > now - RECENT, CustodyStep.step.in_(PLACES))
+        .order_by(CustodyStep.packet_id.desc(), CustodyStep.n)
+        .limit(MOST_PLACES)
+    )
+    return {packet_id: (step, at) for packet_id, step, at in db.execute(query)}
 
 
 def _steps(db: Session, packet_id: str) -> Sequence[CustodyStep]:

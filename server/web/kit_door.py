@@ -22,7 +22,7 @@ from protocol.instant import write_instant
 from protocol.messages import Sha256, Ulid
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.fleet import inbox, kits, uploads
+from server.fleet import custody, inbox, kits, uploads
 from server.fleet.refused import Refused
 from server.fleet.uploads import Dock, OutOfStep
 from server.web.berths import Berths
@@ -96,11 +96,13 @@ def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], dateti
         now = clock()
         with database.reading(EVERYONE) as db:
             waiting = inbox.waiting(db, dock.blobs, g.kit, int(held))
+            places = custody.whereabouts(db, g.kit.kit_id, now)
         bag = None
         if waiting.bag is not None:
             version, sealed = waiting.bag
             bag = {"version": version, "sealed": base64.b64encode(sealed).decode()}
-        return {"bag": bag, "receipts": list(waiting.receipts), "now": write_instant(now)}
+        where = {packet: {"step": step, "at": write_instant(at)} for packet, (step, at) in places.items()}
+        return {"bag": bag, "receipts": list(waiting.receipts), "where": where, "now": write_instant(now)}
 
     @blueprint.post("/inbox/done")
     def done() -> ResponseReturnValue:

@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from protocol.sealed import agekeys
+from server.db import schema
 from server.command import app
 from server.config import BadConfig, read
 from tests.server.town import BRUGGE, FORM, PASSWORD, Town
@@ -35,7 +36,7 @@ def test_a_fleet_is_set_up_from_nothing(empty: Town) -> None:
         return answer
 
     result = RUN.invoke(app, ["migrate", "--config", str(empty.toml), "--json"])
-    assert json.loads(result.stdout) == {"before": "", "now": "0001"}
+    assert json.loads(result.stdout) == {"before": "", "now": schema.HEAD}
     town = ("--tenant", BRUGGE)
     did("municipality", "add", *town, "--name", "Brugge", "--postcodes", "8000,8200")
     did("officer", "add", "--id", "an.peeters", "--name", "An Peeters", *town)
