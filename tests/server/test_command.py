@@ -10,9 +10,9 @@ import pytest
 from typer.testing import CliRunner
 
 from protocol.sealed import agekeys
-from server.db import schema
 from server.command import app
 from server.config import BadConfig, read
+from server.db import schema
 from tests.server.town import BRUGGE, FORM, PASSWORD, Town
 
 RUN = CliRunner()
