@@ -6,9 +6,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, consumes, initialize, invariant, rule
+from sqlalchemy.exc import IntegrityError
 
 from protocol.ids import new_ulid
 from protocol.lifecycle import ApplicationState
@@ -16,7 +18,7 @@ from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
 from server.db.scope import EVERYONE, only
 from server.db.tables import Application, Visit
-from server.fleet import applications
+from server.fleet import applications, tally
 from server.fleet.applications import Packet
 from server.fleet.refused import Refused
 from tests.server.town import BRUGGE, DAMME, KIT, SERVICE, Ground, Town
@@ -107,6 +109,11 @@ def make_machine(ground: Ground) -> type[RuleBasedStateMachine]:
                 lambda db, row: applications.stuck(row, "service-400", NOW),
             )
 
+        @rule(packet=packets)
+        def expire(self, packet: Packet) -> None:
+            may = {S.SEALED, S.UPLOADED, S.FORWARDED, S.STUCK}
+            self.change(packet, S.EXPIRED, may, lambda db, row: applications.expired(db, row, NOW))
+
         @rule(packet=packets, tenant=st.sampled_from([BRUGGE, DAMME]))
         def release(self, packet: Packet, tenant: str) -> None:
             actor = Actor("", "", "planner", tenant)
@@ -142,6 +149,12 @@ def make_machine(ground: Ground) -> type[RuleBasedStateMachine]:
                 counts = applications.counts(db)
             assert counts == {state: Counter(self.model.values())[state] for state in S}
             assert sum(counts.values()) == len(self.model)
+            with self.town.database.reading(EVERYONE) as db:
+                all_, towns = tally.tally(db)
+            assert all_.created == all_.queued + all_.sent + all_.accepted + all_.refused == len(self.model)
+            assert all_.queued == counts[S.SEALED]
+            assert all_.refused == counts[S.REJECTED] + counts[S.EXPIRED]
+            assert towns == ({"Brugge": all_} if self.model else {})
             with self.town.database.reading(only(DAMME)) as db:
                 assert sum(applications.counts(db).values()) == 0
 
@@ -165,3 +178,18 @@ def test_the_counts_are_conserved(ground: Ground) -> None:
             suppress_health_check=[HealthCheck.too_slow],
         ),
     )
+
+
+def test_every_state_is_counted_in_exactly_one_place() -> None:
+    places = [*tally.QUEUED, *tally.SENT, *tally.ACCEPTED, *tally.REFUSED]
+    assert sorted(places) == sorted(S)
+
+
+def test_the_database_refuses_a_state_that_is_none(town: Town) -> None:
+    visit = town.plan()
+    with town.database.writing(EVERYONE) as db:
+        row = applications.announced(db, new_ulid(), db.get_one(Visit, visit.visit_id), KIT, "a" * 64, NOW)
+        row.state = "lost"
+        with pytest.raises(IntegrityError):
+            db.flush()
+        db.rollback()
