@@ -22,6 +22,7 @@ class Role(StrEnum):
     INGEST = "ingest"
     SERVICE = "service"
     CUSTODIAN = "custodian"
+    COLLECTOR = "collector"
 
 
 KIT_ID = re.compile(r"kit-[a-z0-9-]{1,28}")
@@ -40,11 +41,13 @@ NAME_OF: dict[Role, re.Pattern[str]] = {
     Role.INGEST: HOST_NAME,
     Role.SERVICE: HOST_NAME,
     Role.CUSTODIAN: HOST_NAME,
+    Role.COLLECTOR: HOST_NAME,
 }
 _DOCUMENT_SIGNING = x509.ObjectIdentifier("1.3.6.1.5.5.7.3.36")  # RFC 9336
 USE: dict[Role, x509.ObjectIdentifier] = {
     Role.KIT_TLS: ExtendedKeyUsageOID.CLIENT_AUTH,
     Role.INGEST: ExtendedKeyUsageOID.CLIENT_AUTH,
+    Role.COLLECTOR: ExtendedKeyUsageOID.CLIENT_AUTH,
     Role.SERVER: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.BROKER: ExtendedKeyUsageOID.SERVER_AUTH,
     Role.SERVICE: ExtendedKeyUsageOID.SERVER_AUTH,

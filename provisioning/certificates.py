@@ -37,6 +37,7 @@ PROFILES: dict[Role, Profile] = {
     Role.INGEST: Profile("server", 90),
     Role.SERVICE: Profile("server", 90),
     Role.CUSTODIAN: Profile("server", 365),
+    Role.COLLECTOR: Profile("server", 90),
 }
 
 

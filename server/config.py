@@ -36,11 +36,9 @@ def read(path: Path) -> Fleet:
         raise BadConfig(f"{path}: {problem}") from problem
     for name in ("url", "owner_url"):
         _check_url(path, name, getattr(config.database, name))
-    for service_id, service in config.services.items():
+    for service_id in config.services:
         if not SERVICE_ID.fullmatch(service_id):
             raise BadConfig(f"{path}: not the name of a service - at `$.services`")
-        if (service.certificate is None) != (service.key is None):
-            raise BadConfig(f"{path}: certificate and key go together - at `$.services.{service_id}`")
     return config
 
 

@@ -1,4 +1,4 @@
-"""The listener for kits as one WSGI application: /kit/v1/* over mutual TLS, nothing else."""
+"""The listener for kits, and for services that fetch, as one WSGI application over mutual TLS."""
 
 from flask import Flask
 
@@ -6,9 +6,10 @@ from server import trust
 from server.db import schema
 from server.db.engine import Database
 from server.fleet.blobs import BlobStore
+from server.fleet.collecting import Collection
 from server.fleet.uploads import LONGEST_PATCH, Dock
 from server.settings import Fleet
-from server.web import kit_door
+from server.web import kit_door, service_door
 from server.work import utc_now
 
 
@@ -18,7 +19,9 @@ def create_kit_app(config: Fleet) -> Flask:
     schema.check(database)
     app = Flask("server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH
-    kit_door.mount(app, database, make_dock(config), utc_now)
+    dock = make_dock(config)
+    kit_door.mount(app, database, dock, utc_now)
+    app.register_blueprint(service_door.blueprint(Collection(database, dock.blobs, config.services), utc_now))
     return app
 
 

@@ -4,6 +4,7 @@ import os
 import signal
 import ssl
 import threading
+import time
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -81,22 +82,23 @@ def run_work(config: Fleet) -> None:
     """The job worker."""
     from server.fleet.bags import Sealer
     from server.fleet.custody import Custodian
+    from server.fleet.forwarding.breaker import Breaker
+    from server.fleet.forwarding.connectors import Connectors
     from server.fleet.forwarding.forwarder import Forwarder
-    from server.fleet.forwarding.service import Service
     from server.kit_app import make_dock
     from server.work import Worker, utc_now
 
     database = Database(config.database_url)
     schema.check(database)
     dock = make_dock(config)
-    services = {name: Service(settings) for name, settings in config.services.items()}
+    connectors = Connectors(config.services)
     worker = Worker(
         database,
         trust.field_key(config.keys),
         Sealer(trust.command_key(config.keys), config.keys.command_kid),
         dock.blobs,
         dock,
-        Forwarder(database, dock.blobs, services, utc_now),
+        Forwarder(database, dock.blobs, connectors, Breaker(time.monotonic), utc_now),
         Custodian(
             *trust.custody_key(config.keys),
             {name: settings.recipients for name, settings in config.services.items()},

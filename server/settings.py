@@ -80,15 +80,49 @@ class Keys(Table, frozen=True, kw_only=True):
     custody_certificate: Path
 
 
-class Service(Table, frozen=True, kw_only=True):
-    """A competent service. `recipients`: its signed list, which names its receipt keys; `list_key`: PEM."""
+class Sftp(Table, frozen=True, kw_only=True):
+    """A service's drop folder. `key`: OpenSSH private key, ours alone; `known_hosts`: the server's key."""
 
-    url: Annotated[str, Meta(pattern=r"^https://[^\s/]+(/\S*)?\Z")]
-    ca: Path
-    recipients: Path
-    list_key: Path
+    host: Annotated[str, Meta(pattern=r"^[A-Za-z0-9][A-Za-z0-9.:-]{0,252}\Z")]
+    port: Port = 22
+    user: Annotated[str, Meta(pattern=r"^[A-Za-z_][A-Za-z0-9_.-]{0,31}\Z")]
+    key: Path
+    known_hosts: Path
+    folder: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._][A-Za-z0-9._/-]{0,200}\Z")] = "."
+
+
+class Pickup(Table, frozen=True, kw_only=True):
+    """A service that fetches. `collector`: the name in its certificate of role `collector`."""
+
+    collector: Annotated[str, Meta(pattern=r"^[a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?\Z")]
+
+
+class Service(Table, frozen=True, kw_only=True):
+    """A competent service, reached by exactly one of `url` (with `ca`, and `certificate` and `key` for mutual
+    TLS), `sftp` and `pickup`. `recipients`: its signed list, which names its receipt keys; `list_key`: PEM.
+
+    `municipalities`: another arrangement for some, by tenant."""
+
+    url: Annotated[str, Meta(pattern=r"^(https://[^\s/]+(/\S*)?)?\Z")] = ""
+    ca: Path | None = None
     certificate: Path | None = None
     key: Path | None = None
+    sftp: Sftp | None = None
+    pickup: Pickup | None = None
+    recipients: Path
+    list_key: Path
+    municipalities: dict[Annotated[str, Meta(pattern=r"^[0-9]{10}\Z")], "Service"] = {}
+
+    def __post_init__(self) -> None:
+        ways = [way for way in (self.url, self.sftp, self.pickup) if way]
+        if len(ways) != 1:
+            raise ValueError("a service has one of url, sftp and pickup")
+        if self.url and self.ca is None:
+            raise ValueError("a service with a url has a ca")
+        if (self.certificate is None) != (self.key is None):
+            raise ValueError("certificate and key go together")
+        if any(own.municipalities for own in self.municipalities.values()):
+            raise ValueError("a municipality's arrangement has none of its own below it")
 
 
 class Fleet(Table, frozen=True, kw_only=True):

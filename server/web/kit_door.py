@@ -29,6 +29,7 @@ from server.web.berths import Berths
 
 _T = TypeVar("_T")
 LONGEST_BODY = 16 * 1024
+SERVICES = "service_door"  # the other blueprint on this listener
 log = structlog.get_logger()
 
 
@@ -48,6 +49,8 @@ def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], dateti
 
     @app.before_request
     def who() -> None:
+        if request.blueprint == SERVICES:
+            return  # has its own guard
         kit_id = peer(request.environ.get("gunicorn.socket"))
         if kit_id is None:
             abort(403)
@@ -128,8 +131,8 @@ def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], dateti
     app.register_blueprint(blueprint)
 
 
-def peer(socket: object) -> str | None:
-    """The kit whose certificate is at the other end of a TLS socket; None when there is no such thing."""
+def peer(socket: object, wanted: Role = Role.KIT_TLS) -> str | None:
+    """Whose certificate, of the role `wanted`, is at the other end of a TLS socket; None when nobody's is."""
     certificate_of = getattr(socket, "getpeercert", None)
     der = certificate_of(binary_form=True) if certificate_of else None
     if not der:
@@ -138,7 +141,7 @@ def peer(socket: object) -> str | None:
         role, name = role_of(load_certificate(der))
     except (BadIdentity, ValueError):
         return None
-    return name if role is Role.KIT_TLS else None
+    return name if role is wanted else None
 
 
 def _body(kind: type[_T]) -> _T:

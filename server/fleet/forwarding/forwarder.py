@@ -4,46 +4,50 @@ No transaction is open while the service is asked. Whatever happens in between, 
 outbox, and the service recognises the packet by its id.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime
 
 from sqlalchemy.orm import Session
 
 from protocol.lifecycle import ApplicationState
-from protocol.sealed.receipt import BadReceipt, Receipt, verify_receipt
+from protocol.sealed.receipt import BadReceipt
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Application
 from server.fleet import applications, outbox
 from server.fleet.blobs import BlobStore
-from server.fleet.forwarding.service import (
+from server.fleet.forwarding.answers import (
     Answer,
+    Connector,
     Declined,
     Failed,
     Later,
     Receipted,
-    ReceiptKeysUnknown,
-    Service,
     Unknown,
 )
+from server.fleet.forwarding.breaker import Breaker
+from server.fleet.forwarding.connectors import Connectors
+from server.fleet.forwarding.receiptkeys import ReceiptKeysUnknown, receipt_of
 from server.fleet.outbox import Claim
 
 Settle = Callable[[Session, Application], None]
 
 
 class Forwarder:
-    """`services` by service id. Thread-safe."""
+    """Thread-safe. `breaker` rests the lines that do not answer."""
 
     def __init__(
         self,
         database: Database,
         blobs: BlobStore,
-        services: Mapping[str, Service],
+        connectors: Connectors,
+        breaker: Breaker,
         clock: Callable[[], datetime],
     ) -> None:
         self._database = database
         self._blobs = blobs
-        self._services = services
+        self._connectors = connectors
+        self._breaker = breaker
         self._clock = clock
 
     def forward(self, claim: Claim) -> str:
@@ -55,12 +59,21 @@ class Forwarder:
             ApplicationState.FORWARDED,
         ):
             return self._settle(claim, lambda db, row: None, "nothing-to-do")
-        service = self._services.get(application.service_id)
-        if service is None:
+        name = self._connectors.name(application.service_id, application.tenant)
+        if name is None:
             return self._stuck(claim, "no-service")
-        return self._judge(claim, application, service, self._ask(application, service))
+        rest_s = self._breaker.rests_s(name)
+        if rest_s > 0:
+            return self._again(claim, "service-resting", rest_s)
+        service = self._connectors.line(name)
+        answer = self._ask(application, service)
+        if isinstance(answer, Failed):
+            self._breaker.failed(name)
+        else:
+            self._breaker.heard(name)
+        return self._judge(claim, application, service, answer)
 
-    def _ask(self, application: Application, service: Service) -> Answer:
+    def _ask(self, application: Application, service: Connector) -> Answer:
         if application.state == ApplicationState.FORWARDED:
             answer = service.ask(application.packet_id)
             if not isinstance(answer, Unknown):
@@ -68,7 +81,7 @@ class Forwarder:
         assert application.blob_sha256 is not None  # an application that arrived has one
         return service.offer(application.packet_id, self._blobs.read(application.blob_sha256))
 
-    def _judge(self, claim: Claim, application: Application, service: Service, answer: Answer) -> str:
+    def _judge(self, claim: Claim, application: Application, service: Connector, answer: Answer) -> str:
         match answer:
             case Receipted(token):
                 return self._receipt(claim, application, service, token)
@@ -81,17 +94,14 @@ class Forwarder:
             case Unknown():
                 return self._again(claim, "service-404")
 
-    def _receipt(self, claim: Claim, application: Application, service: Service, token: str) -> str:
+    def _receipt(self, claim: Claim, application: Application, service: Connector, token: str) -> str:
         now = self._clock()
         try:
-            receipt: Receipt = verify_receipt(token, service.receipt_keys(now))
+            receipt = receipt_of(application, token, service.receipt_keys(now))
         except ReceiptKeysUnknown as problem:
             return self._again(claim, problem.code)  # the administrator must renew the list first
         except BadReceipt as problem:
             return self._stuck(claim, problem.code)
-        about = (receipt.packet_id, receipt.manifest_sha256, receipt.kit_id)
-        if about != (application.packet_id, application.manifest_sha256, application.kit_id):
-            return self._stuck(claim, "receipt-of-another")
         return self._settle(
             claim, lambda db, row: applications.answered(db, row, receipt, token, now), receipt.verdict
         )
@@ -117,7 +127,7 @@ class Forwarder:
             outbox.again(db, claim, now, "", after_s)
         return "offered"
 
-    def _again(self, claim: Claim, code: str) -> str:
+    def _again(self, claim: Claim, code: str, wait_s: float | None = None) -> str:
         with self._database.writing(EVERYONE) as db:
-            outbox.again(db, claim, self._clock(), code)
+            outbox.again(db, claim, self._clock(), code, wait_s)
         return code

@@ -1,20 +1,18 @@
-"""One competent service as the fleet sees it: offer a packet, ask for its answer, know its receipt keys.
+"""A competent service that packets are pushed to, over HTTPS with mutual TLS and an idempotency key.
 
 `POST {url}/v1/applications` with `Idempotency-Key: <packet id>` answers 200 `{"receipt": jws}` or 202; then
 `GET {url}/v1/applications/{packet_id}` answers the same, or 404 when the service does not know the packet.
 """
 
 import ssl
-from dataclasses import dataclass, field
 from datetime import datetime
 
 import httpx
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
-from protocol.sealed.recipients import LONGEST as LONGEST_LIST
-from protocol.sealed.recipients import BadRecipients, verify_list
+from server.fleet.forwarding.answers import Answer, Declined, Failed, Later, Receipted, Unknown
+from server.fleet.forwarding.receiptkeys import receipt_keys
 from server.settings import Service as ServiceSettings
 
 LONGEST_ANSWER = 64 * 1024
@@ -23,54 +21,12 @@ PATIENCE = httpx.Timeout(20.0, connect=5.0)
 _PASSING = frozenset({408, 409, 425, 429})  # of the 4xx: try again later
 
 
-@dataclass(frozen=True)
-class Receipted:
-    token: str = field(repr=False)
-
-
-@dataclass(frozen=True)
-class Later:
-    """Taken, no answer yet. `after_s`: when the service wants to be asked, None when it does not say."""
-
-    after_s: float | None
-
-
-@dataclass(frozen=True)
-class Unknown:
-    """The service does not know the packet."""
-
-
-@dataclass(frozen=True)
-class Failed:
-    """No answer this time."""
-
-    code: str
-
-
-@dataclass(frozen=True)
-class Declined:
-    """The service will not take the packet, and says so without a receipt."""
-
-    code: str
-
-
-Answer = Receipted | Later | Unknown | Failed | Declined
-
-
 class _Body(msgspec.Struct, frozen=True):
     receipt: str
 
 
-class ReceiptKeysUnknown(Exception):
-    """The recipient list cannot be read or is not to be trusted now; `code` says why."""
-
-    def __init__(self, code: str) -> None:
-        super().__init__(code)
-        self.code = code
-
-
-class Service:
-    """Thread-safe; connections are kept open between packets."""
+class Push:
+    """A `Connector`; connections are kept open between packets."""
 
     def __init__(self, settings: ServiceSettings) -> None:
         context = ssl.create_default_context(cafile=str(settings.ca))
@@ -89,20 +45,7 @@ class Service:
         return self._ask(self._client.build_request("GET", f"{self._url}/{packet_id}"))
 
     def receipt_keys(self, now: datetime) -> dict[str, ec.EllipticCurvePublicKey]:
-        """Keys by id, from the list as it lies there now. ReceiptKeysUnknown."""
-        try:
-            if self._settings.recipients.stat().st_size > LONGEST_LIST:
-                raise ReceiptKeysUnknown("recipients-untrusted")
-            token = self._settings.recipients.read_text("ascii")
-            list_key = load_pem_public_key(self._settings.list_key.read_bytes())
-        except (OSError, ValueError) as problem:
-            raise ReceiptKeysUnknown("recipients-unreadable") from problem
-        if not isinstance(list_key, ec.EllipticCurvePublicKey):
-            raise ReceiptKeysUnknown("list-key-unreadable")
-        try:
-            return verify_list(token, list_key, now).public_receipt_keys()
-        except BadRecipients as problem:
-            raise ReceiptKeysUnknown(problem.code) from problem
+        return receipt_keys(self._settings.recipients, self._settings.list_key, now)
 
     def close(self) -> None:
         self._client.close()

@@ -1,0 +1,123 @@
+"""What a competent service that fetches may do: see what waits for it, take it, and answer with its receipt.
+
+It sees the applications whose line it collects, and of those nothing but the sealed packet: the fleet cannot
+open it either.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy import select
+
+from protocol.lifecycle import ApplicationState
+from protocol.sealed.receipt import BadReceipt
+from server.db.engine import Database
+from server.db.scope import EVERYONE
+from server.db.tables import Application
+from server.fleet import applications
+from server.fleet.blobs import BlobStore
+from server.fleet.forwarding.connectors import Connectors
+from server.fleet.forwarding.receiptkeys import ReceiptKeysUnknown, receipt_of
+from server.fleet.refused import Refused
+from server.settings import Service
+
+LONGEST_LIST = 200
+_WAITING = (ApplicationState.UPLOADED, ApplicationState.FORWARDED)
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A packet to fetch; `size` in bytes."""
+
+    packet_id: str
+    service_id: str
+    tenant: str
+    size: int
+    sha256: str
+
+
+class Collection:
+    """By the name in a collector's certificate. Thread-safe."""
+
+    def __init__(self, database: Database, blobs: BlobStore, services: Mapping[str, Service]) -> None:
+        self._database, self._blobs = database, blobs
+        self._connectors = Connectors({name: each for name, each in services.items() if _picked_up(each)})
+        self._lines = dict(_lines(services))
+
+    def knows(self, collector: str) -> bool:
+        return collector in self._lines.values()
+
+    def waiting(self, collector: str) -> list[Waiting]:
+        """The oldest packets that were not answered yet, at most LONGEST_LIST."""
+        services = {line.partition("/")[0] for line, name in self._lines.items() if name == collector}
+        query = (
+            select(Application)
+            .where(Application.state.in_(_WAITING), Application.service_id.in_(services))
+            .order_by(Application.uploaded)
+        )
+        found = []
+        with self._database.reading(EVERYONE) as db:
+            for row in db.scalars(query.execution_options(yield_per=100)):
+                if self._collects(collector, row):
+                    assert row.blob_sha256 is not None  # it arrived
+                    assert row.size is not None
+                    found.append(
+                        Waiting(row.packet_id, row.service_id, row.tenant, row.size, row.blob_sha256)
+                    )
+                if len(found) == LONGEST_LIST:
+                    break
+        return found
+
+    def fetch(self, collector: str, packet_id: str, now: datetime) -> bytes:
+        """The sealed packet; from now on it counts as forwarded. Refused unknown-application."""
+        with self._database.writing(EVERYONE) as db:
+            row = db.get(Application, packet_id, with_for_update=True)
+            if row is None or not self._collects(collector, row) or row.blob_sha256 is None:
+                raise Refused("unknown-application")
+            applications.offered(db, row, now)
+            digest = row.blob_sha256
+        return self._blobs.read(digest)
+
+    def answer(self, collector: str, packet_id: str, token: str, now: datetime) -> ApplicationState:
+        """Settle it by the service's receipt; a second time changes nothing. Refused: unknown-application,
+        receipt-keys-unknown, not-fetched, already-answered, and the codes of BadReceipt."""
+        with self._database.writing(EVERYONE) as db:
+            row = db.get(Application, packet_id, with_for_update=True)
+            if row is None or not self._collects(collector, row):
+                raise Refused("unknown-application")
+            name = self._connectors.name(row.service_id, row.tenant)
+            assert name is not None  # it collects it
+            try:
+                receipt = receipt_of(row, token, self._connectors.line(name).receipt_keys(now))
+            except ReceiptKeysUnknown as problem:
+                raise Refused("receipt-keys-unknown") from problem
+            except BadReceipt as problem:
+                raise Refused(problem.code) from problem
+            if row.state in (ApplicationState.ACCEPTED, ApplicationState.REJECTED):
+                if row.state != receipt.verdict:
+                    raise Refused("already-answered")
+            elif row.state not in _WAITING:
+                raise Refused("not-fetched")
+            else:
+                applications.answered(db, row, receipt, token, now)
+            return ApplicationState(row.state)
+
+    def _collects(self, collector: str, row: Application) -> bool:
+        own = f"{row.service_id}/{row.tenant}"
+        line = own if own in self._lines else row.service_id
+        return self._lines.get(line) == collector
+
+
+def _picked_up(service: Service) -> bool:
+    return any(each.pickup is not None for each in (service, *service.municipalities.values()))
+
+
+def _lines(services: Mapping[str, Service]) -> list[tuple[str, str]]:
+    """Every line with the collector it belongs to; "" when it is not fetched."""
+    found = []
+    for service_id, service in services.items():
+        found.append((service_id, service.pickup.collector if service.pickup else ""))
+        for tenant, own in service.municipalities.items():
+            found.append((f"{service_id}/{tenant}", own.pickup.collector if own.pickup else ""))
+    return found

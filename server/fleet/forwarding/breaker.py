@@ -1,0 +1,58 @@
+"""A circuit breaker for each service: one that does not answer is left alone for a while, then tried once.
+
+Without it every waiting packet would cost a worker its whole patience, again and again, while packets for
+services that do answer stand in line behind.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+FAILURES = 5  # in a row, then it rests
+FIRST_REST_S, LONGEST_REST_S = 15.0, 300.0
+
+
+@dataclass
+class _Line:
+    failures: int = 0
+    rest_s: float = 0.0
+    until: float = 0.0
+    probing: bool = False
+
+
+class Breaker:
+    """By service. `monotonic` in seconds. Thread-safe; each worker process has its own."""
+
+    def __init__(self, monotonic: Callable[[], float]) -> None:
+        self._now = monotonic
+        self._lines: dict[str, _Line] = {}
+        self._lock = threading.Lock()
+
+    def rests_s(self, service: str) -> float:
+        """Seconds to leave the service alone; 0.0: go. After a rest one may go; others wait what it finds."""
+        with self._lock:
+            line = self._lines.get(service)
+            if line is None or line.failures < FAILURES:
+                return 0.0
+            left = line.until - self._now()
+            if left > 0:
+                return left
+            if line.probing:
+                return FIRST_REST_S
+            line.probing = True
+            return 0.0
+
+    def heard(self, service: str) -> None:
+        """The service answered, whatever it said."""
+        with self._lock:
+            self._lines.pop(service, None)
+
+    def failed(self, service: str) -> None:
+        """No answer."""
+        with self._lock:
+            line = self._lines.setdefault(service, _Line())
+            line.failures += 1
+            line.probing = False
+            if line.failures >= FAILURES:
+                line.rest_s = min(max(FIRST_REST_S, line.rest_s * 2), LONGEST_REST_S)
+                line.until = self._now() + line.rest_s
