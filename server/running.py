@@ -101,7 +101,7 @@ def run_work(config: Fleet) -> None:
         Forwarder(database, dock.blobs, connectors, Breaker(time.monotonic), utc_now),
         Custodian(
             *trust.custody_key(config.keys),
-            {name: settings.recipients for name, settings in config.services.items()},
+            connectors.recipient_lists,
         ),
     )
     worker.run(_stopped())

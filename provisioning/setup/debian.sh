@@ -4,7 +4,7 @@
 set -eu
 
 run="python3-venv python3-dev gcc libc6-dev libpcsclite-dev pcscd vsmartcard-vpcd mosquitto iproute2 util-linux mount ca-certificates"
-try="postgresql chromium fonts-dejavu-core openssl mosquitto-clients strace faketime swtpm tpm2-tools"
+try="postgresql chromium fonts-dejavu-core openssl mosquitto-clients strace faketime swtpm tpm2-tools openssh-server openssh-client"
 
 case "${1:-}" in
     demo) wanted=$run ;;
@@ -62,11 +62,13 @@ rm -f "$log"
 
 case "$missing" in *" mosquitto "* | *" mosquitto") new_broker=yes ;; *) new_broker="" ;; esac
 case "$missing" in *" postgresql "* | *" postgresql") new_database=yes ;; *) new_database="" ;; esac
+case "$missing" in *" openssh-server "* | *" openssh-server") new_ssh=yes ;; *) new_ssh="" ;; esac
 case "$missing" in *vsmartcard-vpcd*) new_vpcd=yes ;; *) new_vpcd="" ;; esac
 case "$missing" in *" pcscd "* | *" pcscd") new_pcscd=yes ;; *) new_pcscd="" ;; esac
 if [ -d /run/systemd/system ]; then
     [ -z "$new_broker" ] || $root systemctl disable --now --quiet mosquitto.service || true
     [ -z "$new_database" ] || $root systemctl disable --now --quiet postgresql.service || true
+    [ -z "$new_ssh" ] || $root systemctl disable --now --quiet ssh.service ssh.socket || true
     [ -z "$new_pcscd" ] || $root systemctl disable --now --quiet pcscd.socket pcscd.service || true
 fi
 if [ -n "$new_vpcd" ]; then

@@ -85,7 +85,8 @@ def destroyed(db: Session, kit_id: str, visit_id: str, packet_id: str, token: st
 
 @dataclass(frozen=True)
 class Custodian:
-    """Signs what waits. `lists`: each service's signed recipient list, which names its receipt keys."""
+    """Signs what waits. `lists`: each line's signed recipient list, which names its receipt keys: by service
+    id, or `service id/tenant` for a municipality with its own arrangement."""
 
     key: ec.EllipticCurvePrivateKey = field(repr=False)
     chain: Sequence[x509.Certificate]
@@ -101,7 +102,8 @@ class Custodian:
                 return "unknown-application"
             waiting = [row for row in _steps(db, claim.subject) if row.token is None]
             for row in waiting:
-                path = self.lists.get(application.service_id)
+                own = f"{application.service_id}/{application.tenant}"
+                path = self.lists.get(own, self.lists.get(application.service_id))
                 if row.step == "answered" and path is not None:
                     _keep(db, application, path.read_text("ascii").strip())
                 row.token = sign_step(_step(row), write_instant(max(now, row.at)), self.key, self.chain)

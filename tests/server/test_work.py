@@ -9,6 +9,8 @@ import pytest
 
 from server.db.scope import EVERYONE
 from server.db.tables import Kit, OutboxRow
+from server.fleet.forwarding.breaker import Breaker
+from server.fleet.forwarding.connectors import Connectors
 from server.fleet.forwarding.forwarder import Forwarder
 from server.work import Worker
 from tests.mosquitto import until
@@ -17,7 +19,9 @@ from tests.server.town import KIT, OTHER_KIT, Town
 
 @pytest.fixture
 def worker(town: Town) -> Iterator[Worker]:
-    forwarder = Forwarder(town.database, town.dock.blobs, {}, lambda: datetime.now(UTC))
+    forwarder = Forwarder(
+        town.database, town.dock.blobs, Connectors({}), Breaker(time.monotonic), lambda: datetime.now(UTC)
+    )
     made = Worker(
         town.database, town.fields, town.sealer, town.dock.blobs, town.dock, forwarder, town.custodian
     )

@@ -3,6 +3,7 @@ has another arrangement than the rest.
 """
 
 from collections.abc import Mapping
+from pathlib import Path
 
 from server.fleet.forwarding.answers import Connector
 from server.fleet.forwarding.pickup import Pickup
@@ -16,10 +17,15 @@ class Connectors:
 
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._lines: dict[str, Connector] = {}
+        self.recipient_lists: dict[str, Path] = {}  # by line
         for service_id, service in services.items():
-            self._lines[service_id] = connect(service)
+            self._add(service_id, service)
             for tenant, own in service.municipalities.items():
-                self._lines[f"{service_id}/{tenant}"] = connect(own)
+                self._add(f"{service_id}/{tenant}", own)
+
+    def _add(self, name: str, service: Service) -> None:
+        self._lines[name] = connect(service)
+        self.recipient_lists[name] = service.recipients
 
     def name(self, service_id: str, tenant: str) -> str | None:
         """The municipality's own line, or that of all; None when nobody is known for the service."""

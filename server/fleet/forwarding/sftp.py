@@ -42,6 +42,8 @@ class Sftp:
         self._settings, self._there = settings, there
 
     def offer(self, packet_id: str, packet: bytes) -> Answer:
+        if not is_ulid(packet_id):
+            return Failed("bad-packet-id")
         drop = Drop(packet_id, len(packet), hashlib.sha256(packet).hexdigest())
         with tempfile.TemporaryDirectory(prefix="drop-") as folder:
             sealed, manifest = Path(folder, "sealed"), Path(folder, "manifest")

@@ -1,6 +1,7 @@
 """A packet on its way to the service: answered, delayed, refused, lost, lied about; settled once."""
 
 import json
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
@@ -14,8 +15,9 @@ from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
 from server.db.tables import Application, OutboxRow, Request, Visit
 from server.fleet import applications, inbox, kits, outbox, uploads
+from server.fleet.forwarding.breaker import FAILURES, Breaker
+from server.fleet.forwarding.connectors import Connectors
 from server.fleet.forwarding.forwarder import Forwarder
-from server.fleet.forwarding.service import Service
 from server.fleet.outbox import Claim
 from server.fleet.refused import Refused
 from server.settings import Service as ServiceSettings
@@ -63,17 +65,17 @@ class Way:
         return Reply(200, json.dumps({"receipt": token}).encode())
 
 
+def forwarder(town: Town, connectors: Connectors, breaker: Breaker | None = None) -> Forwarder:
+    breaker = breaker or Breaker(time.monotonic)
+    return Forwarder(town.database, town.dock.blobs, connectors, breaker, lambda: datetime.now(UTC))
+
+
 @pytest.fixture
 def way(town: Town) -> Iterator[Way]:
     with stand(town) as service:
-        client = Service(town.config.services[SERVICE])
-        services = {SERVICE: client}
-        yield Way(
-            town,
-            service,
-            Forwarder(town.database, town.dock.blobs, services, lambda: datetime.now(UTC)),
-        )
-        client.close()
+        connectors = Connectors(town.config.services)
+        yield Way(town, service, forwarder(town, connectors))
+        connectors.close()
 
 
 def test_an_accepted_packet_brings_its_receipt_to_the_kit(way: Way) -> None:
@@ -199,10 +201,8 @@ def test_without_a_valid_recipient_list_the_packet_waits(way: Way, tmp_path: Pat
         certificate=held.certificate,
         key=held.key,
     )
-    service = Service(settings)
-    way.forwarder = Forwarder(
-        way.town.database, way.town.dock.blobs, {SERVICE: service}, lambda: datetime.now(UTC)
-    )
+    service = Connectors({SERVICE: settings})
+    way.forwarder = forwarder(way.town, service)
     way.service.replies = [way.receipt()]
     assert way.go() == "recipients-unreadable"
     listing.write_text("x")
@@ -220,15 +220,15 @@ def test_a_service_with_another_certificate_gets_nothing(way: Way) -> None:
         recipients=held.recipients,
         list_key=held.list_key,
     )
-    service = Service(foreign)
-    way.forwarder = Forwarder(way.town.database, way.town.dock.blobs, {SERVICE: service}, lambda: LATER)
+    service = Connectors({SERVICE: foreign})
+    way.forwarder = forwarder(way.town, service)
     assert way.go() == "service-unreachable"
     assert way.service.asked == []
     service.close()
 
 
 def test_a_service_that_is_not_configured_leaves_the_packet_to_a_person(way: Way) -> None:
-    way.forwarder = Forwarder(way.town.database, way.town.dock.blobs, {}, lambda: LATER)
+    way.forwarder = forwarder(way.town, Connectors({}))
     assert way.go() == "no-service"
     assert way.row.state == ApplicationState.STUCK
 
@@ -241,3 +241,21 @@ def test_a_worker_whose_lease_ran_out_settles_nothing(way: Way) -> None:
     assert way.forwarder.forward(late) == "lease-lost"
     assert way.row.state == ApplicationState.UPLOADED
     assert way.forwarder.forward(now) == "accepted"
+
+
+def test_a_service_that_does_not_answer_is_left_alone_and_asked_again_once(way: Way) -> None:
+    now = [0.0]
+    connectors = Connectors(way.town.config.services)
+    way.forwarder = forwarder(way.town, connectors, Breaker(lambda: now[0]))
+    way.service.replies = [Reply(503)] * FAILURES + [Reply(503), way.receipt()]
+    assert [way.go() for _ in range(FAILURES)] == ["service-503"] * FAILURES
+    assert [way.go(), way.go()] == ["service-resting"] * 2
+    assert len(way.service.asked) == FAILURES
+    assert way.waits is not None
+    assert way.waits.error == "service-resting"
+    now[0] += 16
+    assert way.go() == "service-503"  # the one that may look
+    assert way.go() == "service-resting"
+    now[0] += 31  # twice the first rest
+    assert way.go() == "accepted"
+    connectors.close()
