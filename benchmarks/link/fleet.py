@@ -54,6 +54,7 @@ class Fleet:
             ("server", "fleet", [RIGHT]),
             ("broker", "broker", [RIGHT]),
             ("ingest", "fleet-ingest-1", []),
+            ("custodian", "fleet", []),
             ("kit-tls", KIT, []),
             ("kit-sign", KIT, []),
             ("officer", OFFICER, []),
@@ -200,7 +201,13 @@ def _configuration(folder: Path) -> dict[str, toml.Value]:
             "key": at(names[1]),
         },
         "trust": {"roots": "trust"},
-        "keys": {"command_key": at("command.key"), "command_kid": "command-1", "field_key": at("field.key")},
+        "keys": {
+            "command_key": at("command.key"),
+            "command_kid": "command-1",
+            "field_key": at("field.key"),
+            "custody_key": at("custodian.key"),
+            "custody_certificate": at("custodian.pem"),
+        },
         "services": {
             SERVICE: {
                 "url": f"https://{RIGHT}:1",
