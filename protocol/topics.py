@@ -3,12 +3,12 @@
 The kit in a topic is the CN of its certificate, its user name and its client id. A topic names no tenant.
 """
 
+import re
 from enum import StrEnum
 
 from protocol.identity import KIT_ID
 
 _KIT = "tl/v1/kit/"
-_FLEET_STATE = "tl/v1/fleet/state"
 
 
 class Tail(StrEnum):
@@ -21,48 +21,80 @@ class Tail(StrEnum):
     APPLICATION = "up/evt/application"
     DELETION = "up/evt/deletion"
     ACCESS = "up/evt/access"
+    REPORTED = "state/reported"
+    JOB = "up/job"  # a further level: the job
+    ASK_JOBS = "up/req/jobs"
+    ASK_TWIN = "up/req/twin"
+    ASK_TIME = "up/req/time"
+    ANSWER_JOBS = "down/res/jobs"
+    ANSWER_TWIN = "down/res/twin"
+    ANSWER_TIME = "down/res/time"
+    DESIRED = "down/desired"
     RECEIPTS = "down/rcpt"
     DOORBELL = "down/job"
     FLEET = "fleet/state"
+    NOTICE = "all/down/notice"
 
 
-STATES = frozenset({Tail.PRESENCE, Tail.BIRTH, Tail.HEALTH})  # retained: the newest counts
-EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION, Tail.DELETION, Tail.ACCESS})
+STATES = frozenset({Tail.PRESENCE, Tail.BIRTH, Tail.HEALTH, Tail.REPORTED})  # retained: the newest counts
+EVENTS = frozenset({Tail.VISIT, Tail.APPLICATION, Tail.DELETION, Tail.ACCESS, Tail.JOB})
 """Outboxed: each counts, until a receipt names it."""
 
-# What an ingest worker subscribes to. Plain, never `$share`: with an acl_file SUBSCRIBE is not checked, so
-# any kit could join the group and swallow its part. Each worker sees all; unique (kit, id) removes doubles.
-FLEET_LISTENS = (_KIT + "+/state/+", _KIT + "+/up/evt/+")
+ASKED = frozenset({Tail.ASK_JOBS, Tail.ASK_TWIN, Tail.ASK_TIME})
+ANSWERS = frozenset({Tail.ANSWER_JOBS, Tail.ANSWER_TWIN, Tail.ANSWER_TIME})
+OF_ALL = frozenset({Tail.FLEET, Tail.NOTICE})
+"""Of the fleet itself, to every kit: these topics name none."""
+
+# What an ingest worker subscribes to, plainly or as `$share/ingest/...`, which the broker lets nobody else
+# join.
+FLEET_LISTENS = tuple(_KIT + "+/" + level for level in ("state/+", "up/evt/+", "up/job/+", "up/req/+"))
+_ITEM = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+
+_BARE = frozenset(Tail) - OF_ALL - {Tail.JOB}
 
 
 class BadTopic(ValueError):
     """Not a topic of this protocol, or a kit id that could not be one."""
 
 
-def topic_of(kit_id: str, tail: Tail) -> str:
-    """The topic for `tail` of `kit_id`; the kit is "" for `Tail.FLEET` and only there. BadTopic otherwise."""
-    if tail is Tail.FLEET:
-        if kit_id:
-            raise BadTopic("the fleet's state belongs to no kit")
-        return _FLEET_STATE
+def topic_of(kit_id: str, tail: Tail, job: str = "") -> str:
+    """The topic for `tail` of `kit_id`; the kit is "" for those of all kits, and `job` a ULID for `Tail.JOB`,
+    and only there. BadTopic otherwise."""
+    if tail in OF_ALL:
+        if kit_id or job:
+            raise BadTopic("what is said to all names no kit")
+        return f"tl/v1/{tail}"
     if KIT_ID.fullmatch(kit_id) is None:
         raise BadTopic(f"not a kit id: {kit_id[:40]!r}")
+    if tail is Tail.JOB:
+        if _ITEM.fullmatch(job) is None:
+            raise BadTopic(f"not a job: {job[:40]!r}")
+        return f"{_KIT}{kit_id}/{tail}/{job}"
+    if job:
+        raise BadTopic(f"no job belongs on {tail}")
     return f"{_KIT}{kit_id}/{tail}"
 
 
 def parse(topic: str) -> tuple[str, Tail]:
-    """Kit id ("" for the fleet's own) and tail. BadTopic for anything `topic_of` would not have built."""
-    if topic == _FLEET_STATE:
-        return "", Tail.FLEET
+    """Kit id ("" for what is said to all) and tail. BadTopic for anything `topic_of` would not have built."""
     kit_id, _, rest = topic.removeprefix(_KIT).partition("/")
-    if not topic.startswith(_KIT) or KIT_ID.fullmatch(kit_id) is None or rest == Tail.FLEET:
-        raise BadTopic(f"not a topic of ours: {topic[:80]!r}")
-    try:
-        return kit_id, Tail(rest)
-    except ValueError as problem:
-        raise BadTopic(f"not a topic of ours: {topic[:80]!r}") from problem
+    if topic.startswith(_KIT) and KIT_ID.fullmatch(kit_id) is not None:
+        if _ITEM.fullmatch(rest.removeprefix(f"{Tail.JOB}/")) and rest.startswith(f"{Tail.JOB}/"):
+            return kit_id, Tail.JOB
+        if rest in _BARE:
+            return kit_id, Tail(rest)
+    elif topic.removeprefix("tl/v1/") in OF_ALL and topic.startswith("tl/v1/"):
+        return "", Tail(topic.removeprefix("tl/v1/"))
+    raise BadTopic(f"not a topic of ours: {topic[:80]!r}")
+
+
+def job_of(topic: str) -> str:
+    """The job that a topic of `Tail.JOB` names, "" for others."""
+    kit_id, tail = parse(topic)
+    return topic.removeprefix(f"{_KIT}{kit_id}/{tail}/") if tail is Tail.JOB else ""
 
 
 def kit_listens(kit_id: str) -> tuple[str, ...]:
     """What a kit subscribes to, at every connect."""
-    return (topic_of(kit_id, Tail.RECEIPTS), topic_of(kit_id, Tail.DOORBELL), _FLEET_STATE)
+    own = (Tail.RECEIPTS, Tail.DOORBELL, Tail.DESIRED, *sorted(ANSWERS))
+    return (*(topic_of(kit_id, tail) for tail in own), *(topic_of("", tail) for tail in sorted(OF_ALL)))

@@ -3,20 +3,20 @@
 Every line answers something measured on Debian 12's version. The client id is the certificate's name, because
 otherwise one kit's certificate takes over another kit's session. Autosave on every change, because a broker
 that is killed otherwise forgets what it has acknowledged. A revocation list always, also because without the
-list of its issuer a certificate that was never meant for TLS (an officer's) would pass. An acl_file does not
-check SUBSCRIBE, only delivery: so nobody uses `$share` on this broker.
+list of its issuer a certificate that was never meant for TLS (an officer's) would pass. Who may do what is
+kept by the dynamic security plugin, which checks SUBSCRIBE (an acl_file checks delivery alone) and ends live
+sessions; the fleet server manages it from then on.
 """
 
+import json
 import os
 import pwd
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from protocol.identity import HOST_NAME
+from protocol import access
 from protocol.messages import MAX_BYTES
-from protocol.topics import Tail
-from provisioning.durable import write_whole
+from provisioning.durable import write_secret, write_whole
 
 MAX_PACKET_BYTES = 2 * MAX_BYTES  # an envelope, its topic, and room
 WORKER = "fleet-ingest-1"
@@ -24,10 +24,11 @@ WORKER = "fleet-ingest-1"
 
 @dataclass(frozen=True)
 class BrokerSettings:
-    """`folder` gets `mosquitto.conf`, `acl` and the broker's database. All files are PEM.
+    """`folder` gets `mosquitto.conf`, the plugin's `dynsec.json`, the broker's database. All files are PEM.
 
     `authorities`: the root and the issuing CAs of `kit-tls` and `ingest`; `revoked`: one list per issuing CA;
-    `certificate`: the broker's, then its issuing CA; `workers`: names (CN) of the `ingest` certificates."""
+    `certificate`: the broker's, then its issuing CA; `workers`: names (CN) of the `ingest` certificates;
+    `kits`: those that the broker knows from the start, before the fleet server has told it of any."""
 
     folder: Path
     authorities: Path
@@ -37,15 +38,35 @@ class BrokerSettings:
     port: int
     addresses: tuple[str, ...] = ("127.0.0.1",)
     workers: tuple[str, ...] = (WORKER,)
+    kits: tuple[str, ...] = ()
+
+
+class BrokerError(Exception):
+    """The broker cannot be set up here; the message says what to do."""
 
 
 def write(settings: BrokerSettings) -> Path:
-    """Write configuration and access list into the folder, made if missing; the configuration's path."""
+    """Write the configuration into the folder, made if missing; the configuration's path. BrokerError.
+
+    A `dynsec.json` that is there stays: it is the broker's, and holds what the fleet told it."""
     settings.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    write_whole(settings.folder / "acl", access_list(settings.workers).encode())
+    who = settings.folder / "dynsec.json"
+    if not who.exists():
+        write_secret(who, json.dumps(access.first_file(settings.workers, settings.kits), indent=1).encode())
     path = settings.folder / "mosquitto.conf"
     write_whole(path, configuration(settings, user_for(os.geteuid())).encode())
     return path
+
+
+def plugin() -> Path:
+    """Where Debian put the dynamic security plugin. BrokerError when it is not installed."""
+    found = [*Path("/usr/lib").glob("mosquitto_dynamic_security.so")]
+    found += Path("/usr/lib").glob("*/mosquitto_dynamic_security.so")
+    if not found:
+        raise BrokerError(
+            "mosquitto's dynamic security plugin is missing: apt install mosquitto (2.0 or newer)"
+        )
+    return found[0]
 
 
 def command(configuration_file: Path) -> list[str]:
@@ -61,7 +82,9 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
         "per_listener_settings false",
         "allow_anonymous false",
         *([f"user {user}"] if user else []),
-        f"acl_file {_path(folder / 'acl')}",
+        f"plugin {_path(plugin())}",
+        f"plugin_opt_config_file {_path(folder / 'dynsec.json')}",
+        f"pid_file {_path(folder / 'mosquitto.pid')}",
         "persistence true",
         f"persistence_location {_path(folder)}/",
         "autosave_on_changes true",
@@ -87,27 +110,6 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
             "require_certificate true",
             "use_identity_as_username true",
             "use_username_as_clientid true",
-        ]
-    return "\n".join(lines) + "\n"
-
-
-def access_list(workers: Sequence[str]) -> str:
-    """A kit speaks and hears only under its own name; a worker hears all kits and answers them."""
-    lines = [
-        "pattern write tl/v1/kit/%u/up/#",
-        "pattern write tl/v1/kit/%u/state/#",
-        "pattern read tl/v1/kit/%u/down/#",
-        f"pattern read tl/v1/{Tail.FLEET}",
-    ]
-    for worker in workers:
-        if HOST_NAME.fullmatch(worker) is None:
-            raise ValueError(f"not a name for an ingest worker: {worker[:40]!r}")
-        lines += [
-            f"user {worker}",
-            "topic read tl/v1/kit/+/up/#",
-            "topic read tl/v1/kit/+/state/#",
-            "topic write tl/v1/kit/+/down/#",
-            f"topic readwrite tl/v1/{Tail.FLEET}",
         ]
     return "\n".join(lines) + "\n"
 

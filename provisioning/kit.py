@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cryptography import x509
@@ -142,6 +143,14 @@ def retire(kits: Path, kit_id: str, authority: Authority) -> None:
         authority.revoke(f"{_certificate(folder, role).serial_number:x}", "cessation-of-operation")
 
 
+def refuse(fleet_config: Path, kit_id: str, what: Literal["lost", "retire"], lists: Path, json: bool) -> str:
+    """Let the fleet refuse the kit everywhere, with the lists in the folder `lists`; what it tells of each
+    effect.
+    """
+    arguments = ["kit", what, "--config", str(fleet_config), kit_id, "--release", str(lists)]
+    return _run("server", arguments + (["--json"] if json else []))
+
+
 @dataclass(frozen=True)
 class KitLine:
     kit_id: str
@@ -172,11 +181,6 @@ def register(fleet_config: Path, kit_id: str, bag_recipient: str, tenants: Seque
     for tenant in tenants:
         arguments += ["--tenant", tenant]
     _run("server", ["kit", "add", "--config", str(fleet_config), *arguments])
-
-
-def unregister(fleet_config: Path, kit_id: str) -> None:
-    """Tell the fleet to accept nothing more from this kit."""
-    _run("server", ["kit", "retire", "--config", str(fleet_config), kit_id])
 
 
 def _existing(kits: Path, kit_id: str) -> Path:

@@ -6,11 +6,13 @@ import json
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
-from server.cli import Config, Json, failures, opened, say
+from server import logs
+from server.broker_words import listens, tell_revocation
+from server.cli import FAILED, Config, Json, end, failures, opened, say
 
 Tenant = Annotated[str, typer.Option(help="KBO number of the municipality, ten digits.")]
 LONGEST_INPUT = 1024 * 1024
@@ -94,14 +96,59 @@ def kit_add(
     say({"kit_id": kit_id}, as_json)
 
 
-@kit.command("retire")
-def kit_retire(config: Config, kit_id: Annotated[str, typer.Argument(metavar="KIT")]) -> None:
-    """Accept nothing more from a kit, and give it nothing."""
-    from server.db.scope import EVERYONE
-    from server.fleet import kits
+ReleaseFolder = Annotated[
+    Path | None, typer.Option("--release", help="Folder of `thuisloket-provision ca release` naming the kit.")
+]
 
-    with failures(), opened(config) as (_, database), database.writing(EVERYONE) as db:
-        kits.retire(db, kit_id, datetime.now(UTC))
+
+@kit.command("retire")
+def kit_retire(
+    config: Config,
+    kit_id: Annotated[str, typer.Argument(metavar="KIT")],
+    release: ReleaseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """Accept nothing more from a kit, and give it nothing."""
+    _revoke(config, kit_id, "retired", release, as_json)
+
+
+@kit.command("lost")
+def kit_lost(
+    config: Config,
+    kit_id: Annotated[str, typer.Argument(metavar="KIT")],
+    release: ReleaseFolder = None,
+    as_json: Json = False,
+) -> None:
+    """A kit is lost or stolen: refused everywhere at once. Tells each effect with its time."""
+    _revoke(config, kit_id, "lost", release, as_json)
+
+
+def _revoke(
+    config: Path, kit_id: str, reason: Literal["lost", "retired"], release: Path | None, as_json: bool
+) -> None:
+    from server.broker.problem import BrokerProblem
+    from server.broker.release import Release
+    from server.broker.steward import Manager
+    from server.db.scope import EVERYONE
+    from server.fleet import revocations
+    from server.work import utc_now
+
+    logs.set_up("kit")
+    problem: BrokerProblem | None = None
+    with failures(), opened(config) as (fleet, database):
+        with database.writing(EVERYONE) as db:
+            revocations.begin(db, kit_id, reason, "command line", utc_now())
+        manager = Manager(database, fleet, utc_now)
+        try:
+            manager.settle(kit_id, Release(release) if release else None, listening=listens(fleet.kits))
+        except BrokerProblem as raised:
+            problem = raised
+        with database.reading(EVERYONE) as db:
+            standing = revocations.standing(db, kit_id)
+    assert standing is not None
+    tell_revocation(kit_id, standing, as_json)
+    if problem is not None and fleet.broker is not None:
+        end(FAILED, problem.code, problem.remedy)
 
 
 @request.command("add")

@@ -18,6 +18,7 @@ from server.settings import Fleet
 from server.web import (
     api,
     applications,
+    brokers,
     dashboard,
     door,
     health,
@@ -104,6 +105,7 @@ def _bare() -> APIFlask:
         dashboard.blueprint,
         requests.blueprint,
         kits.blueprint,
+        brokers.blueprint,
         applications.blueprint,
         incidents.blueprint,
         quarantine.blueprint,

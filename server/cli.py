@@ -8,7 +8,7 @@ import sys
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -47,30 +47,36 @@ def failures() -> Iterator[None]:
     from sqlalchemy.exc import OperationalError
 
     from server.auth.accounts import BadAccount
+    from server.broker.problem import BrokerProblem
     from server.db.schema import NotMigrated
     from server.db.tenancy import Unguarded
+    from server.fleet.broker_health import BrokerUnsafe
     from server.fleet.refused import Invalid, Refused
     from server.trust import BadTrust
 
     try:
         yield
     except BadConfig as problem:
-        _end(FAILED, "bad-config", str(problem))
+        end(FAILED, "bad-config", str(problem))
+    except BrokerProblem as problem:
+        end(FAILED, problem.code, problem.remedy)
+    except BrokerUnsafe as problem:
+        end(FAILED, "broker-unsafe", str(problem))
     except BadTrust as problem:
-        _end(FAILED, "bad-trust", str(problem))
+        end(FAILED, "bad-trust", str(problem))
     except NotMigrated as problem:
-        _end(FAILED, "not-migrated", f"{problem}; run: thuisloket-fleet migrate --config FLEET.TOML")
+        end(FAILED, "not-migrated", f"{problem}; run: thuisloket-fleet migrate --config FLEET.TOML")
     except Unguarded as problem:
-        _end(FAILED, "unguarded", f"{problem} (docs/postgresql.md)")
+        end(FAILED, "unguarded", f"{problem} (docs/postgresql.md)")
     except OperationalError as problem:
         words = "does it answer, is its folder writable, is another program holding it?"
-        _end(FAILED, "database", f"{str(problem.orig).strip()}; {words}")
+        end(FAILED, "database", f"{str(problem.orig).strip()}; {words}")
     except BadAccount as problem:
-        _end(REFUSED, problem.code, str(problem))
+        end(REFUSED, problem.code, str(problem))
     except Invalid as problem:
-        _end(REFUSED, "invalid", str(problem))
+        end(REFUSED, "invalid", str(problem))
     except Refused as problem:
-        _end(REFUSED, problem.code, "")
+        end(REFUSED, problem.code, "")
 
 
 def say(answer: Mapping[str, object], as_json: bool) -> None:
@@ -86,6 +92,7 @@ def say_object(answer: Mapping[str, object], words: Iterable[str], as_json: bool
     sys.stdout.write(json.dumps(answer) + "\n" if as_json else "".join(f"{line}\n" for line in words))
 
 
-def _end(status: int, code: str, words: str) -> None:
+def end(status: int, code: str, words: str) -> NoReturn:
+    """Leave with `status`, and the code and what to do on stderr."""
     sys.stderr.write(f"{code}: {words}\n" if words else f"{code}\n")
     raise typer.Exit(status)

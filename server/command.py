@@ -14,7 +14,7 @@ from typing import Annotated
 
 import typer
 
-from server import administration, auditing, couriering, logs
+from server import administration, auditing, broker_commands, couriering, logs
 from server.cli import Config, Json, failures, opened, say
 from server.config import read
 from server.processes import Supervisor, on_stop
@@ -23,6 +23,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_
 administration.add_to(app)
 app.add_typer(couriering.courier, name="courier")
 app.command()(auditing.custody)
+app.add_typer(broker_commands.app, name="broker")
 
 
 class Part(StrEnum):
@@ -102,12 +103,13 @@ def _program(config: Path, name: str) -> None:
 def _supervise(config: Path, names: Sequence[str]) -> None:
     """Run these programs until this process is told to stop. They end with it, however it ends."""
     logs.set_up("fleet")
-    with failures(), opened(config):
-        pass  # what is wrong is told once here, and not by every program again and again
     # Imported before the programs fork off, so that all of them have it at once.
     from server import kit_app, running
 
-    del kit_app, running
+    del kit_app
+    with failures(), opened(config) as (fleet, database):
+        # What is wrong is told once here, and not by every program again and again.
+        running.require_safe_broker(fleet, database)
     stop = threading.Event()
     on_stop(stop.set)
     Supervisor({name: partial(_program, config.resolve(), name) for name in names}).run(stop)

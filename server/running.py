@@ -6,11 +6,14 @@ import ssl
 import threading
 import time
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from server import trust
 from server.db import schema
 from server.db.engine import Database
+from server.db.scope import EVERYONE
+from server.fleet import broker_health
 from server.processes import end_with_parent, on_stop
 from server.settings import Fleet, Kits
 
@@ -75,11 +78,15 @@ def run_ingest(config: Fleet) -> None:
 
     database = Database(config.database_url)
     schema.check(database)
+    require_safe_broker(config, database)
     Ingest(database, config.mqtt, trust.roots(config.trust.roots)).run(_stopped())
 
 
 def run_work(config: Fleet) -> None:
     """The job worker."""
+    from server.broker import night
+    from server.broker.steward import Manager
+    from server.broker.worker import BrokerWorker
     from server.fleet.bags import Sealer
     from server.fleet.custody import Custodian
     from server.fleet.forwarding.breaker import Breaker
@@ -104,7 +111,17 @@ def run_work(config: Fleet) -> None:
             connectors.recipient_lists,
         ),
     )
-    worker.run(_stopped())
+    stop = _stopped()
+    manager = Manager(database, config, utc_now)
+
+    def nightly(now: datetime) -> None:
+        night.care(database, config, utc_now, now)
+
+    keeper = BrokerWorker(database, manager, utc_now, nightly)
+    care = threading.Thread(target=keeper.run, args=(stop,), name="broker")
+    care.start()
+    worker.run(stop)
+    care.join()
 
 
 PROGRAMS: Mapping[str, Callable[[Fleet], None]] = {
@@ -116,12 +133,20 @@ PROGRAMS: Mapping[str, Callable[[Fleet], None]] = {
 
 
 def _check(config: Fleet) -> None:
-    """NotMigrated; leaves no connection open, for what follows forks."""
+    """NotMigrated, BrokerUnsafe; leaves no connection open, for what follows forks."""
     database = Database(config.database_url)
     try:
         schema.check(database)
+        require_safe_broker(config, database)
     finally:
         database.close()
+
+
+def require_safe_broker(config: Fleet, database: Database) -> None:
+    """BrokerUnsafe in production unless the broker has passed its check."""
+    if config.mode == "production":
+        with database.reading(EVERYONE) as db:
+            broker_health.require(db, datetime.now(UTC))
 
 
 def _stopped() -> threading.Event:

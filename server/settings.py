@@ -4,7 +4,7 @@ A Struct's constructor does not validate; decoding does. Paths are absolute once
 """
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
@@ -59,6 +59,20 @@ class Mqtt(Table, frozen=True, kw_only=True):
     certificate: Path
     key: Path
     client_id: Annotated[str, Meta(pattern=r"^[a-z0-9-]{4,32}\Z")] = "fleet-ingest-1"
+
+
+class Broker(Table, frozen=True, kw_only=True):
+    """The broker as something the fleet manages. `certificate`: of `fleet-admin`; `configuration`:
+    mosquitto.conf; `release`: folder that `thuisloket-provision ca release` writes; `authority`: the issuing
+    CAs, where they are on this machine; `reload`: instead of a SIGHUP to the process in the configuration's
+    `pid_file`."""
+
+    certificate: Path
+    key: Path
+    configuration: Path
+    release: Path
+    authority: Path | None = None
+    reload: tuple[Text, ...] = ()
 
 
 class Trust(Table, frozen=True, kw_only=True):
@@ -129,11 +143,13 @@ class Fleet(Table, frozen=True, kw_only=True):
     """The whole of fleet.toml."""
 
     data: Path
+    mode: Literal["trial", "production"] = "trial"  # production: only with a broker that passes its check
     language: Annotated[str, Meta(pattern=r"^(nl|fr|de|en)\Z")] = "nl"
     database: DatabaseTable = DatabaseTable()
     web: Web = Web()
     kits: Kits
     mqtt: Mqtt
+    broker: Broker | None = None
     trust: Trust
     keys: Keys
     services: dict[str, Service]

@@ -7,8 +7,9 @@ import ssl
 import subprocess
 import threading
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,16 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from protocol import access
 from provisioning import broker
+from server.broker.control import Control
+from server.broker.link import Identity, Link, Place
 from tests.pki import Files, Pki
+
+USUAL_KITS = (
+    *("kit-a", "kit-b", "kit-one", "kit-two", "kit-good", "kit-spy", "kit-big", "kit-victim", "kit-thief"),
+    *("kit-brugge-01", "kit-brugge-02", "kit-damme-01", "kit-gone-01", "kit-test-01", "kit-other", "kit-x"),
+)
 
 
 def free_port() -> int:
@@ -38,9 +47,11 @@ def until(true: Callable[[], object], seconds: float = 15.0, what: str = "") -> 
 
 
 class Mosquitto:
-    """One broker; `kill` is -9, `start` again keeps port and database."""
+    """One broker; `kill` is -9, `start` again keeps port and database.
 
-    def __init__(self, folder: Path, pki: Pki) -> None:
+    It knows `kits`, and those that the authority had made a certificate for when it was first started."""
+
+    def __init__(self, folder: Path, pki: Pki, kits: Iterable[str] = USUAL_KITS) -> None:
         self.pki, self.port = pki, free_port()
         files = pki.issue("broker", "broker.test")
         self.settings = broker.BrokerSettings(
@@ -50,12 +61,16 @@ class Mosquitto:
             certificate=files.certificate,
             key=files.key,
             port=self.port,
+            kits=tuple(kits),
         )
         self.configuration = broker.write(self.settings)
         self.log = folder / "log"
         self.process: subprocess.Popen[bytes] | None = None
+        self._new = True
 
     def start(self) -> None:
+        if self._new and self.settings.kits:
+            self._admit_those_of_the_authority()
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(broker.command(self.configuration), stdout=log, stderr=log)
         until(self._answers, what="mosquitto")
@@ -70,6 +85,20 @@ class Mosquitto:
     def reload(self) -> None:
         assert self.process is not None
         os.kill(self.process.pid, signal.SIGHUP)
+
+    @contextmanager
+    def managed(self) -> Iterator[Control]:
+        """As the fleet's manager: who may do what, at once."""
+        files = self.pki.issue("ingest", access.ADMIN)
+        place = Place("127.0.0.1", self.port, self.pki.roots)
+        with Link(place, Identity(access.ADMIN, files.certificate, files.key)) as link:
+            yield Control(link)
+
+    def _admit_those_of_the_authority(self) -> None:
+        issued = {entry.name for entry, _ in self.pki.authority.issued() if entry.role == "kit-tls"}
+        (self.settings.folder / "dynsec.json").unlink()
+        broker.write(replace(self.settings, kits=tuple({*self.settings.kits, *issued})))
+        self._new = False
 
     def _end(self, how: signal.Signals) -> None:
         assert self.process is not None
@@ -97,6 +126,7 @@ class Client:
     def __init__(self, port: int, roots: Path, files: Files, client_id: str, expiry_s: int = 3600) -> None:
         self.heard: list[Heard] = []
         self.acks: dict[int, int] = {}
+        self.granted: list[int] = []
         self.reason: int | None = None
         self.gone = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -107,6 +137,9 @@ class Client:
         self.client.on_connect = self._connected
         self.client.on_disconnect = lambda *_: self.gone.set()
         self.client.on_message = lambda _c, _u, m: self.heard.append(Heard(m.topic, m.payload, m.retain))
+        self.client.on_subscribe = lambda _c, _u, _m, reasons, _p: self.granted.extend(
+            r.value for r in reasons
+        )
         self.client.on_publish = lambda _c, _u, mid, reason, _p: self.acks.__setitem__(mid, reason.value)
         properties = Properties(PacketTypes.CONNECT)
         properties.SessionExpiryInterval = expiry_s

@@ -38,6 +38,7 @@ from protocol.messages import (
     FleetState,
     Presence,
     Receipts,
+    address,
     decode,
     decode_body,
     encode,
@@ -173,8 +174,8 @@ class Session:
     def _send_events(self) -> None:
         now = time.monotonic()
         for report in self._hatch.reports(self._window.room(now), self._window.resting(now)):
-            topic = topic_of(self._settings.kit_id, report.tail)
             body = decode_body(report.tail, bytes(report.body))
+            topic = address(self._settings.kit_id, report.tail, body)
             data = encode(topic, self._envelope(body, report.id, report.seq, report.ts, report.ts_src))
             if not self._fits(topic, data):
                 log.error("event-too-big", message=report.id, bytes=len(data), largest=self._largest)
@@ -234,6 +235,7 @@ class Session:
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_message = self._on_message
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _on_connect(
@@ -243,11 +245,19 @@ class Session:
         self._largest = min(self._largest, getattr(said, "MaximumPacketSize", self._largest))
         self._window.shrink(getattr(said, "ReceiveMaximum", 65535) - _STATES)
 
+    def _on_subscribe(
+        self, _c: mqtt.Client, _u: Any, _m: int, reasons: list[ReasonCode], _p: Properties | None
+    ) -> None:
+        if any(reason.is_failure for reason in reasons):
+            # The broker does not know this kit (yet): a session that hears nothing is none.
+            self._ended = "not-admitted"
+            self.cut()
+
     def _on_disconnect(
         self, _c: mqtt.Client, _u: Any, flags: mqtt.DisconnectFlags, reason: ReasonCode, _p: Properties | None
     ) -> None:
         by_broker = flags.is_disconnect_packet_from_server
-        self._ended = _reason_code(reason) if by_broker else "link-lost"
+        self._ended = _reason_code(reason) if by_broker else self._ended or "link-lost"
 
     def _on_publish(
         self, _c: mqtt.Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None

@@ -1,7 +1,7 @@
 """What kit and fleet say over MQTT (docs/protocol.md 7): bodies, the envelope around them, strict both ways.
 
 No personal data, ever: a text is an id, a digest, an instant, one of a list, or a short label of a device or
-program. A new message: a struct in `states`, `events` or `downward`, a tail in `protocol.topics`, and a line
+program. A new message: a struct in one of the modules, a tail in `protocol.topics`, and a line
 in `Body` and `BODY_OF` of `envelope`.
 """
 
@@ -11,6 +11,7 @@ from protocol.messages.envelope import (
     MAX_BYTES,
     Body,
     Envelope,
+    address,
     decode,
     decode_body,
     encode,
@@ -35,35 +36,62 @@ from protocol.messages.fields import (
     moment,
 )
 from protocol.messages.states import Birth, Health, Peripheral, Presence
+from protocol.messages.twin import (
+    AskJobs,
+    AskTime,
+    AskTwin,
+    Desired,
+    JobEvent,
+    JobsAnswer,
+    Notice,
+    Outage,
+    Reported,
+    SettingResult,
+    TimeAnswer,
+    TwinAnswer,
+)
 
 __all__ = [
     "BODY_OF",
     "MAX_BYTES",
     "AccessEvent",
     "ApplicationEvent",
+    "AskJobs",
+    "AskTime",
+    "AskTwin",
     "BadMessage",
     "Birth",
     "Body",
     "Count",
     "DeletionEvent",
+    "Desired",
     "Doorbell",
     "Envelope",
     "FleetState",
     "Health",
     "Instant",
+    "JobEvent",
+    "JobsAnswer",
     "Jws",
     "KitOrFleet",
     "Label",
+    "Notice",
+    "Outage",
     "Peripheral",
     "PeripheralState",
     "Presence",
     "Receipts",
+    "Reported",
+    "SettingResult",
     "Sha256",
     "Slug",
+    "TimeAnswer",
     "TimeSource",
+    "TwinAnswer",
     "Ulid",
     "Version",
     "VisitEvent",
+    "address",
     "decode",
     "decode_body",
     "encode",

@@ -16,7 +16,7 @@ class Receipts(Said, frozen=True, tag="receipts"):
 class Doorbell(Said, frozen=True, tag="doorbell"):
     """Something waits for the kit; it comes and gets it (a broker's queue drops and reorders)."""
 
-    job: Literal["inbox"]
+    job: Literal["inbox", "jobs"]
 
 
 class FleetState(Said, frozen=True, tag="fleet"):

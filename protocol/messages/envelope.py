@@ -9,7 +9,19 @@ from protocol.messages.downward import Doorbell, FleetState, Receipts
 from protocol.messages.events import AccessEvent, ApplicationEvent, DeletionEvent, VisitEvent
 from protocol.messages.fields import BadMessage, Count, Instant, KitOrFleet, Strict, TimeSource, Ulid, moment
 from protocol.messages.states import Birth, Health, Presence
-from protocol.topics import BadTopic, Tail, parse
+from protocol.messages.twin import (
+    AskJobs,
+    AskTime,
+    AskTwin,
+    Desired,
+    JobEvent,
+    JobsAnswer,
+    Notice,
+    Reported,
+    TimeAnswer,
+    TwinAnswer,
+)
+from protocol.topics import BadTopic, Tail, job_of, parse, topic_of
 
 MAX_BYTES = 32_768
 
@@ -21,6 +33,16 @@ Body = (
     | ApplicationEvent
     | DeletionEvent
     | AccessEvent
+    | JobEvent
+    | Reported
+    | AskJobs
+    | AskTwin
+    | AskTime
+    | JobsAnswer
+    | TwinAnswer
+    | TimeAnswer
+    | Desired
+    | Notice
     | Receipts
     | Doorbell
     | FleetState
@@ -34,6 +56,16 @@ BODY_OF: dict[Tail, type[Body]] = {
     Tail.APPLICATION: ApplicationEvent,
     Tail.DELETION: DeletionEvent,
     Tail.ACCESS: AccessEvent,
+    Tail.REPORTED: Reported,
+    Tail.JOB: JobEvent,
+    Tail.ASK_JOBS: AskJobs,
+    Tail.ASK_TWIN: AskTwin,
+    Tail.ASK_TIME: AskTime,
+    Tail.ANSWER_JOBS: JobsAnswer,
+    Tail.ANSWER_TWIN: TwinAnswer,
+    Tail.ANSWER_TIME: TimeAnswer,
+    Tail.DESIRED: Desired,
+    Tail.NOTICE: Notice,
     Tail.RECEIPTS: Receipts,
     Tail.DOORBELL: Doorbell,
     Tail.FLEET: FleetState,
@@ -84,8 +116,15 @@ def decode(topic: str, data: bytes) -> Envelope:
     moment(envelope.ts)
     if envelope.kit != kit_id:
         raise BadMessage("wrong-topic", "the envelope names another kit than the topic")
+    if isinstance(envelope.body, JobEvent) and envelope.body.job != job_of(topic):
+        raise BadMessage("wrong-topic", "the body names another job than the topic")
     _check_body(tail, envelope.body)
     return envelope
+
+
+def address(kit_id: str, tail: Tail, body: Body) -> str:
+    """The topic that `body` goes on. BadTopic as `topic_of`."""
+    return topic_of(kit_id, tail, body.job if isinstance(body, JobEvent) else "")
 
 
 def encode_body(tail: Tail, body: Body) -> bytes:
@@ -113,6 +152,12 @@ def _check_body(tail: Tail, body: Body) -> None:
     if isinstance(body, Birth):
         moment(body.started)
         moment(body.certificate_until)
+    elif isinstance(body, TimeAnswer):
+        moment(body.now)
+    elif isinstance(body, Notice) and (away := body.outage) is not None:
+        begins, ends = moment(away.begins), moment(away.ends)
+        if begins >= ends:
+            raise BadMessage("malformed", "$.body.outage")
 
 
 def _place(problem: Exception) -> str:

@@ -9,6 +9,7 @@ import typer
 from provisioning.ca import BRANCHES, Authority
 from provisioning.durable import write_whole
 from provisioning.register import Reason
+from provisioning.release import release
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -83,6 +84,21 @@ def crl(
     if out is not None:
         write_whole(out, authority.crls())
     _say(json, f"signed the lists of {', '.join(BRANCHES)}", lists=list(BRANCHES))
+
+
+@app.command("release")
+def release_lists(
+    ca: Folder,
+    out: Annotated[Path, typer.Option(help="folder that the fleet server installs from: broker.release")],
+    kit: Annotated[str, typer.Option(help="take back every certificate of this kit first")] = "",
+    reason: Annotated[
+        str, typer.Option(help="key-compromise, superseded, cessation-of-operation")
+    ] = "unspecified",
+    json: Json = False,
+) -> None:
+    """Sign fresh revocation lists and write all that the fleet needs to install them and to try them out."""
+    taken_back = release(Authority(ca), out, kit, _reason(reason))
+    _say(json, f"{out}: written; {taken_back} certificates taken back", folder=str(out), revoked=taken_back)
 
 
 @app.command("list")

@@ -2,13 +2,14 @@
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import msgspec
 import typer
 
 from provisioning import kit, recovery
 from provisioning.ca import Authority
+from provisioning.release import release
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
@@ -98,9 +99,28 @@ def renew(kit_id: str, ca: Ca, kits: Kits) -> None:
 
 
 @app.command()
-def retire(kit_id: str, ca: Ca, kits: Kits, fleet: Fleet = None) -> None:
-    """Revoke a kit's certificates and let the fleet refuse it. Load the new lists into broker and server."""
+def retire(kit_id: str, ca: Ca, kits: Kits, fleet: Fleet = None, json: Json = False) -> None:
+    """A kit at the end of its life: certificates revoked, refused by broker and fleet. Its folder stays."""
     kit.retire(kits, kit_id, Authority(ca))
+    _refuse(kit_id, "retire", ca, fleet, json)
+
+
+@app.command()
+def lost(kit_id: str, ca: Ca, fleet: Fleet = None, json: Json = False) -> None:
+    """A kit is lost or stolen: refused everywhere at once. Needs no folder of it. Tells each effect's
+    time.
+    """
+    _refuse(kit_id, "lost", ca, fleet, json)
+
+
+def _refuse(kit_id: str, what: Literal["lost", "retire"], ca: Path, fleet: Path | None, json: bool) -> None:
+    lists = ca / "release"
+    revoked = release(
+        Authority(ca), lists, kit_id, "key-compromise" if what == "lost" else "cessation-of-operation"
+    )
     if fleet is not None:
-        kit.unregister(fleet, kit_id)
-    print(f"{kit_id}: retired; its folder is still there")
+        print(kit.refuse(fleet, kit_id, what, lists, json), end="")
+    elif json:
+        print(msgspec.json.encode({"kit_id": kit_id, "revoked": revoked, "release": str(lists)}).decode())
+    else:
+        print(f"{kit_id}: certificates revoked; now `thuisloket-fleet kit {what} {kit_id} --release {lists}`")

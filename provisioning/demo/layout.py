@@ -59,6 +59,11 @@ class Layout:
         return self.root / "broker"
 
     @property
+    def release(self) -> Path:
+        """What the authority hands the fleet: revocation lists and canaries."""
+        return self.root / "release"
+
+    @property
     def kits(self) -> Path:
         return self.root / "kits"
 
@@ -114,6 +119,6 @@ class Layout:
     def fresh(self) -> tuple[Path, ...]:
         """What every run begins without."""
         return (
-            *(self.service, self.fleet, self.broker, self.kits, self.catalogue),
+            *(self.service, self.fleet, self.broker, self.release, self.kits, self.catalogue),
             *(self.sys, self.tpm, self.run, self.logs),
         )

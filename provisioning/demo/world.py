@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import signed
+from protocol.access import ADMIN
 from protocol.catalogue import parse
 from provisioning import broker, kit, toml
 from provisioning.ca import Authority
@@ -20,6 +21,7 @@ from provisioning.demo.cast import OFFICERS, TOWNS
 from provisioning.demo.chip import Chip
 from provisioning.demo.layout import KIT, SERVICE, Layout
 from provisioning.durable import write_secret, write_whole
+from provisioning.release import release
 
 POSSESSION = """
 [possession]
@@ -132,17 +134,19 @@ def _write_catalogue(folder: Path) -> None:
 
 def _write_broker(world: World, authority: Authority) -> None:
     folder = world.layout.broker
-    write_whole(folder / "authorities.pem", authority.bundle("root", "kit", "server"))
-    write_whole(folder / "revoked.pem", authority.crls("kit", "server"))
+    release(authority, world.layout.release)
+    for name in ("authorities.pem", "broker-lists.pem"):
+        write_whole(folder / name, (world.layout.release / name).read_bytes())
     authority.issue("broker", "broker.demo", HOSTS).write(folder, "broker")
     broker.write(
         broker.BrokerSettings(
             folder=folder,
             authorities=folder / "authorities.pem",
-            revoked=folder / "revoked.pem",
+            revoked=folder / "broker-lists.pem",
             certificate=folder / "broker.pem",
             key=folder / "broker.key",
             port=world.ports["broker"],
+            kits=(KIT,),  # or the fleet tells it at its start, and the kit's first tries are in vain
         )
     )
 
@@ -152,6 +156,7 @@ def _write_fleet(world: World, authority: Authority) -> None:
     authority.issue("server", "fleet.demo", HOSTS).write(folder / "certs", "server")
     authority.issue("ingest", broker.WORKER).write(folder / "certs", "ingest")
     authority.issue("custodian", "fleet.demo").write(folder / "certs", "custodian")
+    authority.issue("ingest", ADMIN).write(folder / "certs", "admin")
     write_whole(folder / "certs" / "authorities.pem", authority.bundle("root"))
     write_whole(folder / "certs" / "kit-authorities.pem", authority.bundle("root", "kit"))
     write_whole(folder / "certs" / "kit-crl.pem", authority.crls("kit"))
@@ -185,6 +190,13 @@ def _write_fleet(world: World, authority: Authority) -> None:
             "certificate": "certs/ingest.pem",
             "key": "certs/ingest.key",
             "client_id": broker.WORKER,
+        },
+        "broker": {
+            "certificate": "certs/admin.pem",
+            "key": "certs/admin.key",
+            "configuration": world.layout.broker.resolve() / "mosquitto.conf",
+            "release": world.layout.release.resolve(),
+            "authority": world.layout.ca.resolve(),
         },
         "trust": {"roots": "trust"},
         "keys": {

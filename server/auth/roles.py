@@ -14,6 +14,7 @@ Power = Literal[
     "decide",  # what becomes of what a kit did for a visit that was no longer its own
     "release",  # let a stuck application go on
     "see-metrics",
+    "revoke",  # refuse a kit everywhere, for good
     "acknowledge",  # say that an incident was looked into
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
@@ -22,7 +23,7 @@ MAY: dict[Role, frozenset[Power]] = {
     "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "decide", "release"}),
     "inclusion": frozenset({"see-fleet", "see-requests", "make-requests", "decide"}),
     "admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
-    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
+    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "revoke", "acknowledge"}),
 }
 
 

@@ -11,12 +11,14 @@ from server.db.tables import Kit, KitTenant, Municipality
 from server.fleet import outbox
 from server.fleet.refused import Refused
 
+RESERVED = "kit-canary-"  # certificates of such names try the broker out; they never belong to a kit
+
 
 def add(db: Session, kit_id: str, bag_recipient: str, tenants: list[str], now: datetime) -> None:
     """A new kit, and an (empty) day bag for it. `bag_recipient`: its age1pq1... bag key.
 
     Refused: bad-kit-id, bad-bag-recipient, kit-exists, unknown-municipality."""
-    if not KIT_ID.fullmatch(kit_id):
+    if not KIT_ID.fullmatch(kit_id) or kit_id.startswith(RESERVED):
         raise Refused("bad-kit-id")
     try:
         read_recipient(bag_recipient)
@@ -30,6 +32,7 @@ def add(db: Session, kit_id: str, bag_recipient: str, tenants: list[str], now: d
     db.flush()
     db.add_all(KitTenant(kit_id=kit_id, tenant=tenant) for tenant in sorted(set(tenants)))
     outbox.put_once(db, "bag", kit_id, now)
+    outbox.put_once(db, "broker", kit_id, now)
 
 
 def retire(db: Session, kit_id: str, now: datetime) -> None:
@@ -44,6 +47,11 @@ def active(db: Session, kit_id: str) -> Kit | None:
     """The kit, unless it is unknown or retired."""
     kit = db.get(Kit, kit_id)
     return kit if kit is not None and kit.retired is None else None
+
+
+def all_active(db: Session) -> list[str]:
+    """The ids of all kits that are not retired."""
+    return list(db.scalars(select(Kit.kit_id).where(Kit.retired.is_(None)).order_by(Kit.kit_id)))
 
 
 def visible(db: Session) -> list[Kit]:

@@ -18,7 +18,7 @@ from sqlalchemy.orm import Session
 from server.db.notices import announce
 from server.db.tables import OutboxRow
 
-Queue = Literal["forward", "bag", "doorbell", "receipt", "custody"]
+Queue = Literal["forward", "bag", "doorbell", "receipt", "custody", "broker"]
 
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT_S = 300.0

@@ -7,6 +7,7 @@ from flask import Blueprint, Response, g, render_template, request, stream_with_
 
 from server.auth import sign_in
 from server.auth.roles import Actor
+from server.fleet import broker_health
 from server.fleet.overview import Overview
 from server.web.context import actor, context
 from server.web.gate import cookie_name
@@ -19,7 +20,11 @@ HEARTBEAT_S = 10.0
 @blueprint.get("/")
 def show() -> str:
     overview = context().live.look(actor().scope)
-    return render_template("fleet/dashboard.html", parts=_render(overview))
+    broker_red = False
+    if actor().may("see-metrics"):
+        with context().database.reading(actor().scope) as db:
+            broker_red = bool(broker_health.results(db) and broker_health.verdict(db, context().clock()))
+    return render_template("fleet/dashboard.html", parts=_render(overview), broker_red=broker_red)
 
 
 @blueprint.get("/events")

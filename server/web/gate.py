@@ -33,6 +33,8 @@ NEEDS: dict[str, Power | None] = {
     "dashboard.show": "see-fleet",
     "dashboard.events": "see-fleet",
     "kits.show": "see-fleet",
+    "brokers.show": "see-metrics",
+    "brokers.revoke": "revoke",
     "applications.listing": "see-fleet",
     "applications.release": "release",
     "incidents.listing": "see-fleet",

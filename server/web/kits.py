@@ -3,7 +3,7 @@
 from flask import Blueprint, abort, render_template
 
 from protocol.messages import moment
-from server.fleet import holdings, kits, overview, visits
+from server.fleet import holdings, kits, overview, revocations, visits
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -32,5 +32,7 @@ def show(kit_id: str) -> str:
             health=health,
             visits=overview.visit_lines(db, visits.local_day(now), kit_id),
             applications=overview.of_kit(db, kit_id),
+            revocation=revocations.standing(db, kit_id),
+            may_revoke=actor().may("revoke") and kit.retired is None,
             now=now,
         )

@@ -5,6 +5,7 @@ import re
 import types
 import typing
 from datetime import UTC, datetime, timedelta, timezone
+from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -18,18 +19,31 @@ from protocol.messages import (
     MAX_BYTES,
     AccessEvent,
     ApplicationEvent,
+    AskJobs,
+    AskTime,
+    AskTwin,
     BadMessage,
     Birth,
     Body,
     DeletionEvent,
+    Desired,
     Doorbell,
     Envelope,
     FleetState,
     Health,
+    JobEvent,
+    JobsAnswer,
+    Notice,
+    Outage,
     Peripheral,
     Presence,
     Receipts,
+    Reported,
+    SettingResult,
+    TimeAnswer,
+    TwinAnswer,
     VisitEvent,
+    address,
     decode,
     decode_body,
     encode,
@@ -38,7 +52,7 @@ from protocol.messages import (
     label,
     moment,
 )
-from protocol.topics import Tail, topic_of
+from protocol.topics import OF_ALL, Tail, parse, topic_of
 
 ULID = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
 HEALTH = Health(
@@ -69,6 +83,24 @@ BODIES: dict[Tail, Body] = {
     Tail.APPLICATION: ApplicationEvent(ULID, ULID, "sealed", "0" * 64),
     Tail.DELETION: DeletionEvent("eyJ0.e30.c2ln"),
     Tail.ACCESS: AccessEvent("code-used", "a" * 64),
+    Tail.REPORTED: Reported(
+        version=3,
+        results=(
+            SettingResult("language", "applied"),
+            SettingResult("idle-lock-s", "refused", "out-of-range"),
+        ),
+    ),
+    Tail.JOB: JobEvent(ULID, "refused", "replayed"),
+    Tail.ASK_JOBS: AskJobs(ULID),
+    Tail.ASK_TWIN: AskTwin(ULID),
+    Tail.ASK_TIME: AskTime(ULID),
+    Tail.ANSWER_JOBS: JobsAnswer(ULID, ("eyJ0.e30.c2ln",), True),
+    Tail.ANSWER_TWIN: TwinAnswer(ULID, None),
+    Tail.ANSWER_TIME: TimeAnswer(ULID, "2026-11-23T09:30:00.125Z"),
+    Tail.DESIRED: Desired("eyJ0.e30.c2ln"),
+    Tail.NOTICE: Notice(
+        crl_number=7, minimum_version="0.1.0", outage=Outage("2026-11-23T22:00:00Z", "2026-11-23T23:00:00Z")
+    ),
     Tail.RECEIPTS: Receipts((ULID,)),
     Tail.DOORBELL: Doorbell("inbox"),
     Tail.FLEET: FleetState("online"),
@@ -79,7 +111,7 @@ def envelope(tail: Tail, **changes: Any) -> Envelope:
     values = {
         "v": 1,
         "id": ULID,
-        "kit": "" if tail is Tail.FLEET else "kit-a",
+        "kit": "" if tail in OF_ALL else "kit-a",
         "ses": 1,
         "seq": 2,
         "ts": "2026-11-23T09:30:00.125Z",
@@ -90,7 +122,7 @@ def envelope(tail: Tail, **changes: Any) -> Envelope:
 
 
 def topic(tail: Tail) -> str:
-    return topic_of("" if tail is Tail.FLEET else "kit-a", tail)
+    return address("" if tail in OF_ALL else "kit-a", tail, BODIES[tail])
 
 
 @pytest.mark.parametrize("tail", list(Tail))
@@ -109,7 +141,7 @@ def test_the_bytes_are_those_of_the_protocol() -> None:
     assert data == (
         b'{"v":1,"id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","kit":"kit-a","ses":1,"seq":2,'
         b'"ts":"2026-11-23T09:30:00.125Z","ts_src":"ntp","body":{"kind":"visit",'
-        b'"visit_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"abandoned","reason":"not-home"}}'
+        b'"visit_id":"01ARZ3NDEKTSV4RRFFQ69G5FAV","state":"abandoned","reason":"not-home","epoch":1}}'
     )
 
 
@@ -118,7 +150,7 @@ def changed(tail: Tail, path: str, value: Any) -> bytes:
     at = whole
     *way, last = path.split(".")
     for step in way:
-        at = at[step]
+        at = at[int(step) if step.isdigit() else step]
     if value is ...:
         del at[last]
     else:
@@ -152,6 +184,17 @@ def changed(tail: Tail, path: str, value: Any) -> bytes:
         (Tail.VISIT, "body", None),
         (Tail.VISIT, "body", []),
         (Tail.VISIT, "body.kind", "other"),
+        (Tail.JOB, "body.job", "01ARZ3NDEKTSV4RRFFQ69G5FAW"),
+        (Tail.JOB, "body.state", "running"),
+        (Tail.JOB, "body.code", "no reason"),
+        (Tail.REPORTED, "body.results.0.key", "citizen"),
+        (Tail.REPORTED, "body.version", -1),
+        (Tail.ASK_JOBS, "body.corr", "x"),
+        (Tail.ASK_JOBS, "body.name", "Peeters"),
+        (Tail.ANSWER_JOBS, "body.commands", ["not a jws"]),
+        (Tail.ANSWER_TIME, "body.now", "2026-02-30T09:30:00Z"),
+        (Tail.NOTICE, "body.outage.ends", "2026-11-23T21:00:00Z"),
+        (Tail.NOTICE, "body.minimum_version", "all"),
         (Tail.VISIT, "body.kind", ...),
         (Tail.VISIT, "body.name", "Peeters"),
         (Tail.VISIT, "body.state", "Peeters"),
@@ -318,3 +361,11 @@ def _check_bound(place: str, kind: Any) -> None:
 def test_every_topic_has_its_body_and_every_body_its_topic() -> None:
     assert set(BODY_OF) == set(Tail)
     assert set(BODY_OF.values()) == set(typing.get_args(messages.Body))
+    assert len(set(BODY_OF.values())) == len(BODY_OF)
+
+
+def test_the_literal_messages_are_read_and_written_to_the_byte() -> None:
+    vectors = json.loads((Path(__file__).parents[1] / "vectors" / "mqtt" / "messages.json").read_text())
+    assert {parse(one["topic"])[1] for one in vectors} == set(Tail)
+    for one in vectors:
+        assert encode(one["topic"], decode(one["topic"], one["payload"].encode())) == one["payload"].encode()

@@ -4,9 +4,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from protocol.topics import EVENTS, FLEET_LISTENS, STATES, BadTopic, Tail, kit_listens, parse, topic_of
+from protocol.topics import (
+    ASKED,
+    EVENTS,
+    FLEET_LISTENS,
+    OF_ALL,
+    STATES,
+    BadTopic,
+    Tail,
+    job_of,
+    kit_listens,
+    parse,
+    topic_of,
+)
 
-KIT_TAILS = [tail for tail in Tail if tail is not Tail.FLEET]
+JOB = "01ARZ3NDEKTSV4RRFFQ69G5FAV"
+KIT_TAILS = [tail for tail in Tail if tail not in OF_ALL and tail is not Tail.JOB]
 
 
 @pytest.mark.parametrize(
@@ -24,6 +37,18 @@ KIT_TAILS = [tail for tail in Tail if tail is not Tail.FLEET]
 def test_the_topics_are_those_of_the_protocol(tail: Tail, topic: str) -> None:
     assert topic_of("kit-brugge-01", tail) == topic
     assert parse(topic) == ("kit-brugge-01", tail)
+
+
+def test_a_job_is_named_by_its_topic() -> None:
+    topic = topic_of("kit-a", Tail.JOB, JOB)
+    assert topic == f"tl/v1/kit/kit-a/up/job/{JOB}"
+    assert (parse(topic), job_of(topic)) == (("kit-a", Tail.JOB), JOB)
+    assert job_of("tl/v1/kit/kit-a/down/job") == ""
+    for tail, job in ((Tail.JOB, ""), (Tail.JOB, "#"), (Tail.BIRTH, JOB)):
+        with pytest.raises(BadTopic):
+            topic_of("kit-a", tail, job)
+    with pytest.raises(BadTopic):
+        topic_of("", Tail.NOTICE, JOB)
 
 
 def test_the_state_of_the_fleet_belongs_to_no_kit() -> None:
@@ -58,6 +83,14 @@ def test_the_state_of_the_fleet_belongs_to_no_kit() -> None:
         "kit-a/state/presence",
         "tl/v1/fleet/state/",
         "$share/ingest/tl/v1/kit/kit-a/state/presence",
+        "tl/v1/kit/kit-a/up/job",
+        "tl/v1/kit/kit-a/up/job/",
+        "tl/v1/kit/kit-a/up/job/1",
+        f"tl/v1/kit/kit-a/up/job/{JOB}/",
+        f"tl/v1/kit/kit-a/up/job/{JOB}\n",
+        f"tl/v1/kit/kit-a/down/job/{JOB}",
+        "tl/v1/kit/kit-a/all/down/notice",
+        "tl/v1/all/down",
     ],
 )
 def test_anything_else_is_no_topic(topic: str) -> None:
@@ -76,7 +109,7 @@ def test_what_is_parsed_is_what_would_be_built(topic: str) -> None:
         kit, tail = parse(topic)
     except BadTopic:
         return
-    assert topic_of(kit, tail) == topic
+    assert topic_of(kit, tail, job_of(topic)) == topic
 
 
 @given(kit=st.text(max_size=40))
@@ -91,12 +124,13 @@ def test_a_kit_id_is_a_kit_id(kit: str) -> None:
 
 def test_kit_and_fleet_listen_to_all_that_concerns_them_and_share_no_subscription() -> None:
     assert set(kit_listens("kit-a")) == {
-        topic_of("kit-a", Tail.RECEIPTS),
-        topic_of("kit-a", Tail.DOORBELL),
+        *(f"tl/v1/kit/kit-a/down/{level}" for level in ("rcpt", "job", "desired")),
+        *(f"tl/v1/kit/kit-a/down/res/{what}" for what in ("jobs", "twin", "time")),
         "tl/v1/fleet/state",
+        "tl/v1/all/down/notice",
     }
-    for tail in STATES | EVENTS:
-        levels = topic_of("kit-a", tail).split("/")
+    for tail in STATES | EVENTS | ASKED:
+        levels = topic_of("kit-a", tail, JOB if tail is Tail.JOB else "").split("/")
         assert any(_matches(pattern.split("/"), levels) for pattern in FLEET_LISTENS)
     assert not any(pattern.startswith("$share") for pattern in FLEET_LISTENS)
     assert STATES.isdisjoint(EVENTS)

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from protocol import access
+from protocol.topics import FLEET_LISTENS
 from provisioning import broker
 from tests.mosquitto import Client, Mosquitto, until
 from tests.pki import Files, Pki
@@ -47,7 +49,7 @@ def connect(mosquitto: Mosquitto, pki: Pki) -> Iterator[object]:
 
 
 def test_a_kit_speaks_under_its_own_name_and_no_other(connect) -> None:
-    worker = connect("ingest", "fleet-ingest-1").listen("tl/v1/kit/+/up/#", "tl/v1/kit/+/state/#")
+    worker = connect("ingest", "fleet-ingest-1").listen(*FLEET_LISTENS)
     until(lambda: worker.reason == 0)
     kit = connect("kit-tls", "kit-one")
     assert kit.say("tl/v1/kit/kit-one/up/evt/visit", b"mine") == 0
@@ -68,8 +70,11 @@ def test_a_kit_speaks_under_its_own_name_and_no_other(connect) -> None:
 
 def test_a_kit_hears_only_what_is_for_it_whatever_it_asks_for(connect) -> None:
     spy = connect("kit-tls", "kit-spy").listen("#", "tl/v1/kit/+/down/#", "tl/v1/kit/+/up/#", "$SYS/#")
+    spy.listen("$share/ingest/tl/v1/kit/+/up/#", "tl/v1/kit/kit-one/down/rcpt", "tl/v1/fleet/state")
+    until(lambda: len(spy.granted) == 7, what="SUBACK")
+    assert spy.granted == [DENIED] * 6 + [1]
     kit = connect("kit-tls", "kit-one").listen("tl/v1/kit/kit-one/down/rcpt", "tl/v1/fleet/state")
-    worker = connect("ingest", "fleet-ingest-1").listen("tl/v1/kit/+/up/#")
+    worker = connect("ingest", "fleet-ingest-1").listen("tl/v1/kit/+/up/evt/+")
     until(lambda: spy.reason == kit.reason == worker.reason == 0)
     time.sleep(0.2)
     worker.say("tl/v1/kit/kit-one/down/rcpt", b"for one")
@@ -152,7 +157,7 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, pki: Pki) -> None
     made = Mosquitto(tmp_path / "mosquitto", pki)
     made.start()
     sleeper_files, kit_files = pki.issue("ingest", "fleet-ingest-1"), pki.issue("kit-tls", "kit-one")
-    sleeper = Client(made.port, pki.roots, sleeper_files, "fleet-ingest-1").listen("tl/v1/kit/+/up/#")
+    sleeper = Client(made.port, pki.roots, sleeper_files, "fleet-ingest-1").listen("tl/v1/kit/+/up/evt/+")
     time.sleep(0.3)
     sleeper.client.disconnect()
     kit = Client(made.port, pki.roots, kit_files, "kit-one")
@@ -195,7 +200,9 @@ def test_values_that_would_start_a_line_of_their_own_are_refused(mosquitto: Mosq
             broker.configuration(replace(mosquitto.settings, **change))
     for worker in ("", "kit 1", "a\ntopic write #", "#"):
         with pytest.raises(ValueError, match="worker"):
-            broker.access_list([worker])
+            access.first_file([worker])
+    with pytest.raises(ValueError, match="kit id"):
+        access.first_file([], ["kit-1/up"])
 
 
 def test_root_stays_root_and_others_are_left_as_they_are(mosquitto: Mosquitto) -> None:

@@ -2,8 +2,6 @@
 
 import base64
 import json
-import os
-import signal
 import ssl
 import threading
 import time
@@ -16,11 +14,16 @@ import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from protocol import access
 from provisioning.ca import Authority
 from provisioning.demo import headless
 from provisioning.demo.cast import Citizen
 from provisioning.demo.progress import Progress
 from provisioning.demo.running import Demo
+from server.broker.steward import Manager
+from server.config import read
+from server.db.engine import Database
+from server.work import utc_now
 from tests.system.conftest import Staged
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
@@ -95,12 +98,21 @@ def finds_below(*folders: Path) -> dict[str, set[str]]:
 
 @contextmanager
 def listening_to_everything(demo: Demo) -> Iterator[list[bytes]]:
-    """A subscriber of every topic, which the broker's access list is made to allow; all it hears."""
+    """A subscriber of every topic, which the fleet's manager makes the broker allow; all it hears."""
     layout, name = demo.world.layout, "canary-watcher"
     Authority(layout.ca).issue("ingest", name).write(layout.root / "watcher", "tls")
-    with (layout.broker / "acl").open("a") as acl:
-        acl.write(f"user {name}\ntopic read #\n")
-    os.kill(demo.programs.pid("broker"), signal.SIGHUP)
+    config = read(layout.fleet_toml)
+    with Manager(Database(config.database_url), config, utc_now).control() as control:
+        rules = [
+            {"acltype": kind, "topic": "#", "allow": True, "priority": 0}
+            for kind in ("subscribePattern", "publishClientReceive")
+        ]
+        control.do(
+            [
+                {"command": "createRole", "rolename": name, "acls": rules},
+                {"command": "createClient", **access.client(name, name)},
+            ]
+        )
     heard: list[bytes] = []
     subscribed = threading.Event()
     client = Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=MQTTProtocolVersion.MQTTv5)

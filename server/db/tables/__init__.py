@@ -1,5 +1,6 @@
 """The tables, by subject. Importing this package defines them all, so that foreign keys resolve."""
 
+from server.db.tables.broker import BrokerCheck, Revocation, RevocationEffect
 from server.db.tables.cases import Application, Request, StatusCode, Visit
 from server.db.tables.custody import CustodyDocument, CustodyStep
 from server.db.tables.evidence import Holding, Incident
@@ -14,6 +15,7 @@ __all__ = [
     "Application",
     "Base",
     "Booking",
+    "BrokerCheck",
     "CustodyDocument",
     "CustodyStep",
     "Holding",
@@ -29,6 +31,8 @@ __all__ = [
     "Quarantined",
     "Report",
     "Request",
+    "Revocation",
+    "RevocationEffect",
     "SignIn",
     "StatusCode",
     "Throttle",

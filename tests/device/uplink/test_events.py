@@ -4,6 +4,7 @@ import json
 import random
 import time
 
+from server.broker import members
 from tests.device.uplink.conftest import KIT, Site
 from tests.mosquitto import until
 
@@ -97,10 +98,9 @@ def test_what_the_fleet_said_long_ago_makes_nothing_go_twice(site: Site):
 
 
 def test_an_event_on_a_denied_topic_is_kept_and_goes_once_it_may(site: Site):
-    acl = site.broker.settings.folder / "acl"
-    allowed = acl.read_text()
-    acl.write_text(allowed.replace("pattern write tl/v1/kit/%u/up/#\n", ""))
-    site.broker.reload()
+    up = {"acltype": "publishClientSend", "topic": f"tl/v1/kit/{KIT}/up/#"}
+    with site.broker.managed() as control:
+        control.do([{"command": "removeRoleACL", "rolename": KIT, **up}])
     worker = site.worker
     message_id = site.report()
     site.start()
@@ -109,10 +109,24 @@ def test_an_event_on_a_denied_topic_is_kept_and_goes_once_it_may(site: Site):
     time.sleep(1)
     assert worker.committed == {}
     assert site.spool.reports_waiting() == 1
-    acl.write_text(allowed)
-    site.broker.reload()
+    with site.broker.managed() as control:
+        control.do([{"command": "addRoleACL", "rolename": KIT, "allow": True, "priority": 0, **up}])
     until(lambda: message_id in worker.committed)
     until(lambda: site.spool.reports_waiting() == 0)
+
+
+def test_a_kit_that_the_broker_does_not_know_yet_tries_until_it_does(site: Site):
+    with site.broker.managed() as control:
+        members.dismiss(control, KIT)
+    worker = site.worker
+    site.report()
+    site.start()
+    until(lambda: site.spool.link().problem == "not-admitted", what="the kit to notice")
+    with site.broker.managed() as control:
+        members.admit(control, KIT)
+    site.online()
+    until(lambda: site.spool.reports_waiting() == 0)
+    assert len(worker.committed) == 1
 
 
 def test_an_event_larger_than_the_broker_takes_is_not_sent_and_holds_nothing_up(site: Site):

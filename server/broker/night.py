@@ -1,0 +1,32 @@
+"""What the fleet does with its broker by night: fresh revocation lists, and the check."""
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from server.broker.checks import all as checks
+from server.broker.problem import BrokerProblem
+from server.broker.steward import Manager
+from server.db.engine import Database
+from server.db.scope import EVERYONE
+from server.fleet import broker_health
+from server.settings import Fleet
+
+log = structlog.get_logger()
+
+
+def care(database: Database, config: Fleet, clock: Callable[[], datetime], now: datetime) -> None:
+    """Once a night: new lists where the authority is on this machine, then every check of the broker."""
+    if config.broker is None:
+        return
+    with database.reading(EVERYONE) as db:
+        if not broker_health.is_due(db, now):
+            return
+    if config.broker.authority is not None:
+        try:
+            Manager(database, config, clock).renew_lists()
+        except BrokerProblem as problem:  # the check tells it too, by the life that is left in the list
+            log.error("lists not renewed", code=problem.code, remedy=problem.remedy)
+    results = checks.run(database, config, clock)
+    log.info("broker checked", red=[result.name for result in results if not result.ok])

@@ -1,0 +1,61 @@
+"""How the broker's last check ended, and whether that is good enough for production."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import select
+from sqlalchemy.orm import Session
+
+from server.db.tables import BrokerCheck
+
+STALE = timedelta(hours=48)
+NIGHT_UTC = range(1, 4)
+ONCE_A_NIGHT = timedelta(hours=12)
+
+
+class BrokerUnsafe(Exception):
+    """The broker has not passed its check; the message says what is wrong and what to do."""
+
+
+def note(db: Session, name: str, place: int, ok: bool, detail: str, remedy: str, now: datetime) -> None:
+    row = db.get(BrokerCheck, name)
+    if row is None:
+        row = BrokerCheck(name=name)
+        db.add(row)
+    row.place, row.state = place, "ok" if ok else "fail"
+    row.detail, row.remedy, row.at = detail[:300], remedy[:300], now
+
+
+def results(db: Session) -> Sequence[BrokerCheck]:
+    """The newest result of each check, in their order."""
+    return db.scalars(select(BrokerCheck).order_by(BrokerCheck.place)).all()
+
+
+def verdict(db: Session, now: datetime) -> str:
+    """ "" when every check is green and fresh; else one sentence for the administrator."""
+    rows = results(db)
+    if not rows:
+        return "the broker was never checked: run `thuisloket-fleet broker check`"
+    red = [row for row in rows if row.state != "ok"]
+    if red:
+        first = red[0]
+        count = f"{len(red)} of {len(rows)} checks of the broker are red"
+        return f"{count}; {first.name}: {first.detail} ({first.remedy})"
+    if min(row.at for row in rows) < now - STALE:
+        return "the broker's last check is older than two days: run `thuisloket-fleet broker check`"
+    return ""
+
+
+def require(db: Session, now: datetime) -> None:
+    """BrokerUnsafe unless the broker has passed its check."""
+    found = verdict(db, now)
+    if found:
+        raise BrokerUnsafe(f"production needs a broker that passes its check: {found}")
+
+
+def is_due(db: Session, now: datetime) -> bool:
+    """Whether tonight's check has not been made."""
+    if now.hour not in NIGHT_UTC:
+        return False
+    rows = results(db)
+    return not rows or max(row.at for row in rows) < now - ONCE_A_NIGHT
