@@ -16,6 +16,7 @@ NAMES = {
     Role.BROKER: "localhost",
     Role.INGEST: "fleet-ingest-1",
     Role.SERVICE: "127.0.0.1",
+    Role.CUSTODIAN: "fleet.brugge",
 }
 
 

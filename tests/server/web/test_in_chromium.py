@@ -99,7 +99,14 @@ def test_no_page_is_wider_than_its_screen_or_shuts_anybody_out(
             assert violations(page) == [], (path, language)
     sign_in(page)
     for language in LANGUAGES:
-        for path in ("/", "/requests", f"/requests/{request_id}", "/applications", f"/kits/{KIT}"):
+        for path in (
+            "/",
+            "/requests",
+            f"/requests/{request_id}",
+            "/applications",
+            "/incidents",
+            f"/kits/{KIT}",
+        ):
             page.goto(f"{path}?lang={language}")
             assert page.evaluate(WIDER) == [], (path, language)
             assert violations(page) == [], (path, language)
