@@ -58,7 +58,7 @@ def test_five_wrong_pins_lock_and_health_still_goes_out_under_mtls(staged: Stage
         officer, other = demo.world.officers[:2]
         kiosk = Kiosk(demo.world.ports["kiosk"])
         try:
-            assert "Beperkte bescherming" not in kiosk.page()
+            assert "MINDER BEVEILIGD" not in kiosk.page()
             codes = [refused(kiosk, officer.officer_id, wrong(officer.pin)) for _ in range(5)]
             assert codes == ["wrong-pin"] * 4 + ["pin-blocked"]
             assert refused(kiosk, officer.officer_id, officer.pin) == "pin-blocked"

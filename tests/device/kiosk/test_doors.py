@@ -304,3 +304,13 @@ def test_no_page_is_not_a_stack_trace(browser: FlaskClient, play: Play) -> None:
     assert "Ga terug naar het begin" in page.text
     assert browser.get("/redo/photo").status_code == 405
     assert send(browser, "/redo/nothing")[0] == 404
+
+
+@pytest.mark.parametrize("reduced", [True, False])
+def test_a_kit_whose_keys_are_in_no_chip_says_so_before_and_after_the_pin(
+    browser: FlaskClient, desk: MemoryDesk, reduced: bool
+) -> None:
+    desk.show(reduced_protection=reduced)
+    assert ("MINDER BEVEILIGD" in browser.get("/").text) == reduced
+    assert send(browser, "/unlock", officer="an.peeters", pin=PIN) == (200, "done")
+    assert ("MINDER BEVEILIGD" in browser.get("/").text) == reduced

@@ -15,6 +15,7 @@ from look.words import LANGUAGES
 from protocol.messages import Presence, VisitEvent
 from tests.server.fleet.test_ingest import health, say
 from tests.server.town import KIT, PASSWORD, Town
+from tests.server.web.test_pages import birth
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
@@ -67,6 +68,7 @@ def filled(town: Town) -> str:
     """Something of everything; the id of a request to plan."""
     visit = town.plan()
     say(town, Presence("online"))
+    say(town, birth("reduced"))
     say(town, health(peripherals={"card": "ok", "camera": "missing", "signature": "degraded"}))
     say(town, VisitEvent(visit.visit_id, "opened"))
     return town.ask(

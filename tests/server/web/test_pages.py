@@ -151,21 +151,22 @@ def test_the_dashboard_names_no_citizen(town: Town, signed_in: Callable[[str], B
     assert "Canari" not in filled_page
 
 
+def birth(protection: Literal["hardware", "reduced"]) -> Birth:
+    return Birth(
+        version="1",
+        started="2026-11-23T08:00:00Z",
+        peripherals=(),
+        certificate_until="2026-12-23T08:00:00Z",
+        protection=protection,
+        test_trust=False,
+    )
+
+
 @pytest.mark.parametrize("protection", ["hardware", "reduced"])
 def test_a_kit_whose_keys_are_in_no_chip_is_named_on_the_dashboard(
     town: Town, signed_in: Callable[[str], Browser], protection: Literal["hardware", "reduced"]
 ) -> None:
-    say(
-        town,
-        Birth(
-            version="1",
-            started="2026-11-23T08:00:00Z",
-            peripherals=(),
-            certificate_until="2026-12-23T08:00:00Z",
-            protection=protection,
-            test_trust=False,
-        ),
-    )
+    say(town, birth(protection))
     page = signed_in("planner.brugge").get("/").text
     assert ("Beperkte bescherming" in page) == (protection == "reduced")
 
