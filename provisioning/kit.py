@@ -47,6 +47,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     command_key: str
     drivers: dict[str, dict[str, str | int]]
     kiosk_port: int = 8740
+    test_cards: bool = False  # `cards` holds roots that are not Belgium's: a demo, and it says TEST
     catalogue: str = ""  # folder of the catalogue's entries that differ from the shipped ones
     language: str = "nl"
     health_every_s: int = 60
@@ -232,6 +233,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
         "signing": {"certificate": "certs/kit-sign.pem"} | ({} if in_tpm else {"key": "certs/kit-sign.key"}),
         "trust": {
             "cards": "trust/cards",
+            **({"test_cards": True} if site.test_cards else {}),
             "recipients": "trust/recipients.jws",
             "list_key": "trust/list-key.pem",
             "command_key": "trust/command-key.pem",

@@ -14,7 +14,7 @@ import msgspec
 from device.drivers.camera import folder, worker
 from device.drivers.eid import settings as eid
 from device.drivers.eid.driver import open_reader
-from device.drivers.eid.trust import load_trust
+from device.drivers.eid.trust import TrustStore, load_trust
 from device.drivers.fingerprint import sfm
 from device.drivers.signpad import topaz
 from device.errors import Code, KitError, Remedy
@@ -29,6 +29,7 @@ class Site:
 
     folder: Path
     cards: Path
+    test_cards: bool = False  # roots that are not Belgium's are let in, and every screen says TEST
 
 
 @dataclass(frozen=True)
@@ -50,8 +51,15 @@ class Drivers:
     signature: Callable[[], SignaturePad]
 
 
+def _roots(site: Site) -> TrustStore:
+    return load_trust(site.cards, test=site.test_cards)
+
+
 CARD: Mapping[str, Driver[EidReader]] = {
-    "pcsc": Driver(eid.Settings, lambda settings, site: open_reader(settings, load_trust(site.cards))),
+    "pcsc": Driver(
+        eid.Settings,
+        lambda settings, site: open_reader(settings, load_trust(site.cards, test=site.test_cards)),
+    ),
 }
 CAMERA: Mapping[str, Driver[Camera]] = {
     "folder": Driver(folder.Settings, lambda settings, site: folder.open_driver(settings), "path"),

@@ -114,6 +114,7 @@ def make_kit(world: World, authority: Authority, with_pin: bool = False, tpm: Ch
             "signature": {"driver": "topaz-siglite", "port": str(layout.run.resolve() / "signpad")},
         },
         kiosk_port=world.ports["kiosk"],
+        test_cards=True,
         catalogue=str(layout.catalogue.resolve()) if with_pin else "",
         health_every_s=10,
         sys=str(layout.sys.resolve()),

@@ -49,8 +49,9 @@ def anchor(certificate: x509.Certificate) -> Anchor:
     return Anchor(certificate, certificate.fingerprint(hashes.SHA256()) in BELGIUM_ROOTS)
 
 
-def load_trust(folder: Path) -> TrustStore:
-    """All certificates (DER, or PEM with several) in `folder`. KitError bad-config when one cannot be one."""
+def load_trust(folder: Path, *, test: bool = True) -> TrustStore:
+    """All certificates (DER, or PEM with several) in `folder`. KitError bad-config when one cannot be one,
+    and without `test` when one is not Belgium's."""
     anchors: list[Anchor] = []
     try:
         paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
@@ -60,7 +61,11 @@ def load_trust(folder: Path) -> TrustStore:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"trust folder: {error}") from error
     if not 1 <= len(anchors) <= ROOTS_AT_MOST:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{len(anchors)} root certificates in {folder}")
-    return TrustStore(tuple(anchors))
+    store = TrustStore(tuple(anchors))
+    if store.test and not test:
+        detail = f"{folder} holds a root that is not Belgium's: only a demo has trust.test_cards"
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail)
+    return store
 
 
 def _certificates(path: Path) -> list[x509.Certificate]:

@@ -77,6 +77,7 @@ certificate = "certs/kit-sign.pem"
 key = "certs/kit-sign.key"
 [trust]
 cards = "trust/cards"
+test_cards = true
 recipients = "recipients.jws"
 list_key = "trust/list-key.pem"
 command_key = "trust/command-key.pem"

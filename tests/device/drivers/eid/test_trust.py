@@ -20,6 +20,14 @@ def test_roots_are_found_in_der_and_pem_and_are_test_roots(tmp_path: Path) -> No
     assert len(BELGIUM_ROOTS) == 5
 
 
+def test_a_kit_that_is_no_demo_refuses_a_root_that_is_not_belgiums(tmp_path: Path) -> None:
+    (tmp_path / "a.der").write_bytes(new_family("ec").root.der)
+    with pytest.raises(KitError) as caught:
+        load_trust(tmp_path, test=False)
+    assert caught.value.code is Code.BAD_CONFIG
+    assert "not Belgium's" in caught.value.detail
+
+
 @pytest.mark.parametrize(
     "content", [b"", b"nonsense", b"-----BEGIN CERTIFICATE-----\nAAAA\n", b"\x30\x82\xff"]
 )
