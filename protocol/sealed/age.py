@@ -107,10 +107,15 @@ def _open_payload(file_key: bytes, payload: memoryview) -> bytes:
     return b"".join(parts)
 
 
-def _chunks(plaintext: bytes | Iterable[bytes]) -> Iterator[tuple[bytes, bool]]:
+def _chunks(plaintext: bytes | Iterable[bytes]) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Chunks of 64 KiB and whether each is the last; the last is empty only when the whole is."""
+    if isinstance(plaintext, bytes):
+        whole = memoryview(plaintext)
+        for at in range(0, max(1, len(whole)), CHUNK):
+            yield whole[at : at + CHUNK], at + CHUNK >= len(whole)
+        return
     waiting = bytearray()
-    for part in [plaintext] if isinstance(plaintext, bytes) else plaintext:
+    for part in plaintext:
         waiting += part
         while len(waiting) > CHUNK:
             yield bytes(waiting[:CHUNK]), False

@@ -1,6 +1,7 @@
 """Key pairs of age's post-quantum recipient type: X-Wing, that is ML-KEM-768 with X25519 (c2sp.org/age)."""
 
 import secrets
+from functools import lru_cache
 
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric.mlkem import MLKEM768PrivateKey, MLKEM768PublicKey
@@ -41,8 +42,11 @@ def read_identity(identity: str) -> MLKEM768X25519PrivateKey:
     return MLKEM768X25519PrivateKey(*_halves(identity))
 
 
+@lru_cache(maxsize=16)
 def read_recipient(recipient: str) -> MLKEM768X25519PublicKey:
-    """The public key spelled by `recipient`. BadKey."""
+    """The public key spelled by `recipient`. BadKey.
+
+    Remembered: the same few stand in every list, and one packet is sealed to each of them once a group."""
     raw = _decode(RECIPIENT_PREFIX, recipient, _MLKEM_PUBLIC + _X25519)
     try:
         mlkem = MLKEM768PublicKey.from_public_bytes(raw[:_MLKEM_PUBLIC])

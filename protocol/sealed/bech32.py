@@ -4,12 +4,26 @@ ALPHABET = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUE = {character: value for value, character in enumerate(ALPHABET)}
 _GENERATOR = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
 _CHECKSUM = 6  # characters
+# A post-quantum recipient has 1,959 characters: both ways through it are one step a character, not one a bit.
+_DIGITS = str.maketrans(ALPHABET, "0123456789abcdefghijklmnopqrstuv")  # as `int` knows base 32
+
+
+def _carry(top: int) -> int:
+    """What the five bits that leave the checksum at its top do to the rest."""
+    carry = 0
+    for bit, term in enumerate(_GENERATOR):
+        if top >> bit & 1:
+            carry ^= term
+    return carry
+
+
+_CARRY = tuple(_carry(top) for top in range(32))
 
 
 def encode(prefix: str, data: bytes) -> str:
     """`data` with `prefix` (human-readable part); upper case when the prefix is."""
     lower = prefix.lower()
-    values = _regroup(data, 8, 5, pad=True)
+    values = _fives(data)
     check = _polymod([*_expand(lower), *values, *([0] * _CHECKSUM)]) ^ 1
     values += [check >> 5 * (_CHECKSUM - 1 - at) & 31 for at in range(_CHECKSUM)]
     text = f"{lower}1{''.join(ALPHABET[value] for value in values)}"
@@ -24,13 +38,14 @@ def decode(prefix: str, text: str) -> bytes:
     letters = text[len(prefix) + 1 :]
     if letters != (letters.lower() if prefix == lower else letters.upper()):
         raise ValueError("mixed case")
+    letters = letters.lower()
     try:
-        values = [_VALUE[letter] for letter in letters.lower()]
+        values = [_VALUE[letter] for letter in letters]
     except KeyError as problem:
         raise ValueError("a character outside the bech32 alphabet") from problem
     if len(values) < _CHECKSUM or _polymod([*_expand(lower), *values]) != 1:
         raise ValueError("wrong checksum")
-    return bytes(_regroup(values[:-_CHECKSUM], 5, 8, pad=False))
+    return _bytes(letters[:-_CHECKSUM])
 
 
 def _expand(prefix: str) -> list[int]:
@@ -40,27 +55,22 @@ def _expand(prefix: str) -> list[int]:
 def _polymod(values: list[int]) -> int:
     check = 1
     for value in values:
-        top = check >> 25
-        check = (check & 0x1FFFFFF) << 5 ^ value
-        for bit, term in enumerate(_GENERATOR):
-            if top >> bit & 1:
-                check ^= term
+        check = (check & 0x1FFFFFF) << 5 ^ value ^ _CARRY[check >> 25]
     return check
 
 
-def _regroup(values: bytes | list[int], have: int, want: int, *, pad: bool) -> list[int]:
-    """The same bits in groups of another size; what is left over is padding: added, or checked to be zero."""
-    held = bits = 0
-    out = []
-    for value in values:
-        held = held << have | value
-        bits += have
-        while bits >= want:
-            bits -= want
-            out.append(held >> bits & (1 << want) - 1)
-        held &= (1 << bits) - 1
-    if pad and bits:
-        out.append(held << want - bits & (1 << want) - 1)
-    elif not pad and (bits >= have or held):
+def _fives(data: bytes) -> list[int]:
+    """The bits of `data` in groups of five; the last is filled up with zeros."""
+    count = -(-8 * len(data) // 5)
+    held = int.from_bytes(data) << 5 * count - 8 * len(data)
+    return [held >> 5 * at & 31 for at in range(count - 1, -1, -1)]
+
+
+def _bytes(letters: str) -> bytes:
+    """The bits of the letters in groups of eight. ValueError when what is left over could hold a letter, or is
+    not zero."""
+    spare = 5 * len(letters) % 8
+    held = int(letters.translate(_DIGITS) or "0", 32)
+    if spare >= 5 or held & (1 << spare) - 1:
         raise ValueError("padding that is not zero")
-    return out
+    return (held >> spare).to_bytes(5 * len(letters) // 8)

@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import cached_property
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -60,6 +61,11 @@ class Part:
     name: str
     type: str
     data: bytes = field(repr=False)
+
+    @cached_property
+    def sha256(self) -> str:
+        """In hex. Worked out once: who describes the parts and who seals them both ask."""
+        return hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -122,7 +128,7 @@ def contents_of(parts: Sequence[Part]) -> tuple[Content, ...]:
             name=part.name,
             type=part.type,
             size=len(part.data),
-            sha256=hashlib.sha256(part.data).hexdigest(),
+            sha256=part.sha256,
         )
         for part in parts
     )
