@@ -64,7 +64,9 @@ class Office:
             self._cases, store, setup.spool, setup.recipients, setup.kit, clock, setup.passed
         )
         sealer = Sealer(setup.kit, setup.recipients, setup.data, clock)
-        self.counter = Counter(self._cases, self.captures, sealer, clock, setup.passed, self._outgoing.push)
+        self.counter = Counter(
+            self._cases, self.captures, sealer, clock, setup.passed, lambda: post(self._tidy)
+        )
         self._retention = Retention(
             calendar,
             self._cases,
@@ -236,6 +238,14 @@ class Office:
     def _failed(self, running: Running, problem: KitError) -> None:
         place = self.sign_in if running.what in _OFFICERS else self.counter
         place.failed(running, problem)
+
+    def _tidy(self) -> None:
+        """After a fact, once the screen tells it: it is on disk, and nobody should wait for the rest."""
+        try:
+            self._database.settle()
+        except KitError as problem:
+            log.error("vault-unsettled", code=str(problem.code), detail=problem.detail)
+        self._outgoing.push()
 
     def _take_bag(self) -> None:
         """Open the bag in the spool when it is newer than the one at hand."""

@@ -65,7 +65,7 @@ def make_bag_key(vault: OpenVault) -> str:
     """A new key pair for the day bag; the secret half stays in the vault. The recipient (age1pq1...)."""
     identity, recipient = agekeys.generate()
     with vault.database.transaction() as tx:
-        vault.new_visit_key(tx, OWN)
+        vault.new_visit_key(tx, OWN, slot=False)
         vault.put(tx, OWN, _IDENTITY, "key", identity.encode())
     return recipient
 

@@ -2,22 +2,26 @@
 
 WAL with synchronous FULL loses nothing that was committed, whatever the moment of the cut; WAL with NORMAL
 was seen to lose acknowledged rows. `secure_delete` overwrites what is deleted, and after a transaction that
-shreds the log is emptied too, because it still holds the old pages.
+shreds the log is emptied too, because it still holds the old pages. What must be gone before that, and
+from the blocks the log leaves behind, has its secret in `slots`, overwritten right after the commit.
 """
 
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 from device.errors import Code, KitError, Remedy
+from device.vault import slots
 from device.vault.tables import TABLES, VERSION
 
 Row = tuple[Any, ...]
 _BUSY_S = 5.0
+_LONG_LOG = 256 * 1024  # bytes: the log is emptied in a quiet moment from here on, not in the next commit
 _SETTINGS = (
+    "PRAGMA page_size=16384",  # of a new vault: what it holds is mostly pictures
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA secure_delete=ON",
@@ -35,6 +39,8 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection: sqlite3.Connection | None = connection
         self.shreds = False
+        self.in_a_moment = False
+        self.overwritten: list[int] = []
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         if self._connection is None:
@@ -45,6 +51,14 @@ class Transaction:
         """What was deleted here must not survive in the log either: empty it after the commit."""
         self.shreds = True
 
+    def shred_in_a_moment(self) -> None:
+        """The same, at the next `settle` or commit: for what is unreadable already, its slot overwritten."""
+        self.in_a_moment = True
+
+    def overwrite(self, slot: int) -> None:
+        """Overwrite this slot right after the commit."""
+        self.overwritten.append(slot)
+
     def end(self) -> None:
         self._connection = None
 
@@ -54,6 +68,7 @@ class Database:
 
     def __init__(self, path: Path) -> None:
         self.path = path
+        self.slots = slots.Slots(path.with_name(f"{path.name}-slots"))
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as problem:
@@ -65,7 +80,9 @@ class Database:
                 self._connection.execute(setting)
             # A crash may have come between a commit that shreds and the emptying of the log.
             self._shredding = not self._empty_log()
+            self._unwritten: list[int] = []
             self._lay_tables()
+            self._overwrite_left_over()
             undo.pop_all()
 
     def define(self, statements: Iterable[str]) -> None:
@@ -91,8 +108,21 @@ class Database:
                 tx.end()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
+            self._unwritten += tx.overwritten
+            self._overwrite()
             if tx.shreds or self._shredding:
                 self._shredding = not self._empty_log()
+            self._shredding = self._shredding or tx.in_a_moment
+
+    def settle(self) -> None:
+        """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown.
+
+        KitError disk-full, vault-damaged."""
+        self._overwrite()
+        if self._unwritten:
+            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "a slot cannot be overwritten")
+        if self._shredding or self._log_size() > _LONG_LOG:
+            self._shredding = not self._empty_log() and self._shredding
 
     @property
     def in_transaction(self) -> bool:
@@ -118,6 +148,32 @@ class Database:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"a vault of version {held}")
         if held == 0:
             self.define([*TABLES, f"PRAGMA user_version={VERSION}"])
+        if not self.rows("SELECT 1 FROM sqlite_schema WHERE name = 'visit_slot'"):
+            self.define(slots.TABLES)
+
+    def used_slots(self) -> list[int]:
+        return [row[0] for row in self.rows("SELECT slot FROM visit_slot")]
+
+    def _overwrite_left_over(self) -> None:
+        """A crash may have come between a commit that destroys a visit and the overwriting of its slot.
+
+        Under the lock of a transaction: a slot may be on its way into a row that another process writes."""
+        if self.slots.left_over(self.used_slots()):
+            with self.transaction():
+                self._unwritten += self.slots.left_over(self.used_slots())
+
+    def _overwrite(self) -> None:
+        """What the disk refuses now is tried again: the commit that asked for it counts all the same."""
+        if self._unwritten:
+            with suppress(OSError):
+                self.slots.overwrite(self._unwritten)
+                self._unwritten = []
+
+    def _log_size(self) -> int:
+        try:
+            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
+        except FileNotFoundError:
+            return 0
 
     def _empty_log(self) -> bool:
         """False when another reader held the log; then the next commit tries again."""

@@ -36,7 +36,8 @@ class Store:
         return (1, FIRST_PREV) if row is None else (row[0] + 1, row[1])
 
     def put_sealed(self, tx: Transaction, packet_id: str, visit_id: str, data: bytes) -> None:
-        """Keep a sealed packet and destroy its visit's key and records, both or neither.
+        """Keep a sealed packet and destroy its visit's key and records, both or neither. What the log still
+        holds of them cannot be opened any more; it is emptied by the database's next `settle` or commit.
 
         ValueError unless `data` is the packet so named, next in the kit's chain; BadPacket if it is none."""
         outer = read_outer(data)
@@ -44,13 +45,15 @@ class Store:
         named = (manifest.packet_id, manifest.visit_id, manifest.seq, manifest.prev)
         if named != (packet_id, visit_id, *self.next_seq()):
             raise ValueError("another packet than the next of this visit")
+        # First: the packet then lies where the records lay, and the log has to carry those pages once.
+        self._destroy(tx, visit_id)
+        tx.shred_in_a_moment()
         tx.execute(
             "INSERT INTO packet VALUES (?, ?, ?, ?)", (packet_id, visit_id, outer.manifest_sha256, data)
         )
         tx.execute(
             "INSERT OR REPLACE INTO packet_counter VALUES (1, ?, ?)", (manifest.seq, outer.manifest_sha256)
         )
-        self.destroy_visit(tx, visit_id)
 
     def sealed(self) -> list[SealedPacket]:
         """What waits on the shelf, oldest first."""
@@ -71,5 +74,11 @@ class Store:
 
     def destroy_visit(self, tx: Transaction, visit_id: str) -> None:
         """Destroy the visit's key, and with it all its records. What is not here stays not here."""
-        tx.execute("DELETE FROM visit_key WHERE visit_id = ?", (visit_id,))
+        self._destroy(tx, visit_id)
         tx.shred()
+
+    def _destroy(self, tx: Transaction, visit_id: str) -> None:
+        row = self._database.row("SELECT slot FROM visit_slot WHERE visit_id = ?", (visit_id,))
+        if row is not None:
+            tx.overwrite(row[0])
+        tx.execute("DELETE FROM visit_key WHERE visit_id = ?", (visit_id,))

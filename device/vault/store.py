@@ -95,10 +95,21 @@ class OpenVault(Store):
         """Go on with the keys that are on disk now."""
         self._store_key, self._door_key = store_key, door_key
 
-    def new_visit_key(self, tx: Transaction, visit_id: str) -> None:
-        """Give a visit its key. A visit that has one keeps it."""
+    def new_visit_key(self, tx: Transaction, visit_id: str, *, slot: bool = True) -> None:
+        """Give a visit its key. A visit that has one keeps it. Half of the key lies in a slot that is
+        overwritten with the visit; without `slot` all of it is in the database, for what is never destroyed.
+
+        KitError locked, disk-full."""
         wrapped = keys.lock_up(self._records_key(), keys.new_key(), _of_visit(visit_id))
-        tx.execute("INSERT INTO visit_key VALUES (?, ?) ON CONFLICT DO NOTHING", (visit_id, wrapped))
+        added = tx.execute(
+            "INSERT INTO visit_key VALUES (?, ?) ON CONFLICT DO NOTHING", (visit_id, wrapped)
+        ).rowcount
+        if slot and added:
+            try:
+                number, _ = self.database.slots.take(self.database.used_slots())
+            except OSError as problem:
+                raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, f"slots: {problem.strerror}") from problem
+            tx.execute("INSERT INTO visit_slot VALUES (?, ?)", (visit_id, number))
 
     def put(self, tx: Transaction, visit_id: str, record_id: str, kind: str, data: bytes) -> None:
         """Keep a capture, in place of one of the same id. KitError locked; vault-damaged without a key."""
@@ -139,10 +150,20 @@ class OpenVault(Store):
 
     def _visit_key(self, visit_id: str) -> bytes:
         records_key = self._records_key()
-        row = self.database.row("SELECT wrapped FROM visit_key WHERE visit_id = ?", (visit_id,))
+        row = self.database.row(
+            "SELECT wrapped, slot FROM visit_key LEFT JOIN visit_slot USING (visit_id) WHERE visit_id = ?",
+            (visit_id,),
+        )
         if row is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no key for visit {visit_id}")
-        return keys.unlock(records_key, row[0], _of_visit(visit_id))
+        wrapped, slot = row
+        half = keys.unlock(records_key, wrapped, _of_visit(visit_id))
+        if slot is None:
+            return half
+        other = self.database.slots.read(slot)
+        if other is None:
+            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no secret for visit {visit_id}")
+        return keys.derive(half + other, "visit")
 
 
 def _of_visit(visit_id: str) -> bytes:

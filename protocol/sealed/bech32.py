@@ -67,8 +67,7 @@ def _fives(data: bytes) -> list[int]:
 
 
 def _bytes(letters: str) -> bytes:
-    """The bits of the letters in groups of eight. ValueError when what is left over could hold a letter, or is
-    not zero."""
+    """The bits of the letters in groups of eight. ValueError when what is left over is not zero, or a letter."""
     spare = 5 * len(letters) % 8
     held = int(letters.translate(_DIGITS) or "0", 32)
     if spare >= 5 or held & (1 << spare) - 1:

@@ -4,6 +4,7 @@ import copy
 import shutil
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -20,6 +21,7 @@ from device.agent.recipients import Recipients
 from device.agent.sealing import KitSigner
 from device.agent.setup import Setup
 from device.agent.snapshot import Failure, Snapshot
+from device.errors import KitError
 from device.spool.hatch import Hatch
 from device.spool.spool import Spool
 from device.vault.keysource import FileKeySource
@@ -284,7 +286,13 @@ class Desktop:
             if time.monotonic() > ends:
                 raise AssertionError(f"it never came; last: {snapshot}")
             snapshot = self.desk.after(snapshot.version, 0.2)
+        self.tidied()
         return snapshot
+
+    def tidied(self) -> None:
+        """What follows a fact once the screen tells it (log emptied, packet offered) has been done."""
+        with suppress(KitError):  # a desk that has closed tidies no more
+            self.desk._ask(lambda office: None)
 
     def idle(self) -> Snapshot:
         return self.until(lambda seen: seen.busy is None)

@@ -34,6 +34,7 @@ def test_after_sealing_neither_key_nor_record_is_in_any_file(kit):
     wrapped, ciphertext = traces(kit, visit)
     with kit.database.transaction() as tx:
         vault.put_sealed(tx, sealed.manifest.packet_id, visit, sealed.data)
+    kit.database.settle()
     held = kit.bytes_on_disk()
     assert wrapped not in held
     assert ciphertext not in held
