@@ -13,7 +13,7 @@ BUILD = Path("build")
 def main() -> None:
     BUILD.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="bench-", dir=BUILD) as folder:
-        sealed = sealing.measure(Path(folder))
+        sealed = [sealing.measure(Path(folder) / str(size), size) for size in sealing.SIZES]
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:  # short: unix sockets lie in it
         played = visit.measure(Path(folder), BUILD / "portrait.jpg")
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:
@@ -23,7 +23,7 @@ def main() -> None:
     (BUILD / "bench.json").write_text(
         json.dumps(
             {
-                "sealing": asdict(sealed),
+                "sealing": [asdict(each) for each in sealed],
                 "visit": asdict(played),
                 "card": [asdict(read) for read in cards],
                 "unlock": asdict(unlocked),
@@ -32,12 +32,7 @@ def main() -> None:
         )
         + "\n"
     )
-    print(f"seal and store an application of {sealed.bytes:,} bytes (median of {sealed.rounds})")
-    row("sealed", sealed.seal_ms, "ms")
-    row("stored, visit key destroyed", sealed.store_ms, "ms")
-    row("together", sealed.ours_ms, "ms")
-    row("AES-256-GCM and fsync of the same bytes", sealed.peer_ms, "ms")
-    row("ratio", sealed.ratio, "times")
+    sealing.say(sealed)
     print("one whole visit, headless")
     for step, seconds in played.steps.items():
         row(step, seconds, "s")

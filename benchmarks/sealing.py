@@ -1,20 +1,23 @@
-"""Sealing and durably storing an application, against AES-256-GCM and fsync of the same bytes.
+"""Sealing and durably storing an application, against the bare durable write of the same bytes, and peers.
 
-The peer does the least that could be called safe: one pass of encryption, one file, one fsync of it and of
-its folder. What the product does beyond that (post-quantum key agreement for two recipients, two signatures,
-digests of every part, the packet read back, the transaction that destroys the visit's key, the log emptied)
-is the price this measures.
+What the officer waits for: the captures read from the vault and decrypted, sealed to two post-quantum
+recipients in three groups, signed twice, the packet stored and the visit's key destroyed in one transaction,
+its slot overwritten. The bare write is a new file, fsync, rename and fsync of the folder. Peers do less than
+ours: `age` and `openssl cms` encrypt to two recipients and write a file, which is then flushed.
 """
 
 import os
+import shutil
 import statistics
+import subprocess
+import sys
 import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from cryptography import x509
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from device.vault.database import Database
 from device.vault.store import OpenVault
@@ -25,30 +28,29 @@ from protocol.sealed.packet import Core, Part, Sealed, Signer, contents_of, kids
 from protocol.sealed.recipients import Recipient
 from provisioning.ca import Authority
 
-ROUNDS = 30
-SIZES = {  # bytes, as a visit has them
-    "identity.json": ("application/json", 900),
-    "card-photo.jpg": ("image/jpeg", 4_000),
-    "photo.jpg": ("image/jpeg", 260_000),
-    "finger-right-index.png": ("image/png", 75_000),
-    "finger-left-index.png": ("image/png", 75_000),
-    "signature.svg": ("image/svg+xml", 14_000),
-    "signature.png": ("image/png", 9_000),
-    "application.json": ("application/json", 1_500),
+ROUNDS = 25
+SHARES = {  # of the bytes of an application
+    "identity.json": ("application/json", 0.01),
+    "photo.jpg": ("image/jpeg", 0.55),
+    "finger-right-index.png": ("image/png", 0.2),
+    "finger-left-index.png": ("image/png", 0.2),
+    "signature.png": ("image/png", 0.03),
+    "application.json": ("application/json", 0.01),
 }
+SIZES = (150_000, 2_000_000)
 
 
 @dataclass(frozen=True)
 class SealingResult:
-    """Medians in milliseconds, and how many times the peer's time ours is."""
+    """Medians in milliseconds; `ratios` are medians of each round's own ratio to the bare write."""
 
-    rounds: int
     bytes: int
-    seal_ms: float
-    store_ms: float
-    ours_ms: float
-    peer_ms: float
-    ratio: float
+    rounds: int
+    ms: Mapping[str, float]
+    cpu_ms: float
+    ratios: Mapping[str, float]
+    flushes: int | None  # until the officer is told
+    flushes_after: int | None  # and in the quiet moment that follows
 
 
 class Kit:
@@ -63,11 +65,30 @@ class Kit:
         self.recipients = [Recipient(kid=f"key-{n}", age1pq=age.generate()[1]) for n in (1, 2)]
         self.vault = OpenVault(Database(folder / "vault.db"), os.urandom(32))
 
-    def seal(self, visit_id: str, parts: list[Part]) -> tuple[str, Sealed]:
-        now, packet_id = datetime.now(UTC), new_ulid()
+    def capture(self, size: int) -> str:
+        """A visit of so many bytes, captured, the log as empty as a kit's is by then."""
+        visit_id = new_ulid()
+        with self.vault.database.transaction() as tx:
+            self.vault.new_visit_key(tx, visit_id)
+            for name, (_, share) in SHARES.items():
+                self.vault.put(tx, visit_id, name, "photo", os.urandom(int(size * share)))
+        self.vault.database.settle()
+        return visit_id
+
+    def seal(self, visit_id: str) -> None:
+        parts = [Part(name, kind, self.vault.get(visit_id, name).data) for name, (kind, _) in SHARES.items()]
+        sealed = self._packet(visit_id, parts)
+        with self.vault.database.transaction() as tx:
+            self.vault.put_sealed(tx, sealed.manifest.packet_id, visit_id, sealed.data)
+
+    def settle(self) -> None:
+        self.vault.database.settle()
+
+    def _packet(self, visit_id: str, parts: list[Part]) -> Sealed:
+        now = datetime.now(UTC)
         seq, prev = self.vault.next_seq()
         core = Core(
-            packet_id=packet_id,
+            packet_id=new_ulid(),
             visit_id=visit_id,
             tenant="0999000162",
             service_id="be.eid.application",
@@ -82,54 +103,132 @@ class Kit:
             contents=contents_of(parts),
             legal=Legal(reason="eid", retention_until=(now + timedelta(days=90)).date().isoformat()),
         )
-        return packet_id, seal(parts, core, self.recipients, self.kit, self.officer)
+        return seal(parts, core, self.recipients, self.kit, self.officer)
 
 
-def measure(folder: Path, rounds: int = ROUNDS) -> SealingResult:
-    """Run both, turn about, in `folder`, which should lie on the disk that matters."""
+def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:
+    """All of them, turn about and in changing order, in `folder`, which lies on the disk that matters."""
+    folder.mkdir()
     kit = Kit(folder)
-    parts = [Part(name, kind, os.urandom(size)) for name, (kind, size) in SIZES.items()]
-    plain = b"".join(part.data for part in parts)
-    sealing, storing, peer = [], [], []
-    for _ in range(rounds):
-        visit_id = new_ulid()
-        with kit.vault.database.transaction() as tx:
-            kit.vault.new_visit_key(tx, visit_id)
+    plain = os.urandom(size)
+    others: dict[str, Callable[[], None]] = {"bare": lambda: write_durably(folder / "bare", plain)}
+    others |= peers(folder, plain)
+    seconds: dict[str, list[float]] = {name: [] for name in ("ours", "after", *others)}
+    cpu = []
+    for turn in range(rounds):
+        visit_id = kit.capture(size)
+        names = ["ours", *others] if turn % 2 else [*others, "ours"]
+        for name in names:
+            began, busy = time.perf_counter(), time.process_time()
+            if name == "ours":
+                kit.seal(visit_id)
+                cpu.append(time.process_time() - busy)
+            else:
+                others[name]()
+            seconds[name].append(time.perf_counter() - began)
         began = time.perf_counter()
-        packet_id, sealed = kit.seal(visit_id, parts)
-        done = time.perf_counter()
-        with kit.vault.database.transaction() as tx:
-            kit.vault.put_sealed(tx, packet_id, visit_id, sealed.data)
-        stored = time.perf_counter()
-        encrypt_and_sync(folder / "peer", plain)
-        ended = time.perf_counter()
-        sealing.append(done - began)
-        storing.append(stored - done)
-        peer.append(ended - stored)
-    ours = statistics.median(a + b for a, b in zip(sealing, storing, strict=True))
+        kit.settle()
+        seconds["after"].append(time.perf_counter() - began)
+    flushes = count_flushes(folder / "counted", size)
     return SealingResult(
+        bytes=size,
         rounds=rounds,
-        bytes=len(plain),
-        seal_ms=1000 * statistics.median(sealing),
-        store_ms=1000 * statistics.median(storing),
-        ours_ms=1000 * ours,
-        peer_ms=1000 * statistics.median(peer),
-        ratio=ours / statistics.median(peer),
+        ms={name: 1000 * statistics.median(each) for name, each in seconds.items()},
+        cpu_ms=1000 * statistics.median(cpu),
+        ratios={
+            name: statistics.median(a / b for a, b in zip(each, seconds["bare"], strict=True))
+            for name, each in seconds.items()
+            if name not in ("bare", "after")
+        },
+        flushes=flushes[0] if flushes else None,
+        flushes_after=flushes[1] if flushes else None,
     )
 
 
-def encrypt_and_sync(path: Path, plain: bytes) -> None:
-    """AES-256-GCM under a fresh key, one new file, fsync of it and of its folder."""
-    nonce = os.urandom(12)
-    sealed = AESGCM(AESGCM.generate_key(256)).encrypt(nonce, plain, None)
-    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+def write_durably(path: Path, data: bytes) -> None:
+    unfinished = path.with_suffix(".new")
+    with unfinished.open("wb", buffering=0) as file:
+        file.write(data)
+        os.fsync(file.fileno())
+    unfinished.rename(path)
+    flush(path.parent)
+
+
+def flush(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
     try:
-        os.write(handle, nonce + sealed)
         os.fsync(handle)
     finally:
         os.close(handle)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+
+
+def peers(folder: Path, plain: bytes) -> dict[str, Callable[[], None]]:
+    """Programs of Debian that are here, each with a flush of its file and of the folder."""
+    found: dict[str, Callable[[], None]] = {}
+    if shutil.which("age"):
+        made = [subprocess.run(["age-keygen"], capture_output=True, check=True).stdout for _ in range(2)]
+        to = [line.split()[-1].decode() for one in made for line in one.splitlines() if b"public" in line]
+        command = ["age", "-r", to[0], "-r", to[1], "-o", str(folder / "peer.age")]
+        found["age"] = lambda: run_and_flush(command, plain, folder / "peer.age")
+    if shutil.which("openssl"):
+        for name in ("one", "two"):
+            made_by = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
+            made_by += ["-nodes", "-keyout", os.devnull, "-subj", f"/CN={name}", "-out", str(folder / name)]
+            subprocess.run(made_by, check=True, capture_output=True)
+        cms = ["openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-aes-256-gcm"]
+        cms += ["-out", str(folder / "peer.cms"), str(folder / "one"), str(folder / "two")]
+        found["openssl cms"] = lambda: run_and_flush(cms, plain, folder / "peer.cms")
+    return found
+
+
+def run_and_flush(command: list[str], plain: bytes, path: Path) -> None:
+    subprocess.run(command, input=plain, check=True, capture_output=True)
+    flush(path)
+    flush(path.parent)
+
+
+MARKS = (b"seal begins\n", b"seal ends\n", b"settled\n")
+
+
+def count_flushes(folder: Path, size: int) -> tuple[int, int] | None:
+    """How often the kernel is asked to flush until an application is kept, and after. None without strace."""
+    if not shutil.which("strace"):
+        return None
+    log = folder.with_suffix(".strace")
+    tracer = ["strace", "-f", "-s", "20", "-e", "trace=fsync,fdatasync,write", "-o", str(log)]
+    program = [sys.executable, "-m", "benchmarks.sealing", str(folder), str(size)]
+    done = subprocess.run([*tracer, *program], capture_output=True, check=False)
+    if done.returncode != 0:
+        return None
+    text = log.read_text()
+    begin, end, settled = (text.index(mark.decode().strip()) for mark in MARKS)
+    return sum(text.count(call, begin, end) for call in ("fsync(", "fdatasync(")), sum(
+        text.count(call, end, settled) for call in ("fsync(", "fdatasync(")
+    )
+
+
+def marked(folder: Path, size: int) -> None:
+    """One application, with marks that a tracer sees."""
+    folder.mkdir()
+    kit = Kit(folder)
+    for _ in range(2):  # the second of a kit is like all that follow
+        visit_id = kit.capture(size)
+    os.write(2, MARKS[0])
+    kit.seal(visit_id)
+    os.write(2, MARKS[1])
+    kit.settle()
+    os.write(2, MARKS[2])
+
+
+def say(results: list[SealingResult]) -> None:
+    for result in results:
+        print(f"seal and store an application of {result.bytes:,} bytes (medians of {result.rounds})")
+        for name, value in result.ms.items():
+            times = f"{result.ratios[name]:>8.2f} times the bare write" if name in result.ratios else ""
+            print(f"  {name:<44}{value:>9.2f} ms{times}")
+        print(f"  {'processor time of ours':<44}{result.cpu_ms:>9.2f} ms")
+        print(f"  {'flushes until kept, and after':<44}{result.flushes!s:>6}, {result.flushes_after}")
+
+
+if __name__ == "__main__":
+    marked(Path(sys.argv[1]), int(sys.argv[2]))

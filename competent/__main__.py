@@ -93,7 +93,10 @@ def open_(
         proof = {} if cards is None else {"possession": judge(opened, read_roots(cards))}
         write_parts(opened, out)
         told = "".join(f", possession {answer}" for answer in proof.values())
-        _tell(as_json, {**summary(opened), **proof}, f"{len(opened.parts)} parts in {out}{told}")
+        answer = {**summary(opened), **proof}
+        if answer["test"]:
+            typer.echo("TEST: made in a trial, for no citizen; do not make a document of it", err=True)
+        _tell(as_json, answer, f"{len(opened.parts)} parts in {out}{told}")
     except BadPacket as refusal:
         answer = {"verdict": "refused", "code": str(refusal.code), "detail": refusal.detail}
         _complain(as_json, answer, f"refused: {refusal}", 3)

@@ -73,6 +73,11 @@ def explain(outer: Outer) -> dict[str, Any]:
     return {"manifest_sha256": outer.manifest_sha256, "manifest": msgspec.to_builtins(outer.manifest)}
 
 
+TEST_FLAGS = frozenset({"test-recipients", "test-trust", "example-picture"})
+"""With any of these an application was made in a trial: sealed to a list for tests, with a card that only
+test roots vouch for, or with a picture of nobody."""
+
+
 def summary(opened: Opened) -> dict[str, Any]:
     """What was opened, without any of its content."""
     manifest = opened.outer.manifest
@@ -88,6 +93,7 @@ def summary(opened: Opened) -> dict[str, Any]:
         "created_utc": manifest.created_utc,
         "seq": manifest.seq,
         "flags": list(manifest.flags),
+        "test": bool(TEST_FLAGS.intersection(manifest.flags)),
         "suite": manifest.suite,
         "officer_signature": manifest.officer_signature,
         "shredded": list(opened.shredded),

@@ -67,7 +67,7 @@ def _fives(data: bytes) -> list[int]:
 
 
 def _bytes(letters: str) -> bytes:
-    """The bits of the letters in groups of eight. ValueError when what is left over is not zero, or a letter."""
+    """The letters in groups of eight bits. ValueError when what is left over is a letter, or not zero."""
     spare = 5 * len(letters) % 8
     held = int(letters.translate(_DIGITS) or "0", 32)
     if spare >= 5 or held & (1 << spare) - 1:

@@ -55,6 +55,8 @@ def test_a_packet_is_opened_with_each_key_of_the_service(desk, key):
     assert answer["packet_id"] == sealed.manifest.packet_id
     assert answer["manifest_sha256"] == sealed.manifest_sha256
     assert answer["flags"] == ["test-trust"]
+    assert answer["test"]
+    assert done.stderr.startswith("TEST: ")
     out = desk.folder / "out"
     assert {path.name: path.read_bytes() for path in out.iterdir() if path.name != "manifest.json"} == {
         part.name: part.data for part in PARTS
@@ -62,6 +64,16 @@ def test_a_packet_is_opened_with_each_key_of_the_service(desk, key):
     assert json.loads((out / "manifest.json").read_bytes())["packet_id"] == sealed.manifest.packet_id
     assert {path.stat().st_mode & 0o777 for path in out.iterdir()} == {0o600}
     assert out.stat().st_mode & 0o777 == 0o700
+
+
+@pytest.mark.parametrize(
+    ("flags", "test"),
+    [((), False), (("poor-capture",), False), (("test-recipients",), True), (("example-picture",), True)],
+)
+def test_what_was_made_in_a_trial_is_never_opened_without_a_word(desk, flags, test):
+    done = run(desk, desk.file(desk.packet(flags=flags)))
+    assert json.loads(done.stdout)["test"] is test
+    assert ("TEST" in done.stderr) is test
 
 
 def test_an_empty_folder_may_be_waiting(desk):

@@ -102,6 +102,7 @@ def test_whatever_is_destroyed_is_certified_with_the_kits_key(kit: Kit, top: Des
     kit.bring_bag(other)
     top.until_step(other, "photo")
     top.desk.wish(Abandon("unwell"))
+    top.tidied()
     assert [(each.visit_id, each.packet_id, each.what, each.why) for each in certified(kit)] == [
         (visit_id, "", "captures", "sealed"),
         (visit_id, packet_id, "packet", "answered"),
@@ -183,6 +184,7 @@ def test_an_abandoned_visit_is_told_with_its_reason(kit: Kit, top: Desktop) -> N
     kit.bring_bag(visit)
     top.until_step(visit, "photo")
     top.desk.wish(Abandon("not-home"))
+    top.tidied()
     assert told(kit) == [
         VisitEvent(visit.visit_id, "opened"),
         VisitEvent(visit.visit_id, "abandoned", "not-home"),

@@ -12,6 +12,7 @@ import pytest
 from device.agent import log
 from device.agent.events import Abandon
 from device.vault.database import Database
+from device.vault.slots import SECRET, SLOT
 from tests.device.agent.kit import Desktop, Kit
 from tests.device.agent.peripherals import CANARIES, PHOTO, READING, finger_image
 from tests.device.agent.test_outgoing import bring_receipt
@@ -85,6 +86,7 @@ def test_on_the_whole_disk_nobody_is_found_whatever_became_of_the_visit(
             top.fails("card")
             top.until_step(visits[0], "seal")
             keys.append(wrapped(kit, visits[0].visit_id))
+            halves = slots(kit)
             assert hits(disk) == set(), "before sealing"
             top.capture("seal")
             packet_id = top.until(lambda now: now.visit and now.visit.sealed).visit.packet_id  # type: ignore[union-attr]
@@ -94,14 +96,24 @@ def test_on_the_whole_disk_nobody_is_found_whatever_became_of_the_visit(
             assert hits(disk) == set(), "after the answer"
             top.until_step(visits[1], "review")
             keys.append(wrapped(kit, visits[1].visit_id))
+            halves |= slots(kit)
             top.desk.wish(Abandon("unwell"))
             assert hits(disk) == set(), "after a visit was abandoned"
+            assert len(halves) == 2
+            image = disk.image.read_bytes()  # `hits` has written everything out
+            assert not [half for half in halves if half in image], "the other half of a destroyed key"
             top.until_step(visits[2], "review")
         log.configure()
     assert hits(disk) == set(), "after the kit was switched off in the middle of a visit"
     assert "driver-bug" in (disk.mount / "agent.log").read_text()
     image = disk.image.read_bytes()
     record_property("wrapped keys in free blocks", sum(key in image for key in keys))
+
+
+def slots(kit: Kit) -> set[bytes]:
+    """The halves of the keys of open visits that lie in slots."""
+    data = (kit.data / "vault.db-slots").read_bytes()
+    return {data[at : at + SECRET] for at in range(0, len(data), SLOT) if any(data[at : at + SLOT])}
 
 
 def wrapped(kit: Kit, visit_id: str) -> bytes:
