@@ -60,7 +60,7 @@ def _authority(layout: Layout) -> Authority:
 
 def _service_keys(layout: Layout) -> None:
     """Keys stay; the recipient list is issued anew, so that it never runs out."""
-    run("competent.keys", "--out", layout.service_keys, "--service", SERVICE)
+    run("competent.keys", "--out", layout.service_keys, "--service", SERVICE, "--test")
 
 
 def _fingers(layout: Layout) -> None:
