@@ -80,6 +80,7 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
             sys=config.health_sys,
             health_every_s=config.health_every_s,
             idle_lock_s=config.kiosk.idle_lock_s,
+            lease_wanted=config.lease_from_fleet,
             administrator=command.administrator_of(config),
             drafts=config.drafts,
             passed=passed,

@@ -68,6 +68,12 @@ class Retention(Table, frozen=True):
     drafts_days: Annotated[int, msgspec.Meta(ge=1, le=89)] = 14
 
 
+class Lease(Table, frozen=True):
+    """`from_fleet`: the store opens only with a share that the fleet hands out, so that a lost kit closes."""
+
+    from_fleet: bool = False
+
+
 class Drivers(Table, frozen=True):
     """Each names its driver; the other keys are that driver's own settings."""
 
@@ -90,6 +96,7 @@ class File(Table, frozen=True):
     kiosk: Kiosk = Kiosk()
     health: Health = Health()
     retention: Retention = Retention()
+    lease: Lease = Lease()
 
 
 @dataclass(frozen=True)
@@ -113,6 +120,7 @@ class Config:
     drivers: registry.Drivers
     health_every_s: int
     health_sys: Path
+    lease_from_fleet: bool
     drafts: timedelta  # an unfinished visit may stay so long
     catalogue: Mapping[str, Entry]  # by service id
 
@@ -179,6 +187,7 @@ def settle(file: File, folder: Path) -> Config:
         drivers=registry.choose(chosen, site),
         health_every_s=file.health.every_s,
         health_sys=folder / file.health.sys,
+        lease_from_fleet=file.lease.from_fleet,
         drafts=timedelta(days=file.retention.drafts_days),
         catalogue=_catalogue(folder / file.catalogue if file.catalogue else None),
     )

@@ -184,6 +184,16 @@ def register(fleet_config: Path, kit_id: str, bag_recipient: str, tenants: Seque
     _run("server", ["kit", "add", "--config", str(fleet_config), *arguments])
 
 
+def report_missing(fleet_config: Path, kit_id: str) -> None:
+    """Tell the fleet to hand out no lease any more: the kit closes by itself."""
+    _run("server", ["kit", "missing", "--config", str(fleet_config), kit_id])
+
+
+def report_found(fleet_config: Path, kit_id: str) -> None:
+    """Tell the fleet that a missing kit is back."""
+    _run("server", ["kit", "found", "--config", str(fleet_config), kit_id])
+
+
 def _existing(kits: Path, kit_id: str) -> Path:
     folder = kits / kit_id
     if KIT_ID.fullmatch(kit_id) is None or not (folder / "kit.toml").is_file():
@@ -241,6 +251,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
         },
         "keys": site.keys,
         "drivers": site.drivers,
+        "lease": {"from_fleet": True},
         "health": {"every_s": site.health_every_s, "sys": site.sys},
     }
 

@@ -151,6 +151,26 @@ def _revoke(
         end(FAILED, problem.code, problem.remedy)
 
 
+@kit.command("missing")
+def kit_missing(config: Config, kit_id: Annotated[str, typer.Argument(metavar="KIT")]) -> None:
+    """A kit is missing: hand out no lease and no bag any more, so that it closes by itself."""
+    from server.db.scope import EVERYONE
+    from server.fleet import kits
+
+    with failures(), opened(config) as (_, database), database.writing(EVERYONE) as db:
+        kits.missing(db, kit_id, datetime.now(UTC))
+
+
+@kit.command("found")
+def kit_found(config: Config, kit_id: Annotated[str, typer.Argument(metavar="KIT")]) -> None:
+    """A missing kit is back: it opens again when it is next online."""
+    from server.db.scope import EVERYONE
+    from server.fleet import kits
+
+    with failures(), opened(config) as (_, database), database.writing(EVERYONE) as db:
+        kits.found(db, kit_id, datetime.now(UTC))
+
+
 @request.command("add")
 def request_add(config: Config, as_json: Json = False) -> None:
     """Add a request; the fields of the public form as one JSON object on stdin."""

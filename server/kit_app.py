@@ -5,8 +5,10 @@ from flask import Flask
 from server import trust
 from server.db import schema
 from server.db.engine import Database
+from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.collecting import Collection
+from server.fleet.leases import Lender
 from server.fleet.uploads import LONGEST_PATCH, Dock
 from server.settings import Fleet
 from server.web import kit_door, service_door
@@ -20,9 +22,20 @@ def create_kit_app(config: Fleet) -> Flask:
     app = Flask("server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH
     dock = make_dock(config)
-    kit_door.mount(app, database, dock, utc_now)
+    kit_door.mount(app, database, dock, make_lender(config), utc_now)
     app.register_blueprint(service_door.blueprint(Collection(database, dock.blobs, config.services), utc_now))
     return app
+
+
+def make_lender(config: Fleet) -> Lender:
+    """Whoever hands out leases, from the configuration. BadTrust."""
+    return Lender(
+        fields=trust.field_key(config.keys),
+        sealer=Sealer(trust.command_key(config.keys), config.keys.command_kid),
+        roots=trust.roots(config.trust.roots),
+        hours=config.lease.hours,
+        visits=config.lease.visits,
+    )
 
 
 def make_dock(config: Fleet) -> Dock:

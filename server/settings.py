@@ -139,6 +139,13 @@ class Service(Table, frozen=True, kw_only=True):
             raise ValueError("a municipality's arrangement has none of its own below it")
 
 
+class Lease(Table, frozen=True, kw_only=True):
+    """How long a kit that is not online stays open, and for how many new visits."""
+
+    hours: Annotated[int, Meta(ge=1, le=168)] = 48
+    visits: Annotated[int, Meta(ge=1, le=100)] = 12
+
+
 class Fleet(Table, frozen=True, kw_only=True):
     """The whole of fleet.toml."""
 
@@ -152,6 +159,7 @@ class Fleet(Table, frozen=True, kw_only=True):
     broker: Broker | None = None
     trust: Trust
     keys: Keys
+    lease: Lease = Lease()
     services: dict[str, Service]
 
     @property

@@ -90,7 +90,7 @@ class Desk:
         self._ask(lambda office: office.ways.recover(officer_id, code, pin))
 
     def choose(self, visit_id: str) -> None:
-        self._ask(lambda office: office.counter.choose(visit_id))
+        self._ask(lambda office: office.choose(visit_id))
 
     def leave(self) -> None:
         self._ask(lambda office: office.counter.leave())

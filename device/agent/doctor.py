@@ -9,8 +9,10 @@ from cryptography import x509
 
 from device.agent import health
 from device.agent.journal import Journal
+from device.agent.leasing import left_of
 from device.agent.readiness import Found
 from device.agent.recipients import Recipients
+from device.agent.term import Left
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock, Condition, KeySource
 from device.spool.held import read_newest
@@ -37,7 +39,7 @@ def examine(
 ) -> Found:
     """`openers` open the peripherals by name; `certificates` are PEM files, leaf first;
     `key_device` says why the key source is open to others than the agent, empty when it is not."""
-    officers, visits = _look_into(vault, source, clock)
+    officers, visits, left = _look_into(vault, source, clock)
     measured = health.measure(sys, vault.parent if vault.parent.is_dir() else Path("/"))
     now = clock.now()
     return Found(
@@ -53,23 +55,38 @@ def examine(
         battery=measured.battery,
         protection=source.protection,
         key_device=key_device,
+        lease=left,
     )
 
 
-def _look_into(path: Path, source: KeySource, clock: Clock) -> tuple[int | KitError, int | KitError]:
-    """How many officers, how many visits."""
+def _look_into(
+    path: Path, source: KeySource, clock: Clock
+) -> tuple[int | KitError, int | KitError, Left | KitError]:
+    """How many officers, how many visits, what is left of the lease."""
     if not path.exists():
         missing = KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet")
-        return missing, missing
+        return missing, missing, Left()
     try:
         database = Database(path)
     except KitError as problem:
-        return problem, problem
+        return problem, problem, problem
     try:
         officers = _or_problem(lambda made: len(Gate(made, source, clock).officers()), database)
-        return officers, _or_problem(lambda made: len(Journal(made).read()), database)
+        journal = _or_problem(lambda made: len(Journal(made).read()), database)
+        return officers, journal, _or_problem(lambda made: _left(made, clock), database)
     finally:
         database.close()
+
+
+def _left(database: Database, clock: Clock) -> Left:
+    """By the reckoning as it is on disk: looking must not move it."""
+    row = database.row("SELECT known FROM reckoning") if _reckons(database) else None
+    now = clock.now()
+    return left_of(database, now if row is None else max(read_instant(row[0]), now), now)
+
+
+def _reckons(database: Database) -> bool:
+    return database.row("SELECT 1 FROM sqlite_master WHERE name = 'reckoning'") is not None
 
 
 def _condition(opener: Callable[[], Any]) -> Condition:

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import timedelta
 from types import MappingProxyType
 
 import structlog
@@ -12,6 +13,7 @@ from device.agent.captures import Captures, Running, Taken
 from device.agent.cases import Cases
 from device.agent.counter import Counter
 from device.agent.front import CaptureKind
+from device.agent.leasing import Leasing
 from device.agent.outgoing import Outgoing
 from device.agent.pulse import Pulse
 from device.agent.retention import Calendar, Retention
@@ -20,19 +22,21 @@ from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
-from device.agent.snapshot import Failure, Gate, Link, Officer, ParcelLine, Snapshot, Where
+from device.agent.snapshot import Failure, Gate, Lease, Link, Officer, ParcelLine, Snapshot, Where
 from device.agent.workers import Post
 from device.errors import Code, KitError, Refused
 from device.ports import Finger, Hand
+from device.spool.leases import LeaseDesk
 from device.spool.records import LinkStatus, Places
 from device.vault.cards import Cards
-from device.vault.database import Database
+from device.vault.database import Database, Transaction
 from device.vault.gate import Gate as PinGate
 from device.vault.store import Store
 from protocol.instant import read_instant
 
 log = structlog.get_logger()
 
+HOUR = timedelta(hours=1)
 LOOK_S = 2.0
 """How often the spool is looked at without a ring of its bell."""
 
@@ -56,7 +60,20 @@ class Office:
         calendar = Calendar(self._database, clock)
         self._access = Access(self._database, setup.spool, clock)
         self.ways = Ways(self._gate, self._access, calendar, clock, setup.passed)
-        self._cases = Cases(self._database, clock, setup.catalogue, setup.passed, calendar.begin)
+        self._cases = Cases(self._database, clock, setup.catalogue, setup.passed, self._begun)
+        self._leasing = Leasing(
+            self._database,
+            LeaseDesk(setup.spool.root),
+            setup.key_source,
+            setup.kit,
+            setup.command_keys,
+            calendar,
+            self._cases,
+            self._access,
+            clock,
+            setup.passed,
+            wanted=setup.lease_wanted,
+        )
         self.captures = Captures(setup.openers, post, clock, self._taken, self._failed, setup.deadlines)
         self._cards = Cards(self._database)
         self.sign_in = SignIn(self.captures, self._cards, setup.kit.kit_id, clock)
@@ -94,9 +111,10 @@ class Office:
     # --- what is asked --------------------------------------------------------------------------------
 
     def unlock(self, officer_id: str, pin: str) -> None:
-        """KitError wrong-pin, too-many-tries, unknown-officer, vault-damaged."""
+        """KitError wrong-pin, too-many-tries, unknown-officer, lease-ended, vault-damaged."""
         card = self.sign_in.proven(officer_id)
         self.lock()
+        self._leasing.check_unlock()
         try:
             vault = self._gate.unlock(officer_id, pin, card)
         except KitError as problem:
@@ -125,6 +143,12 @@ class Office:
         if self.counter.session is None:
             self.captures.abandon()
             self.sign_in.forget()
+
+    def choose(self, visit_id: str) -> None:
+        """KitError lease-ended for a visit that has not begun."""
+        if visit_id not in self._cases.visits:
+            self._leasing.check_begin()
+        self.counter.choose(visit_id)
 
     def lock(self) -> None:
         if self.counter.session is not None:
@@ -170,6 +194,9 @@ class Office:
         self._outgoing.pull()
         self._retention.look()
         self._outgoing.push()
+        session = self.counter.session
+        if self._leasing.look(session.vault if session else None, self.counter.in_visit):
+            self.lock()
         self._access.push()
         self._take_bag()
         self._link = self._setup.spool.link()
@@ -191,6 +218,7 @@ class Office:
 
     def show(self) -> None:
         session = self.counter.session
+        left = self._leasing.left()
         conditions = dict(self.captures.conditions)
         camera = conditions.get("camera")
         visit = self.counter.visit_view(self._link.sending)
@@ -201,8 +229,15 @@ class Office:
             Snapshot(
                 version=0,
                 gate=Gate(
-                    self._officers, self._standing.tries_left, self._standing.wait_s, self.sign_in.view
+                    self._officers,
+                    self._standing.tries_left,
+                    self._standing.wait_s,
+                    self.sign_in.view,
+                    left.ended,
                 ),
+                lease=Lease(left.enough_for_today, int(left.time / HOUR), left.visits)
+                if left.known
+                else None,
                 officer=session.officer if session else None,
                 visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
                 bag_date=session.bag_date if session else "",
@@ -246,6 +281,9 @@ class Office:
         except KitError as problem:
             log.error("vault-unsettled", code=str(problem.code), detail=problem.detail)
         self._outgoing.push()
+
+    def _begun(self, tx: Transaction, visit_id: str) -> None:
+        self._leasing.begun(tx, visit_id)
 
     def _take_bag(self) -> None:
         """Open the bag in the spool when it is newer than the one at hand."""

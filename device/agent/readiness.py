@@ -1,10 +1,11 @@
 """Whether this kit can do a day's work: what was found, judged. Pure; used by `doctor`."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Literal
 
+from device.agent.term import Left
 from device.errors import KitError, Remedy
 from device.ports import Condition
 
@@ -41,6 +42,7 @@ class Found:
     battery: int | None = None
     protection: Literal["hardware", "reduced"] = "hardware"
     key_device: str = ""  # why others than the agent may ask the key source
+    lease: Left | KitError = field(default_factory=Left)  # how long the store opens without the fleet
 
 
 def judge(found: Found) -> tuple[Check, ...]:
@@ -53,6 +55,7 @@ def judge(found: Found) -> tuple[Check, ...]:
         _clock(found.now, found.time_source),
         *(_until(name, until, found.now) for name, until in sorted(found.certificates.items())),
         _until("recipients", found.recipients, found.now),
+        *_lease(found.lease),
         *(() if found.battery is None else (_battery(found.battery),)),
     )
 
@@ -123,6 +126,19 @@ def _until(name: str, until: datetime | KitError, now: datetime) -> Check:
         return Check(name, "fail", detail, Remedy.WORKSHOP)
     soon = until - now < SOON
     return Check(name, "warn" if soon else "ok", detail, Remedy.WORKSHOP if soon else "")
+
+
+def _lease(left: Left | KitError) -> tuple[Check, ...]:
+    if isinstance(left, KitError):
+        return (_failed("lease", left),)
+    if not left.known:
+        return ()
+    detail = f"{left.time // timedelta(hours=1)} h and {left.visits} new visits without the fleet"
+    if left.ended:
+        return (Check("lease", "fail", "ended: bring the kit online", Remedy.OFFICER),)
+    if left.enough_for_today:
+        return (Check("lease", "ok", f"enough for today: {detail}"),)
+    return (Check("lease", "warn", f"{detail}: bring the kit online", Remedy.OFFICER),)
 
 
 def _battery(share: int) -> Check:

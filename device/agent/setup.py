@@ -34,6 +34,7 @@ class Setup:
     sys: Path = Path("/sys")
     health_every_s: float = 60
     idle_lock_s: float = 300
+    lease_wanted: bool = False  # whether the store opens only on the fleet's lease
     administrator: Administrator | None = None  # who may make unlock codes for officers
     drafts: timedelta = timedelta(days=14)  # an unfinished visit may stay so long
     deadlines: Mapping[What, float] = field(default_factory=lambda: DEADLINE_S)

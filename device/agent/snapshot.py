@@ -49,6 +49,7 @@ class Gate:
     tries_left: int
     wait_s: int
     card: CardSignIn | None = None
+    closed: bool = False  # the lease of the store has ended: no PIN opens it until the kit was online
 
 
 @dataclass(frozen=True)
@@ -172,6 +173,15 @@ class ParcelLine:
 
 
 @dataclass(frozen=True)
+class Lease:
+    """How long the store opens without the fleet, and for how many new visits."""
+
+    enough_for_today: bool
+    hours: int
+    visits: int
+
+
+@dataclass(frozen=True)
 class Link:
     """What the uplink last said of itself."""
 
@@ -195,6 +205,7 @@ class Snapshot:
     failure: Failure | None
     peripherals: dict[str, Condition] = field(default_factory=dict)
     link: Link = field(default_factory=lambda: Link(False, 0, 0, None))
+    lease: Lease | None = None
     test_trust: bool = False
     example_picture: bool = False
     reduced_protection: bool = True

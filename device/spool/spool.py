@@ -40,6 +40,10 @@ class Spool:
         self._agent_bell = Bell(self._at.agent_bell)
         self._uplink_bell = Bell(self._at.uplink_bell)
 
+    @property
+    def root(self) -> Path:
+        return self._at.root
+
     def close(self) -> None:
         self._agent_bell.close()
         self._claim.release()

@@ -18,6 +18,7 @@ from device.spool.layout import SpoolRefused
 from device.spool.records import Places
 from device.uplink.backoff import Backoff
 from device.uplink.door import Door
+from device.uplink.leases import Leases
 from device.uplink.problems import LinkDown
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
@@ -50,7 +51,16 @@ class Inbox:
 
     def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
+        self._leases = Leases(settings, hatch, door)
+        self._asked = ""
         self._work = Event()
+
+    def ask(self) -> None:
+        """The agent rang: when it asks for a lease it has not asked for before, there is something to do."""
+        waiting = self._leases.waiting()
+        if waiting is not None and waiting != self._asked:
+            self._asked = waiting
+            self._work.set()
 
     def wake(self) -> None:
         """The doorbell rang, or the link is up again. May be called from any thread."""
@@ -76,6 +86,7 @@ class Inbox:
                 self._work.wait(pause)
 
     def _fetch(self, stop: Event) -> None:
+        self._leases.fetch()
         for _ in range(_BATCHES):
             held = self._hatch.bag_version()
             answer = self._door.call("GET", f"/kit/v1/inbox?bag={held}", limit=_ANSWER_BYTES)

@@ -53,7 +53,7 @@ def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
     with ThreadPoolExecutor(3, thread_name_prefix="uplink") as pool:
         threads: list[Future[None]] = [pool.submit(part.run, ending) for part in (link, uploads, inbox)]
         try:
-            _listen(settings, hatch, standing, stop, threads, link, uploads)
+            _listen(settings, hatch, standing, stop, threads, link, uploads, inbox)
         finally:
             ending.set()
             for door in (uploads_door, inbox_door):
@@ -75,6 +75,7 @@ def _listen(
     threads: list[Future[None]],
     link: Link,
     uploads: Uploads,
+    inbox: Inbox,
 ) -> None:
     """Pass the agent's rings on, until the stop or until a thread has ended."""
     looked = time.monotonic()
@@ -86,6 +87,7 @@ def _listen(
             if hatch.asked_to_try():
                 uploads.release()
             uploads.wake()
+            inbox.ask()
         standing.repeat()
 
 

@@ -78,14 +78,14 @@ def begin(tx: Transaction, ends: datetime, wall_ends: datetime, visits: int) -> 
 def keep(
     tx: Transaction, secret: bytes, shares: Shares, ends: datetime, wall_ends: datetime, visits: int
 ) -> None:
-    """A new lease. ValueError unless it is for the epoch the store is in."""
+    """A new lease; a share that did not come stays as it is. ValueError for another epoch than the kit's."""
     epoch = tx.execute("SELECT epoch FROM lease").fetchone()
-    if epoch is None or epoch[0] != shares.epoch or (len(shares.share) != SHARE and shares.epoch):
+    if epoch is None or epoch[0] != shares.epoch or {len(shares.share), len(shares.following)} - {0, SHARE}:
         raise ValueError("a lease for another epoch")
     tx.execute(
-        "UPDATE lease SET share = ?, next_share = ?, ends = ?, wall_ends = ?, visits = ?",
+        "UPDATE lease SET share = COALESCE(?, share), next_share = ?, ends = ?, wall_ends = ?, visits = ?",
         (
-            _lock_up(secret, shares.epoch, shares.share) if shares.epoch else None,
+            _lock_up(secret, shares.epoch, shares.share) if shares.share else None,
             _lock_up(secret, shares.epoch + 1, shares.following) if shares.following else None,
             write_instant(ends),
             write_instant(wall_ends),

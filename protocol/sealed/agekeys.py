@@ -30,6 +30,13 @@ def generate() -> tuple[str, str]:
     return identity, recipient_of(identity)
 
 
+def identity_from(seed: bytes) -> str:
+    """The identity of a seed of 32 bytes, for a key pair that is derived and not kept."""
+    if len(seed) != _SEED:
+        raise BadKey("a seed of another length")
+    return bech32.encode(IDENTITY_PREFIX, seed)
+
+
 def recipient_of(identity: str) -> str:
     """The public half of an identity. BadKey."""
     mlkem, x25519 = _halves(identity)

@@ -63,6 +63,23 @@ def add(
         print(f"  {person.name} ({person.officer_id}): {person.pin}")
 
 
+Config = Annotated[Path, typer.Option("--fleet", help="fleet.toml of the server that is to know")]
+
+
+@app.command()
+def missing(kit_id: str, fleet: Config) -> None:
+    """A kit is missing: no lease and no day bag any more, so it closes by itself."""
+    kit.report_missing(fleet, kit_id)
+    print(f"{kit_id}: missing; the dashboard says when it closes. `kit lost` refuses it everywhere at once.")
+
+
+@app.command()
+def found(kit_id: str, fleet: Config) -> None:
+    """A missing kit is back: it opens again when it is next online."""
+    kit.report_found(fleet, kit_id)
+    print(f"{kit_id}: found")
+
+
 @app.command()
 def unlock_code(
     kit_id: Annotated[str, typer.Argument(help="the kit, as on its label")],

@@ -16,14 +16,15 @@ Power = Literal[
     "see-metrics",
     "revoke",  # refuse a kit everywhere, for good
     "acknowledge",  # say that an incident was looked into
+    "report-lost",  # a kit that is lost, or found again
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 MAY: dict[Role, frozenset[Power]] = {
     "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "decide", "release"}),
     "inclusion": frozenset({"see-fleet", "see-requests", "make-requests", "decide"}),
-    "admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge"}),
-    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "revoke", "acknowledge"}),
+    "admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge", "report-lost"}),
+    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "revoke", "acknowledge", "report-lost"}),
 }
 
 

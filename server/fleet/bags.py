@@ -37,9 +37,9 @@ def build(
 ) -> Built | None:
     """Build and keep the bag of `kit_id` for today, and ring its doorbell.
 
-    None when the kit is unknown or retired. `db` is a session for everyone: a kit may serve several."""
+    None when the kit is unknown, retired or lost. `db` is a session for everyone: a kit may serve several."""
     kit = db.get(Kit, kit_id, with_for_update=True)
-    if kit is None or kit.retired is not None:
+    if kit is None or kit.retired is not None or kit.lost is not None:
         return None
     today = visits.local_day(now)
     names = municipalities.names(db)
@@ -67,7 +67,7 @@ def renew(db: Session, now: datetime) -> None:
     """Ask for a new bag for every kit whose bag is not today's: yesterday's names must not stay."""
     today = visits.local_day(now)
     stale = or_(Kit.bag_date.is_(None), Kit.bag_date != today)
-    for kit_id in db.scalars(select(Kit.kit_id).where(Kit.retired.is_(None), stale)):
+    for kit_id in db.scalars(select(Kit.kit_id).where(Kit.retired.is_(None), Kit.lost.is_(None), stale)):
         if not outbox.concerns(db, "bag", kit_id):
             outbox.put(db, "bag", kit_id, now)
 

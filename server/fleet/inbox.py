@@ -22,7 +22,7 @@ class Waiting:
 def waiting(db: Session, blobs: BlobStore, kit: Kit, held: int) -> Waiting:
     """For a kit that holds bag version `held`. A kit that claims a newer bag than ours gets ours."""
     bag = None
-    if kit.bag_sha256 is not None and held != kit.bag_version:
+    if kit.lost is None and kit.bag_sha256 is not None and held != kit.bag_version:
         # Replaced while we looked: the doorbell of the new one rings in a moment.
         with suppress(FileNotFoundError):
             bag = (kit.bag_version, blobs.read(kit.bag_sha256))

@@ -43,6 +43,26 @@ def retire(db: Session, kit_id: str, now: datetime) -> None:
     kit.retired = kit.retired or now
 
 
+def missing(db: Session, kit_id: str, now: datetime) -> None:
+    """No lease and no bag any more: the kit closes by itself. What it sealed is still taken. Refused:
+    unknown-kit."""
+    _one(db, kit_id).lost = _one(db, kit_id).lost or now
+
+
+def found(db: Session, kit_id: str, now: datetime) -> None:
+    """It is back: leases and bags again. Refused: unknown-kit."""
+    _one(db, kit_id).lost = None
+    outbox.put_once(db, "bag", kit_id, now)
+    outbox.put_once(db, "doorbell", kit_id, now)
+
+
+def _one(db: Session, kit_id: str) -> Kit:
+    kit = db.get(Kit, kit_id)
+    if kit is None:
+        raise Refused("unknown-kit")
+    return kit
+
+
 def active(db: Session, kit_id: str) -> Kit | None:
     """The kit, unless it is unknown or retired."""
     kit = db.get(Kit, kit_id)

@@ -11,7 +11,7 @@ from sqlalchemy.orm import Session
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import Birth, Health
 from server.db.tables import Application, Kit, Officer, Request
-from server.fleet import applications, holdings, incidents, kits, visits
+from server.fleet import applications, holdings, incidents, kits, leases, visits
 from server.fleet.tally import Tally, tally
 
 _T = TypeVar("_T")
@@ -35,6 +35,8 @@ class KitLine:
     test_trust: bool
     retired: bool
     draft_since: datetime | None  # by its own word: the oldest visit that is begun and not finished
+    lost: bool = False
+    closes: datetime | None = None  # when it closes by itself, unless it is online before; None: no lease
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,8 @@ class Overview:
 def look(db: Session, now: datetime) -> Overview:
     """The overview of everything in the scope of the session."""
     day = visits.local_day(now)
-    lines = tuple(kit_line(kit) for kit in kits.visible(db))
+    closing = leases.closing(db)
+    lines = tuple(kit_line(kit, closing.get(kit.kit_id)) for kit in kits.visible(db))
     drafts = {line.kit_id: line.draft_since for line in lines if line.draft_since is not None}
     book, (all_, towns) = holdings.oldest(db), tally(db)
     return Overview(
@@ -119,7 +122,7 @@ def look(db: Session, now: datetime) -> Overview:
     )
 
 
-def kit_line(kit: Kit) -> KitLine:
+def kit_line(kit: Kit, closes: datetime | None = None) -> KitLine:
     health, birth = said(kit)
     oldest = draft = None
     if health and kit.health_at and health.drafts:
@@ -141,6 +144,8 @@ def kit_line(kit: Kit) -> KitLine:
         test_trust=birth.test_trust if birth else False,
         retired=kit.retired is not None,
         draft_since=draft,
+        lost=kit.lost is not None,
+        closes=closes,
     )
 
 

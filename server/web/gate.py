@@ -35,6 +35,8 @@ NEEDS: dict[str, Power | None] = {
     "kits.show": "see-fleet",
     "brokers.show": "see-metrics",
     "brokers.revoke": "revoke",
+    "kits.lost": "report-lost",
+    "kits.found": "report-lost",
     "applications.listing": "see-fleet",
     "applications.release": "release",
     "incidents.listing": "see-fleet",

@@ -22,7 +22,8 @@ from protocol.instant import write_instant
 from protocol.messages import Sha256, Ulid
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.fleet import custody, inbox, kits, uploads
+from server.fleet import custody, inbox, kits, leases, uploads
+from server.fleet.leases import Lender
 from server.fleet.refused import Refused
 from server.fleet.uploads import Dock, OutOfStep
 from server.web.berths import Berths
@@ -38,11 +39,15 @@ class Begin(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     sha256: Sha256
 
 
+class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    request: Annotated[str, Meta(max_length=12_000)]
+
+
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipts: Annotated[tuple[Ulid, ...], Meta(max_length=500)]
 
 
-def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], datetime]) -> None:
+def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Callable[[], datetime]) -> None:
     """Register the calls on `app`."""
     berths = Berths()
     blueprint = Blueprint("kit_door", __name__, url_prefix="/kit/v1")
@@ -113,6 +118,16 @@ def mount(app: Flask, database: Database, dock: Dock, clock: Callable[[], dateti
         with database.writing(EVERYONE) as db:
             inbox.confirm(db, g.kit.kit_id, list(wish.receipts), clock())
         return Response(status=204)
+
+    @blueprint.post("/lease")
+    def lend() -> ResponseReturnValue:
+        wish = _body(Ask)
+        with database.writing(EVERYONE) as db:
+            kit = kits.active(db, g.kit.kit_id)
+            if kit is None:
+                abort(403)
+            sealed = leases.grant(db, lender, kit, wish.request, clock())
+        return {"lease": base64.b64encode(sealed).decode()}
 
     @app.errorhandler(Refused)
     def refuse(problem: Refused) -> ResponseReturnValue:

@@ -1,9 +1,14 @@
 """One kit: what it last said of itself, its visits of today and its applications."""
 
-from flask import Blueprint, abort, render_template
+from collections.abc import Callable
+from datetime import datetime
+
+from flask import Blueprint, abort, redirect, render_template, url_for
+from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
 from protocol.messages import moment
-from server.fleet import holdings, kits, overview, revocations, visits
+from server.fleet import holdings, kits, leases, overview, revocations, visits, ways
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -19,7 +24,7 @@ def show(kit_id: str) -> str:
         except Refused:
             abort(404)
         health, birth = overview.said(kit)
-        line = overview.kit_line(kit)
+        line = overview.kit_line(kit, leases.closing(db).get(kit_id))
         drafts = {kit_id: line.draft_since} if line.draft_since else {}
         return render_template(
             "fleet/kit.html",
@@ -34,5 +39,28 @@ def show(kit_id: str) -> str:
             applications=overview.of_kit(db, kit_id),
             revocation=revocations.standing(db, kit_id),
             may_revoke=actor().may("revoke") and kit.retired is None,
+            ways=ways.newest(db, kit_id),
+            may_report=actor().may("report-lost"),
             now=now,
         )
+
+
+@blueprint.post("/kits/<kit_id>/lost")
+def lost(kit_id: str) -> ResponseReturnValue:
+    return _report(kit_id, kits.missing)
+
+
+@blueprint.post("/kits/<kit_id>/found")
+def found(kit_id: str) -> ResponseReturnValue:
+    return _report(kit_id, kits.found)
+
+
+def _report(kit_id: str, note: Callable[[Session, str, datetime], None]) -> ResponseReturnValue:
+    """Only of a kit that the actor may see."""
+    with context().database.writing(actor().scope) as db:
+        try:
+            kits.visible_one(db, kit_id)
+            note(db, kit_id, context().clock())
+        except Refused:
+            abort(404)
+    return redirect(url_for("kits.show", kit_id=kit_id), 303)

@@ -4,7 +4,7 @@ from server.db.tables.broker import BrokerCheck, Revocation, RevocationEffect
 from server.db.tables.cases import Application, Request, StatusCode, Visit
 from server.db.tables.custody import CustodyDocument, CustodyStep
 from server.db.tables.evidence import Holding, Incident
-from server.db.tables.fleet import Booking, Kit, KitTenant, Municipality, Officer, Postcode
+from server.db.tables.fleet import Booking, Kit, KitLease, KitTenant, Municipality, Officer, Postcode
 from server.db.tables.people import Account, SignIn, Throttle
 from server.db.tables.quarantine import Quarantined
 from server.db.tables.shape import Base, OfTenant
@@ -21,6 +21,7 @@ __all__ = [
     "Holding",
     "Incident",
     "Kit",
+    "KitLease",
     "KitTenant",
     "Message",
     "Municipality",

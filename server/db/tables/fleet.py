@@ -49,6 +49,20 @@ class Kit(Base):
     report_id: Mapped[int | None] = mapped_column(BigInteger)
     report_ses: Mapped[int] = mapped_column(BigInteger, default=0)
     report_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    lost: Mapped[datetime | None]  # reported lost: no leases and no bags any more, until it is found
+
+
+class KitLease(Base):
+    """The shares of a kit's store key, sealed for these rows, and when they were last handed out."""
+
+    __tablename__ = "kit_lease"
+    kit_id: Mapped[str] = mapped_column(ForeignKey("kit.kit_id"), primary_key=True)
+    epoch: Mapped[int]  # the one the kit said its store is in
+    share: Mapped[bytes | None]  # of that epoch; none in epoch 0
+    following: Mapped[bytes | None]  # of the next one, once it was handed out
+    turned: Mapped[datetime]  # when this epoch began here
+    granted: Mapped[datetime]
+    ends: Mapped[datetime]  # when what was granted last ends, by the fleet's clock
 
 
 class KitTenant(OfTenant, Base):

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from device.agent.snapshot import Gate, Link, PinView
+from device.agent.snapshot import Gate, Lease, Link, PinView
 from device.errors import Code, Remedy
 from device.ports import Condition
 from tests.catalogue import with_possession
@@ -127,6 +127,15 @@ def _wrong_code(play: Play) -> None:
 
 def _waiting(play: Play) -> None:
     play.desk.show(gate=Gate(OFFICERS, 0, 58))
+
+
+def _closed(play: Play) -> None:
+    play.desk.show(gate=Gate(OFFICERS, 5, 0, closed=True))
+
+
+def _short_lease(play: Play) -> None:
+    play.unlock()
+    play.desk.show(lease=Lease(enough_for_today=False, hours=5, visits=2), link=Link(False, 2, 4000, None))
 
 
 def _nobody(play: Play) -> None:
@@ -263,6 +272,7 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "unlock": (lambda play: None, "/"),
     "unlock-wrong": (_wrong_pin, "/"),
     "unlock-wait": (_waiting, "/"),
+    "unlock-closed": (_closed, "/"),
     "unlock-nobody": (_nobody, "/"),
     "unlock-own": (_own_card, "/"),
     "unlock-own-busy": (_own_busy, "/"),
@@ -273,6 +283,7 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "unlock-own-removed": (_own(problem="card-removed"), "/"),
     "unlock-own-proven": (_own(proven=True), "/"),
     "visits": (Play.unlock, "/"),
+    "visits-lease": (_short_lease, "/"),
     "pin": (Play.unlock, "/pin"),
     "pin-weak": (_weak_pin, "/pin"),
     "pin-changed": (Play.unlock, "/pin/changed"),

@@ -1,0 +1,54 @@
+"""The lease's way through the spool: one request on its way out, one sealed grant on its way in."""
+
+from pathlib import Path
+
+from device.spool import safefile
+from device.spool.layout import MAX_LEASE, Layout, SpoolRefused
+
+
+class LeaseDesk:
+    """The agent's side."""
+
+    def __init__(self, root: Path) -> None:
+        self._at = Layout(root)
+
+    def ask(self, request: str) -> None:
+        """Put a request out, in place of an older one. SpoolRefused too-big."""
+        safefile.put(self._at.lease_request, _bounded(request.encode("ascii")), writer="agent")
+
+    def is_asking(self) -> bool:
+        return self._at.lease_request.exists()
+
+    def granted(self) -> bytes | None:
+        """What came, sealed and unchecked."""
+        return safefile.take(self._at.lease_grant, MAX_LEASE)
+
+    def drop_granted(self) -> None:
+        safefile.drop(self._at.lease_grant)
+
+
+class LeaseHatch:
+    """The uplink's side."""
+
+    def __init__(self, root: Path) -> None:
+        self._at = Layout(root)
+
+    def asked(self) -> str | None:
+        """The request that waits."""
+        data = safefile.take(self._at.lease_request, MAX_LEASE)
+        return data.decode("ascii") if data is not None and data.isascii() else None
+
+    def store(self, sealed: bytes) -> None:
+        """Keep the fleet's answer. SpoolRefused too-big, empty."""
+        safefile.put(self._at.lease_grant, _bounded(sealed), writer="uplink")
+
+    def done(self, request: str) -> None:
+        """`request` was answered; a newer one stays."""
+        if self.asked() == request:
+            safefile.drop(self._at.lease_request)
+
+
+def _bounded(data: bytes) -> bytes:
+    if not 0 < len(data) <= MAX_LEASE:
+        raise SpoolRefused("too-big" if data else "empty", f"{len(data)} bytes")
+    return data
