@@ -29,6 +29,7 @@ from device.drivers.keys.node import too_open
 from device.drivers.signpad.command import sign_command
 from device.errors import Code, KitError, Refused, Remedy
 from device.key_commands import keys
+from device.spool.layout import Layout, is_claimed
 from device.vault.recovery import Administrator
 
 DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
@@ -138,6 +139,25 @@ def add(
         settings.data.mkdir(mode=0o700, parents=True, exist_ok=True)
         recipient = founding.found(settings.vault, source, clock, [new], administrator_of(settings))
     _say_recipient(recipient, as_json)
+
+
+@officers.command()
+def remove(
+    config: ConfigFile,
+    officer_id: Annotated[str, typer.Option("--id", help="who may not unlock this kit any more")],
+    by: Annotated[str, typer.Option(help="another officer of this kit, who types a PIN")],
+    pin_stdin: Annotated[bool, typer.Option("--pin-stdin", help="read the PIN of --by from stdin")],
+) -> None:
+    """Shut an officer out for good; what is written from now on opens with no old key of theirs.
+
+    The agent must stand still: it would go on with the keys of before."""
+    if not pin_stdin:
+        raise typer.BadParameter("a PIN comes on stdin and nowhere else", param_hint="--pin-stdin")
+    settings = load(config)
+    if is_claimed(Layout(settings.spool).agent_lock):
+        raise Refused(Code.NOT_NOW, "stop the agent first")
+    pin = _stdin().decode("utf-8", "replace").strip()
+    founding.remove(settings.vault, settings.keys.source, SystemClock(), officer_id, by, pin)
 
 
 @officers.command()

@@ -25,6 +25,21 @@ KEPT = 1000
 """So many lines of what happened stay on the kit."""
 
 
+def book(clock: Clock, what: What, officer_id: str = "") -> Note:
+    """Writes it down in the transaction in which it happens."""
+
+    def write(tx: Transaction) -> None:
+        row = (new_ulid(), write_instant(clock.now()), what, officer_id)
+        tx.execute("INSERT INTO access VALUES (?, ?, ?, ?, 0)", row)
+        tx.execute(
+            "DELETE FROM access WHERE told = 1 AND message_id NOT IN"
+            " (SELECT message_id FROM access ORDER BY message_id DESC LIMIT ?)",
+            (KEPT,),
+        )
+
+    return write
+
+
 class Access:
     """The book of it, in the vault. All calls on the desk's thread."""
 
@@ -34,18 +49,7 @@ class Access:
         self._clock = clock
 
     def note(self, what: What, officer_id: str = "") -> Note:
-        """Writes it down in the transaction in which it happens."""
-
-        def write(tx: Transaction) -> None:
-            row = (new_ulid(), write_instant(self._clock.now()), what, officer_id)
-            tx.execute("INSERT INTO access VALUES (?, ?, ?, ?, 0)", row)
-            tx.execute(
-                "DELETE FROM access WHERE told = 1 AND message_id NOT IN"
-                " (SELECT message_id FROM access ORDER BY message_id DESC LIMIT ?)",
-                (KEPT,),
-            )
-
-        return write
+        return book(self._clock, what, officer_id)
 
     def push(self) -> None:
         """Tell the fleet what it has not been told. The same event after a cut is the same event."""

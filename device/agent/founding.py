@@ -6,6 +6,7 @@ from pathlib import Path
 
 import msgspec
 
+from device.agent.access import book
 from device.agent.session import bag_recipient, make_bag_key
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Clock, KeySource
@@ -80,7 +81,30 @@ def add(
         vault = gate.unlock(by, by_pin)
         try:
             _add(gate, vault, officer)
+            with database.transaction() as tx:
+                book(clock, "officer-added", officer.officer_id)(tx)
             return bag_recipient(vault)
+        finally:
+            vault.lock()
+    finally:
+        database.close()
+
+
+def remove(path: Path, source: KeySource, clock: Clock, officer_id: str, by: str, by_pin: str) -> None:
+    """Shut an officer out, on the word of one who is in. Not while the agent runs: it holds the old keys.
+
+    KitError as `Gate.unlock` and `Gate.remove_officer`; bad-config without a vault, or for the officer
+    who does it."""
+    if not path.exists():
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet")
+    database = Database(path)
+    try:
+        gate = Gate(database, source, clock)
+        vault = gate.unlock(by, by_pin)
+        try:
+            gate.remove_officer(vault, officer_id, book(clock, "officer-removed", officer_id))
+        except ValueError as problem:
+            raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, str(problem)) from problem
         finally:
             vault.lock()
     finally:

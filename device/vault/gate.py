@@ -195,6 +195,24 @@ class Gate:
         finally:
             vault.lock()
 
+    def remove_officer(self, vault: OpenVault, officer_id: str, note: Note = no_note) -> None:
+        """Shut an officer out for good: every way in goes, and everybody else gets a new door key.
+
+        So an old copy of that officer's ways opens nothing that is written from now on. KitError
+        unknown-officer, lease-ended; ValueError for the officer who does it."""
+        if officer_id == vault.officer_id:
+            raise ValueError("an officer removes another one")
+        self._row(officer_id)
+        ticket, secret = self._tickets.of(officer_id), self._secret()
+        with self._database.transaction() as tx:
+            tx.execute("DELETE FROM officer WHERE officer_id = ?", (officer_id,))
+            self._tickets.drop(tx, officer_id)
+            self._cards.write(tx, officer_id, NO_CARD)
+            fresh = lease.change_door(tx, vault, secret)
+            note(tx)
+        self._source.forget(ticket)
+        vault.turn(*fresh)
+
     def challenge(self, officer_id: str) -> str:
         """What an officer who forgot the PIN reads out to the administrator.
 

@@ -6,7 +6,7 @@ import msgspec
 import pytest
 
 from device.agent.clock import SystemClock
-from device.agent.founding import NewOfficer, add, found
+from device.agent.founding import NewOfficer, add, found, remove
 from device.errors import Code, KitError, Refused
 from device.vault.database import Database
 from device.vault.gate import Gate
@@ -63,6 +63,26 @@ def test_a_vault_is_made_with_all_its_officers_and_a_bag_key(
     with pytest.raises(KitError) as wrong:
         add(path, source, CLOCK, newcomer(issuing, "els.els"), "jo.maes", "999111")
     assert wrong.value.code is Code.WRONG_PIN
+
+
+def test_an_officer_goes_on_the_word_of_another_and_the_fleet_will_hear_of_it(
+    tmp_path: Path, source: FileKeySource, issuing: Holder
+) -> None:
+    path = tmp_path / "vault.db"
+    found(path, source, CLOCK, [newcomer(issuing, "an.peeters"), newcomer(issuing, "jo.maes")])
+    for officer_id, pin, code in (
+        ("an.peeters", PIN, Code.BAD_CONFIG),
+        ("jo.maes", "999111", Code.WRONG_PIN),
+        ("nobody", PIN, Code.UNKNOWN_OFFICER),
+    ):
+        with pytest.raises(KitError) as no:
+            remove(path, source, CLOCK, officer_id, "an.peeters", pin)
+        assert no.value.code is code
+    remove(path, source, CLOCK, "jo.maes", "an.peeters", PIN)
+    assert known(path, source) == ["an.peeters"]
+    database = Database(path)
+    assert database.rows("SELECT what, officer_id, told FROM access") == [("officer-removed", "jo.maes", 0)]
+    database.close()
 
 
 def test_one_officer_who_will_not_do_means_no_vault_at_all(

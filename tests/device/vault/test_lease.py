@@ -165,6 +165,25 @@ def test_a_new_door_key_shuts_out_who_only_knows_the_old_one(leased):
         assert opened.get("visit", "record").data == b"jpeg"
 
 
+def test_an_officer_who_was_removed_is_shut_out_with_every_old_key(leased):
+    kit, _ = leased
+    kit.gate.add_officer(kit.unlock(), "jan.claes", "Jan", "730418", *pem_of(second_officer()))
+    (theirs,) = kit.database.row("SELECT identity FROM officer WHERE officer_id = 'jan.claes'")
+    old = kit.unlock("jan.claes", "730418").door_key()
+    vault = kit.unlock()
+    with pytest.raises(ValueError, match="another"):
+        kit.gate.remove_officer(vault, OFFICER)
+    told = []
+    kit.gate.remove_officer(vault, "jan.claes", told.append)
+    assert len(told) == 1
+    assert fails(kit.unlock, "jan.claes", "730418") == Code.UNKNOWN_OFFICER
+    assert theirs not in kit.bytes_on_disk()
+    assert vault.door_key() != old
+    for opened in (vault, kit.unlock()):
+        assert opened.get("visit", "record").data == b"jpeg"
+    assert fails(kit.gate.remove_officer, vault, "jan.claes") == Code.UNKNOWN_OFFICER
+
+
 def test_a_door_key_put_there_by_somebody_else_is_refused(leased):
     kit, _ = leased
     (recipient,) = kit.database.row("SELECT recipient FROM officer")
