@@ -14,7 +14,7 @@ export UV_SYSTEM_CERTS := 1
 export NODE_USE_SYSTEM_CA := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo demo-clean test test-pure check format bench shots clean
+.PHONY: help setup setup-demo demo demo-clean test test-pure check format bench mutation shots clean
 .DELETE_ON_ERROR:
 
 help: ## this list
@@ -48,6 +48,9 @@ format: .venv/.ready-test ## let ruff format and repair
 
 bench: setup ## the benchmarks: a table, and build/bench.json
 	@$(BIN)/python -m benchmarks
+
+mutation: setup ## mistakes in sealing, vault and lifecycle, and how many the tests notice (ROOMS=sealed,vault SAMPLE=60 SEED=2; SAMPLE=0: all)
+	@$(BIN)/python -m tests.mutation $(if $(ROOMS),--rooms $(ROOMS)) $(if $(SAMPLE),--sample $(SAMPLE)) $(if $(SEED),--seed $(SEED))
 
 shots: setup ## take the README's picture and every other screen into docs/ and build/shots/
 	@$(BIN)/python -m tests.browser.shots

@@ -22,6 +22,8 @@ EVERY: tuple[Event, ...] = (
     facts.CardWaived("loss", "annex12"),
     facts.Informed("eid-info", "nl", True),
     facts.ProcedureChosen("urgent-central"),
+    facts.PossessionProven("r1b", digest("r1b"), False, True),
+    facts.PossessionExcepted("pin-blocked"),
     facts.PhotoKept("r2", digest("r2")),
     facts.FingerKept("left", "ring", "r3", digest("r3")),
     facts.FingersExcepted("right", ("index", "middle"), "bandage", "temporary", True),

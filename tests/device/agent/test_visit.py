@@ -1,6 +1,7 @@
 """The rules of a visit: what fits, what is refused, and that nothing incomplete is ever sealed."""
 
 from dataclasses import replace
+from typing import cast
 
 import msgspec
 import pytest
@@ -35,7 +36,7 @@ from device.agent.visit import (
     wanted_finger,
 )
 from device.errors import Code, Refused
-from device.ports import LADDER
+from device.ports import LADDER, Hand
 from tests.device.agent.wishes import (
     CARD,
     INFORM,
@@ -138,6 +139,8 @@ def test_a_card_that_is_rejected_or_not_genuine_or_of_another_is_not_kept(card: 
         (INFORM, Inform("eid-info", "es", True)),
         (NORMAL, ChooseProcedure("overnight")),
         (RIGHT, KeepFinger("right", "middle", "finger-9", digest("finger-9"))),
+        (RIGHT, KeepFinger(cast(Hand, "third"), "index", "finger-9", digest("finger-9"))),
+        (RIGHT, ExceptFingers(cast(Hand, "third"), ("index",), "injured", "temporary", False)),
         (RIGHT, ExceptFingers("right", (), "injured", "temporary", False)),
         (RIGHT, ExceptFingers("right", ("index", "index"), "injured", "temporary", False)),
         (RIGHT, ExceptFingers("right", ("index",), "missing", "temporary", False)),

@@ -77,6 +77,11 @@ def test_a_list_is_believed_between_issue_and_expiry_give_or_take_a_day_of_clock
         verify_list(token, PIN, at)
 
 
+def test_a_list_that_lasts_no_moment_is_not_believed_by_a_clock_that_is_behind():
+    soon = "2026-11-23T10:00:00Z"
+    assert refused(signed_anyway(listed(issued=soon, expires=soon))) == "recipients-expired"
+
+
 def test_a_list_signed_by_another_key_is_untrusted():
     other = ec.generate_private_key(ec.SECP256R1())
     assert refused(signed_anyway(listed(), other)) == "recipients-untrusted"

@@ -1,0 +1,20 @@
+"""Mutants that change nothing anybody could see, each with the reason; they count for nothing."""
+
+from collections.abc import Mapping
+
+_SIZE_READ = "how much is read at a time; what is read is the same"
+_TWO_GIGABYTES = "a member of a gigabyte and more, where a whole packet has 32 MB at most"
+
+EQUIVALENT: Mapping[str, str] = {
+    **{
+        f"protocol/sealed/outer.py:_PIECE: {what}": _SIZE_READ
+        for what in (
+            "one more: 256",
+            "one less: 256",
+            "one more: 1024",
+            "one less: 1024",
+        )
+    },
+    "protocol/sealed/archive.py:_LARGEST: one less: 8": _TWO_GIGABYTES,
+    "protocol/sealed/archive.py:_LARGEST: one less: 11": _TWO_GIGABYTES,
+}
