@@ -4,7 +4,7 @@ from datetime import date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 from babel.core import Locale
-from babel.dates import format_date, format_datetime, format_time, format_timedelta
+from babel.dates import format_date, format_time, format_timedelta
 
 ZONE = ZoneInfo("Europe/Brussels")
 _LOCALES = {
@@ -32,7 +32,9 @@ def clock(value: datetime, language: str) -> str:
 
 def moment(value: datetime, language: str) -> str:
     """'23 nov 2026 09:30', in Belgian time, in the language's own order."""
-    return format_datetime(_aware(value), format="medium", tzinfo=ZONE, locale=_LOCALES[language])
+    return (
+        f"{format_date(_local(value), format='medium', locale=_LOCALES[language])} {clock(value, language)}"
+    )
 
 
 def lasting(seconds: float, language: str) -> str:

@@ -13,7 +13,7 @@ from device.agent import events, view
 from device.agent.deciding import decide
 from device.agent.events import Wish
 from device.agent.front import CaptureKind
-from device.agent.snapshot import Busy, CardSignIn, Failure, Gate, Link, Officer, PinView, Snapshot
+from device.agent.snapshot import Busy, CardSignIn, Failure, Gate, Link, Officer, PinView, Snapshot, Where
 from device.agent.visit import NEW, Visit, evolve
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
@@ -111,6 +111,7 @@ class MemoryDesk:
         self.entry = ENTRY
         self._pin: PinView | None = None
         self.entered: list[str] = []
+        self.where: Where | None = None
         self._own = AN
         self._packet = new_ulid()
         self._changed = threading.Condition()
@@ -355,6 +356,7 @@ class MemoryDesk:
                     self._sending,
                     self._pin,
                 )
+                visit = replace(visit, where=self.where)
             lines = view.lines(self._requests.values(), self._known) if snapshot.officer else ()
             self._snapshot = replace(snapshot, version=snapshot.version + 1, visit=visit, visits=lines)
             self._changed.notify_all()

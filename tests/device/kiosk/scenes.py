@@ -4,11 +4,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from device.agent.snapshot import Gate, Lease, Link, PinView
+from device.agent.snapshot import Gate, Lease, Link, ParcelLine, PinView, Where
 from device.errors import Code, Remedy
 from device.ports import Condition
+from protocol.ids import new_ulid
 from tests.catalogue import with_possession
-from tests.device.kiosk.front import CARD, INK, OFFICERS, PIN, MemoryDesk
+from tests.device.kiosk.front import CARD, INK, NOW, OFFICERS, PIN, MemoryDesk
 
 
 class Post(Protocol):
@@ -263,6 +264,21 @@ def _answered(verdict: str, code: str = "") -> Callable[[Play], None]:
     return play_it
 
 
+def _where(play: Play) -> None:
+    play.desk.where = Where("deleted", NOW)
+    _answered("accepted")(play)
+
+
+def _waits(play: Play) -> None:
+    """A network that wants a password, one application of this day and one that was refused."""
+    play.unlock()
+    lines = (
+        ParcelLine(new_ulid(), "Maria Vandenbroucke", "queued", "", 10),
+        ParcelLine(new_ulid(), "", "stopped", "kit-signature", 3),
+    )
+    play.desk.show(link=Link(False, 2, 600, None, "portal", lines))
+
+
 def _abandoned(play: Play) -> None:
     play.photo()
     play.post("/abandon", reason="unwell")
@@ -291,6 +307,8 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "forgotten-code": (lambda play: None, "/forgotten/an.peeters"),
     "forgotten-refused": (_wrong_code, "/forgotten/an.peeters"),
     "forgotten-no-way": (lambda play: None, f"/forgotten/{OFFICERS[1].officer_id}"),
+    "sending": (_waits, "/sending"),
+    "sending-none": (Play.unlock, "/sending"),
     "visits-empty": (_no_visits, "/"),
     "visits-troubled": (_troubled_list, "/"),
     "card": (Play.open, "/"),
@@ -355,6 +373,7 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "state-uploading": (_uploading, "/"),
     "state-accepted": (_answered("accepted"), "/"),
     "state-rejected": (_answered("rejected", "photo-unusable"), "/"),
+    "state-where": (_where, "/"),
     "abandon": (Play.photo, "/abandon"),
     "abandoned": (_abandoned, "/"),
     "problem": (Play.unlock, "/nowhere"),

@@ -46,9 +46,9 @@ def destroyed(town: Town, visit_id: str, packet_id: str = "") -> None:
     ingest.take(town.database, *message(DeletionEvent(token)), NOW, town.dock.roots)
 
 
-def whole(town: Town, hour: int = 9, seq: int = 1) -> Chain:
-    """The chain of an application that went all the way."""
-    visit = town.plan(hour=hour)
+def whole(town: Town, hour: int = 9, seq: int = 1, request_id: str = "") -> Chain:
+    """The chain of an application that went all the way, of a new request unless one is given."""
+    visit = town.plan(request_id, hour)
     packet = town.packet(visit, seq)
     core, outer = packet.manifest, read_outer(packet.data)
     destroyed(town, visit.visit_id)

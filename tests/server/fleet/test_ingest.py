@@ -12,6 +12,7 @@ from sqlalchemy import select
 from protocol.ids import new_ulid
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import (
+    AccessEvent,
     ApplicationEvent,
     Birth,
     Body,
@@ -38,6 +39,7 @@ TAILS: dict[type, Tail] = {
     VisitEvent: Tail.VISIT,
     ApplicationEvent: Tail.APPLICATION,
     DeletionEvent: Tail.DELETION,
+    AccessEvent: Tail.ACCESS,
 }
 
 

@@ -13,21 +13,25 @@ from werkzeug.serving import make_server
 
 from look.words import LANGUAGES
 from protocol.messages import Presence, VisitEvent
-from tests.server.fleet.test_ingest import health, say
-from tests.server.town import KIT, PASSWORD, Town
-from tests.server.web.test_pages import birth
+from tests.browser.kiosk import SHOTS
+from tests.server.fleet.test_ingest import say
+from tests.server.town import KIT, OTHER_KIT, PASSWORD, Town
+from tests.server.web.full_town import MISSING_KIT, fill
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
 
 AXE = Path(__file__).parents[2] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
 DESK, TELEPHONE = {"width": 1280, "height": 800}, {"width": 390, "height": 844}
-# What stands past the right edge of a page that is wider than its screen.
+# What stands past the right edge of a page that is wider than its screen, or past the edge of its own card.
 WIDER = """() => {
   const { scrollWidth, clientWidth } = document.documentElement;
-  if (scrollWidth <= clientWidth) return [];
   const past = [...document.querySelectorAll("*")].filter(e => e.getBoundingClientRect().right > clientWidth);
-  return [`${scrollWidth} > ${clientWidth}`, ...past.slice(0, 5).map(e => e.outerHTML.slice(0, 200))];
+  const cards = [...document.querySelectorAll(".card, .note, .facts, .table")];
+  return [
+    ...(scrollWidth > clientWidth ? [`${scrollWidth} > ${clientWidth}`, ...past.slice(0, 5)] : []),
+    ...cards.filter(e => e.scrollWidth > e.clientWidth + 1),
+  ].map(e => e.outerHTML?.slice(0, 200) ?? e);
 }"""
 NOW = datetime.now(UTC)
 
@@ -57,23 +61,11 @@ def open_page(chromium: Chromium, address: str, size: dict[str, int], script: bo
     return page
 
 
-def sign_in(page: Page) -> None:
+def sign_in(page: Page, name: str = "planner.brugge") -> None:
     page.goto("/sign-in")
-    page.fill("#name", "planner.brugge")
+    page.fill("#name", name)
     page.fill("#password", PASSWORD)
     page.click("button.primary")
-
-
-def filled(town: Town) -> str:
-    """Something of everything; the id of a request to plan."""
-    visit = town.plan()
-    say(town, Presence("online"))
-    say(town, birth("reduced"))
-    say(town, health(peripherals={"card": "ok", "camera": "missing", "signature": "degraded"}))
-    say(town, VisitEvent(visit.visit_id, "opened"))
-    return town.ask(
-        name="Marie-Christine Vanderstraeten-Van den Bossche", municipality="Sint-Andries"
-    ).request_id
 
 
 def violations(page: Page) -> list[str]:
@@ -89,31 +81,47 @@ def violations(page: Page) -> list[str]:
 def test_no_page_is_wider_than_its_screen_or_shuts_anybody_out(
     town: Town, chromium: Chromium, address: str, size: dict[str, int]
 ) -> None:
-    request_id = filled(town)
-    page = open_page(chromium, address, size)
-    complaints: list[str] = []
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
-    page.on("pageerror", lambda problem: complaints.append(str(problem)))
-    for language in LANGUAGES:
-        for path in ("/aanvraag", "/status", "/sign-in"):
-            page.goto(f"{path}?lang={language}")
-            assert page.evaluate(WIDER) == [], (path, language)
-            assert violations(page) == [], (path, language)
-    sign_in(page)
-    for language in LANGUAGES:
-        for path in (
-            "/",
-            "/requests",
-            f"/requests/{request_id}",
-            "/applications",
-            "/incidents",
-            f"/kits/{KIT}",
-        ):
-            page.goto(f"{path}?lang={language}")
-            assert page.evaluate(WIDER) == [], (path, language)
-            assert violations(page) == [], (path, language)
-    assert complaints == []
-    page.context.close()
+    full = fill(town)
+    found: list[str] = []
+    for name, paths in {
+        "": ("/aanvraag", "/sign-in", "/status"),
+        "planner.brugge": ("/", "/requests", f"/requests/{full.request_id}", "/quarantine"),
+        "vloot": (
+            *("/", "/applications", "/incidents", "/broker"),
+            *(f"/kits/{kit_id}" for kit_id in (KIT, MISSING_KIT, OTHER_KIT)),
+        ),
+    }.items():
+        page = open_page(chromium, address, size)
+        hear(page, found)
+        if name:
+            sign_in(page, name)
+        for language in LANGUAGES:
+            for path in paths:
+                page.goto(f"{path}?lang={language}")
+                found += faults(page, f"{name}{path} {language}")
+            if not name:
+                page.fill("#code", full.code)
+                page.click("button.primary")
+                page.wait_for_selector("ol.happened")
+                found += faults(page, f"way {language}")
+        page.context.close()
+    assert found == []
+
+
+def hear(page: Page, found: list[str]) -> None:
+    page.on("console", lambda line: found.append(line.text) if line.type == "error" else None)
+    page.on("pageerror", lambda problem: found.append(str(problem)))
+
+
+def faults(page: Page, name: str) -> list[str]:
+    """With all that is folded opened. A picture is kept when a folder for it is given in THUISLOKET_SHOTS."""
+    page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+    if SHOTS:
+        folder = Path(SHOTS)
+        folder.mkdir(parents=True, exist_ok=True)
+        width = (page.viewport_size or DESK)["width"]
+        page.screenshot(path=folder / f"{name.replace('/', '_')}-{width}.png", full_page=True)
+    return [f"{name}: {fault}" for fault in (*page.evaluate(WIDER), *violations(page))]
 
 
 def test_the_dashboard_follows_what_happens_without_a_new_page(

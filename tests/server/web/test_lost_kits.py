@@ -95,7 +95,7 @@ def test_a_lost_kit_gets_neither_lease_nor_bag_until_it_is_found(
     with town.database.writing(EVERYONE) as db:
         bags.build(db, town.fields, town.sealer, town.dock.blobs, KIT, datetime.now(UTC))
     admin = signed_in("beheer.brugge")
-    assert "Dit toestel is zoek" in admin.get(f"/kits/{KIT}").text
+    assert "Deze koffer is zoek" in admin.get(f"/kits/{KIT}").text
     assert admin.send(f"/kits/{KIT}/lost", {}, page=f"/kits/{KIT}").status_code == 303
     assert refusal(town, kit(), asking(town, 0)) == (422, "kit-lost")
     assert kit().call("GET", "/kit/v1/inbox?bag=0").get_json()["bag"] is None
@@ -114,7 +114,7 @@ def test_who_may_not_see_a_kit_may_not_lose_it_and_a_planner_may_not_at_all(
     admin, planner = signed_in("beheer.brugge"), signed_in("planner.brugge")
     assert admin.send(f"/kits/{OTHER_KIT}/lost", {}, page="/").status_code == 404
     assert planner.send(f"/kits/{KIT}/lost", {}, page="/").status_code == 403
-    assert "Dit toestel is zoek" not in planner.get(f"/kits/{KIT}").text
+    assert "Deze koffer is zoek" not in planner.get(f"/kits/{KIT}").text
 
 
 def test_what_a_kit_tells_of_its_ways_in_stands_on_its_page(
