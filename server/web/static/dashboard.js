@@ -11,7 +11,10 @@ function show(name, html) {
   const part = document.querySelector(`[data-part="${CSS.escape(name)}"]`);
   if (!part) return;
   const held = part.contains(document.activeElement) ? document.activeElement.getAttribute("href") : null;
+  const unfolded = part.querySelector("details")?.open;
   part.innerHTML = html;
+  // What was unfolded in this part (one thing at most) stays unfolded.
+  if (unfolded) part.querySelector("details")?.toggleAttribute("open", true);
   // Whoever was on a link in this part stays on it.
   if (held) part.querySelector(`a[href="${CSS.escape(held)}"]`)?.focus({ preventScroll: true });
 }
