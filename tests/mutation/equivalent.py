@@ -4,6 +4,7 @@ from collections.abc import Mapping
 
 _SIZE_READ = "how much is read at a time; what is read is the same"
 _TWO_GIGABYTES = "a member of a gigabyte and more, where a whole packet has 32 MB at most"
+_OTHER_ERROR = "an error without a code: neither 0 nor this is a full disk or a damaged vault"
 
 EQUIVALENT: Mapping[str, str] = {
     **{
@@ -15,6 +16,8 @@ EQUIVALENT: Mapping[str, str] = {
             "one less: 1024",
         )
     },
+    "device/vault/database.py:_translated: one more: 0": _OTHER_ERROR,
+    "device/vault/database.py:_translated: one less: 0": _OTHER_ERROR,
     "protocol/sealed/archive.py:_LARGEST: one less: 8": _TWO_GIGABYTES,
     "protocol/sealed/archive.py:_LARGEST: one less: 11": _TWO_GIGABYTES,
 }

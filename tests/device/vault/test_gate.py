@@ -131,6 +131,17 @@ def test_an_officer_is_let_in_only_with_their_own_certificate_and_once(kit, offi
         kit.gate.add_officer(kit.unlock(), officer, name, "730418", *pem_of(signer))
 
 
+@pytest.mark.parametrize("name", ["", "Jan\nClaes", "J" * 101])
+def test_a_name_that_no_screen_can_show_is_not_taken_whoever_has_it(kit, name):
+    with pytest.raises(ValueError, match="id and name"):
+        kit.gate.add_officer(kit.unlock(), "jan.claes", name, "730418", *pem_of(second_officer()))
+
+
+def test_a_long_name_is(kit):
+    kit.gate.add_officer(kit.unlock(), "jan.claes", "J" * 100, "730418", *pem_of(second_officer()))
+    assert [known.name for known in kit.gate.officers()] == ["An Peeters", "J" * 100]
+
+
 def test_a_key_that_is_not_the_certificates_is_not_taken(kit):
     key, _ = pem_of(second_officer())
     _, chain = pem_of(second_officer())

@@ -203,3 +203,11 @@ def test_visits_are_counted_down_and_never_below_nothing(kit):
     held = lease.read(kit.database)
     assert held is not None
     assert held.visits == 0
+
+
+def test_a_door_is_not_changed_without_the_share_by_who_was_let_in_before(leased):
+    kit, _ = leased
+    vault = kit.unlock()
+    close(kit)
+    with kit.database.transaction() as tx:
+        assert fails(lease.change_door, tx, vault, kit.source.device_secret()) == Code.LEASE_ENDED
