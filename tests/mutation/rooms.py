@@ -15,7 +15,7 @@ class Room:
 AGENT = "tests/device/agent"
 VAULT = (  # not those of power cuts and whole disks: they take minutes
     *("database", "gate", "keysource", "lease", "quota", "recovery", "shelf", "shredding", "slots", "store"),
-    *("tries", "ways_cut"),
+    *("tries", "ways_cut", "cards"),
 )
 ROOMS: Mapping[str, Room] = {
     "sealed": Room(
@@ -24,10 +24,7 @@ ROOMS: Mapping[str, Room] = {
     ),
     "vault": Room(
         ("device/vault",),
-        (
-            *(f"tests/device/vault/test_{name}.py" for name in VAULT),
-            f"{AGENT}/cards/test_entries.py",
-        ),
+        tuple(f"tests/device/vault/test_{name}.py" for name in VAULT),
     ),
     "lifecycle": Room(
         (

@@ -163,3 +163,12 @@ def test_a_pin_changed_leaves_the_way_back_as_it_is(gate, office):
     gate.change_pin(OFFICER, PIN, "730418")
     gate.recover(OFFICER, code, NEW, NOW)
     assert gate.unlock(OFFICER, NEW).officer_id == OFFICER
+
+
+def test_of_a_way_that_was_replaced_nothing_is_left_on_disk(kit, gate, office):
+    (old,) = kit.database.row("SELECT sealed FROM recovery")
+    assert old in kit.bytes_on_disk()
+    with kit.database.transaction() as tx:
+        recovery.offer(tx, office.administrator, OFFICER, "another", kit.source.device_secret())
+    assert kit.database.row("SELECT sealed FROM recovery") != (old,)
+    assert old not in kit.bytes_on_disk()

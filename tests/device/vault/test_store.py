@@ -5,7 +5,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.errors import Code, KitError
-from device.vault.store import LARGEST
 
 VISIT, OTHER = "01ARZ3NDEKTSV4RRFFQ69G5FAV", "01BX5ZZKBKACTAV9WEVGEMMVRZ"
 
@@ -32,6 +31,12 @@ def test_a_record_comes_back_as_it_was_put(vault, data):
         vault.put(tx, VISIT, "record", "finger", data)
     held = vault.get(VISIT, "record")
     assert (held.kind, held.data) == ("finger", data)
+
+
+def test_the_largest_record_is_one_of_sixteen_megabytes(vault):
+    with vault.database.transaction() as tx:
+        vault.put(tx, VISIT, "big", "photo", bytes(16 * 1024 * 1024))
+    assert len(vault.get(VISIT, "big").data) == 16 * 1024 * 1024
 
 
 def test_a_record_put_again_is_replaced(vault):
@@ -68,7 +73,7 @@ def test_a_dropped_record_is_gone_and_the_others_stay(vault):
 
 def test_a_record_too_large_is_refused(vault):
     with pytest.raises(ValueError), vault.database.transaction() as tx:
-        vault.put(tx, VISIT, "big", "photo", bytes(LARGEST + 1))
+        vault.put(tx, VISIT, "big", "photo", bytes(16 * 1024 * 1024 + 1))
 
 
 def test_a_visit_without_a_key_takes_no_record(vault):

@@ -2,9 +2,11 @@ from datetime import timedelta
 
 import pytest
 
-from device.errors import Code, KitError
+from device.errors import Code, KitError, Remedy
 from device.vault import gate as gates
-from device.vault.tries import WAITS, Standing
+from device.vault.gate import Gate
+from device.vault.keysource import FileKeySource
+from device.vault.tries import FREE_TRIES, WAITS, Standing
 from tests.device.vault.kit import OFFICER, PIN, pem_of, second_officer
 
 WRONG = "111112"
@@ -121,3 +123,25 @@ def test_asking_inside_a_transaction_is_fine(kit):
     with kit.database.transaction():
         assert kit.gate.standing(OFFICER) == Standing(0, 10)
     assert kit.gate.standing(OFFICER) == Standing(0, 10)
+
+
+class Blocked(FileKeySource):
+    """A key source that has had enough of this officer's PIN, or is not there."""
+
+    code = Code.PIN_BLOCKED
+
+    def release(self, ticket, proof):
+        raise KitError(self.code, Remedy.WORKSHOP)
+
+
+@pytest.mark.parametrize(
+    ("code", "left"), [(Code.PIN_BLOCKED, FREE_TRIES), (Code.KEY_SOURCE_GONE, FREE_TRIES - 1)]
+)
+def test_a_source_that_looks_at_no_pin_any_more_costs_no_try_and_one_that_is_gone_does(kit, code, left):
+    source = Blocked(kit.folder / "device-secret")
+    source.code = code
+    gate = Gate(kit.database, source, kit.clock)
+    with pytest.raises(KitError) as failure:
+        gate.unlock(OFFICER, PIN)
+    assert failure.value.code is code
+    assert gate.standing(OFFICER).tries_left == left
