@@ -18,6 +18,7 @@ EQUIVALENT: Mapping[str, str] = {
     },
     "device/vault/database.py:_translated: one more: 0": _OTHER_ERROR,
     "device/vault/database.py:_translated: one less: 0": _OTHER_ERROR,
+    "device/agent/reckoning.py:advance: comparison: wall <= walked": "both ways end at the same instant",
     "device/vault/recovery.py:is_offered: one less: 0": "the last of one column is the first",
     "protocol/sealed/archive.py:_LARGEST: one less: 8": _TWO_GIGABYTES,
     "protocol/sealed/archive.py:_LARGEST: one less: 11": _TWO_GIGABYTES,

@@ -25,6 +25,13 @@ def test_a_clock_that_is_right_is_followed() -> None:
     assert advance(Reckoning(NOW), NOW + LEAP, NOTHING) == Reckoning(NOW + LEAP), "switched off meanwhile"
 
 
+def test_ten_days_in_a_drawer_are_believed_at_once_and_a_second_more_is_not() -> None:
+    ten = timedelta(days=10)
+    assert advance(Reckoning(NOW), NOW + ten, NOTHING) == Reckoning(NOW + ten)
+    longer = NOW + ten + timedelta(seconds=1)
+    assert advance(Reckoning(NOW), longer, NOTHING) == Reckoning(NOW)
+
+
 def test_a_clock_that_was_set_back_stops_nothing() -> None:
     known = Reckoning(NOW)
     for _ in range(48):
