@@ -133,17 +133,7 @@ BusyWith = Literal[
 class Busy:
     """A capture that runs. `code` names what the citizen or officer should do now (words per language)."""
 
-    what: Literal[
-        "card",
-        "pin-state",
-        "possession",
-        "officer-state",
-        "officer-card",
-        "photo",
-        "finger",
-        "signature",
-        "seal",
-    ]
+    what: BusyWith
     share: float
     code: str
     hand: Hand | None = None
