@@ -48,7 +48,7 @@ def set_up(program: str) -> None:
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
         logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(program=program)
     logging.basicConfig(level=logging.WARNING, handlers=[_Libraries()], force=True)

@@ -1,9 +1,11 @@
 """What tests of several rooms share: stable ids, signals as a person's shell has them, one Chromium."""
 
+import logging
 import signal
 from collections.abc import Iterator
 
 import pytest
+import structlog
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.chromium import ARGUMENTS, EXECUTABLE
@@ -23,6 +25,18 @@ def pytest_configure(config: pytest.Config) -> None:
         signal.signal(signal.SIGINT, signal.default_int_handler)
     if signal.getsignal(signal.SIGQUIT) is signal.SIG_IGN:
         signal.signal(signal.SIGQUIT, signal.SIG_DFL)
+
+
+@pytest.fixture(autouse=True)
+def logs_as_before() -> Iterator[None]:
+    """A program that a test runs in this process sets up logging to a stderr that is closed when the test is
+    over; whatever logs in a later test would fall over it."""
+    root, settings = logging.getLogger(), structlog.get_config()
+    handlers, level = list(root.handlers), root.level
+    yield
+    structlog.configure(**settings)
+    structlog.contextvars.clear_contextvars()
+    root.handlers, root.level = handlers, level
 
 
 @pytest.fixture(scope="session")

@@ -17,6 +17,7 @@ NAMES = {
     Role.INGEST: "fleet-ingest-1",
     Role.SERVICE: "127.0.0.1",
     Role.CUSTODIAN: "fleet.brugge",
+    Role.COLLECTOR: "afhalen.example.be",
 }
 
 
