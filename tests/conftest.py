@@ -1,14 +1,19 @@
 """What tests of several rooms share: stable ids, signals as a person's shell has them, one Chromium."""
 
 import logging
+import os
+import shutil
 import signal
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import structlog
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.chromium import ARGUMENTS, EXECUTABLE
+from tests.device.drivers.eid.reader import VirtualReader
 
 LONGEST = 30
 
@@ -46,3 +51,15 @@ def chromium() -> Iterator[Browser]:
         browser = playwright.chromium.launch(executable_path=EXECUTABLE, args=ARGUMENTS)
         yield browser
         browser.close()
+
+
+@pytest.fixture(scope="session")
+def virtual() -> Iterator[VirtualReader]:
+    """The one of this process, with its own pcscd."""
+    folder = Path(tempfile.mkdtemp(prefix="eid-"))
+    try:
+        with VirtualReader(folder) as reader:
+            os.environ["PCSCLITE_CSOCK_NAME"] = str(reader.socket)  # for good: libpcsclite reads it once
+            yield reader
+    finally:
+        shutil.rmtree(folder)

@@ -57,6 +57,7 @@ def ends_well(kit: Kit, visit_id: str) -> None:
         go_on(top.desk, visit_id)
         seen = top.desk.now().visit
         assert seen is not None
+        top.tidied()
         assert shelf(kit) == top.spool.offered() == [seen.packet_id]
         data = top.packet(seen.packet_id)
         opened = kit.service.open(data)
@@ -64,6 +65,7 @@ def ends_well(kit: Kit, visit_id: str) -> None:
         assert len(opened.parts) == 8
         bring_receipt(kit, seen.packet_id, kit.service.answer(data))
         top.until(lambda now: now.visit and now.visit.sealed == "accepted" and not top.spool.receipts())
+        top.tidied()
         assert shelf(kit) == top.spool.offered() == []
     heard = [getattr(body, "state", "") for body in told(kit)]
     assert heard == ["opened", "sealed", "sealed", "deleted"]
@@ -114,5 +116,6 @@ def test_an_answer_survives_a_power_cut_at(kit: Kit, crasher: Crasher, landmark:
     bring_receipt(kit, seen.packet_id, token)
     assert crasher.dies(kit, "", landmark, nth)
     with Desktop(kit) as top:
+        top.tidied()
         assert shelf(kit) == top.spool.offered() == top.spool.receipts() == []
     assert [getattr(body, "state", "") for body in told(kit)] == ["opened", "sealed", "sealed", "deleted"]

@@ -1,8 +1,6 @@
 """One virtual reader and one driver a test run, and cards made once."""
 
 import os
-import shutil
-import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -64,17 +62,6 @@ def card(pki_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> CardMake
         return made[spec]
 
     return make
-
-
-@pytest.fixture(scope="session")
-def virtual() -> Iterator[VirtualReader]:
-    folder = Path(tempfile.mkdtemp(prefix="eid-"))
-    try:
-        with VirtualReader(folder) as reader:
-            os.environ["PCSCLITE_CSOCK_NAME"] = str(reader.socket)  # for good: libpcsclite reads it once
-            yield reader
-    finally:
-        shutil.rmtree(folder)
 
 
 class Bench:
