@@ -6,7 +6,7 @@ progress from 0 to 1.
 """
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Literal, Protocol
@@ -331,6 +331,10 @@ class KeySource(Protocol):
 
     def forget(self, ticket: bytes) -> None:
         """Never release this one again. One that is not there (any more) changes nothing."""
+        ...
+
+    def keep_only(self, tickets: Collection[bytes]) -> None:
+        """Forget all that was ever enclosed here but these: what a cut of the power left behind."""
         ...
 
 

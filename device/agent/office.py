@@ -102,6 +102,7 @@ class Office:
         self._places: Places = setup.spool.places()
         self._standing = self._gate.standing()
         self._officers: tuple[Officer, ...] = ()
+        self._sweep()
         self._refused_bag = 0  # version of the bag that could not be read, so that it is complained of once
         self._look_at = clock.monotonic()
         self._idle_since = clock.monotonic()
@@ -253,6 +254,13 @@ class Office:
         )
 
     # --- inside ---------------------------------------------------------------------------------------
+
+    def _sweep(self) -> None:
+        """What a cut of the power left in the key source; a source that is gone is swept another time."""
+        try:
+            self._gate.sweep()
+        except KitError as problem:
+            log.warning("not-swept", code=str(problem.code), detail=problem.detail)
 
     def _names(self) -> dict[str, str]:
         """Whose packet it is, of those on today's list; only while an officer is there."""

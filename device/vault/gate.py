@@ -86,6 +86,14 @@ class Gate:
         self._administrator = administrator
         self._cards = Cards(database)
 
+    def sweep(self) -> None:
+        """Let the key source forget what no officer of this vault needs: a cut of the power came between it
+        and the database. Under the lock of a transaction: another program may be enclosing a PIN just now.
+
+        KitError key-source-gone, vault-damaged."""
+        with self._database.transaction():
+            self._source.keep_only(self._tickets.all())
+
     def officers(self) -> list[KnownOfficer]:
         """Who can unlock, by name."""
         rows = self._database.rows("SELECT officer_id, name FROM officer ORDER BY name, officer_id")
@@ -126,16 +134,16 @@ class Gate:
         pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
         identity, recipient = door.new_identity()
         secret = self._secret()
-        put = self._enclose(officer_id, pin, identity)
-        row = (
-            put.salt,
-            put.identity,
-            keys.lock_up(door.signing_wrap(identity), _write_key(key), _of(officer_id, "signing_key")),
-            pem.decode(),
-            door.seal_recipient(secret, officer_id, recipient),
-            door.seal_door(secret, officer_id, recipient, vault.door_key()),
-        )
         with self._database.transaction() as tx:
+            put = self._enclose(officer_id, pin, identity)
+            row = (
+                put.salt,
+                put.identity,
+                keys.lock_up(door.signing_wrap(identity), _write_key(key), _of(officer_id, "signing_key")),
+                pem.decode(),
+                door.seal_recipient(secret, officer_id, recipient),
+                door.seal_door(secret, officer_id, recipient, vault.door_key()),
+            )
             tx.execute("INSERT INTO officer VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (officer_id, name, *row))
             self._tickets.write(tx, officer_id, put.ticket)
             self._offer(tx, officer_id, identity, secret)
@@ -256,8 +264,9 @@ class Gate:
     ) -> None:
         """Put the officer's identity under this PIN, and under no other any more; `card` as `need_card`."""
         needed = self._cards.of(officer_id) if card is None else card
-        before, put = self._tickets.of(officer_id), self._enclose(officer_id, pin, identity, needed)
+        before = self._tickets.of(officer_id)
         with self._database.transaction() as tx:
+            put = self._enclose(officer_id, pin, identity, needed)
             values = (put.salt, put.identity, officer_id)
             tx.execute("UPDATE officer SET salt = ?, identity = ? WHERE officer_id = ?", values)
             self._tickets.write(tx, officer_id, put.ticket)

@@ -3,6 +3,7 @@
 import os
 import secrets
 import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import Literal
 
@@ -60,3 +61,6 @@ class FileKeySource:
 
     def forget(self, ticket: bytes) -> None:
         """Nothing was kept for one officer alone."""
+
+    def keep_only(self, tickets: Collection[bytes]) -> None:
+        """As `forget`."""

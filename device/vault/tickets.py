@@ -19,6 +19,10 @@ class Tickets:
         row = self._database.row("SELECT ticket FROM ticket WHERE officer_id = ?", (officer_id,))
         return b"" if row is None else bytes(row[0])
 
+    def all(self) -> list[bytes]:
+        """Of every officer."""
+        return [bytes(row[0]) for row in self._database.rows("SELECT ticket FROM ticket")]
+
     def write(self, tx: Transaction, officer_id: str, ticket: bytes) -> None:
         tx.execute("INSERT OR REPLACE INTO ticket VALUES (?, ?)", (officer_id, ticket))
 

@@ -1,5 +1,6 @@
 """The gate over a TPM: who counts, what another TPM says, and a power cut in the middle of a new PIN."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from device.drivers.keys.tpm import shapes
+from device.drivers.keys.tpm.marshal import sized, u16, u32
 from device.drivers.keys.tpm.source import TpmKeySource
 from device.drivers.keys.tpm.talk import Talk
 from device.errors import Code, KitError
@@ -18,6 +20,7 @@ from tests.device.vault.kit import OFFICER, PIN, WORLD, HandClock, pem_of, secon
 from tests.device.vault.test_recovery import NOW, Office
 
 NEW = "730418"
+DIED = 9
 
 
 @dataclass
@@ -98,22 +101,77 @@ def test_a_disk_in_another_kit_opens_nothing_and_costs_no_tries(tpm_kit: TpmKit,
     assert tpm_kit.gate().unlock(OFFICER, PIN).officer_id == OFFICER
 
 
-class CutAfterEnclosing(TpmKeySource):
-    """The power goes when the TPM has the new PIN and the database does not."""
+def dies_after(tpm_kit: TpmKit, path: Path, statements: int) -> bool:
+    """Whether the power went while a child, that may finish so many statements, was changing the PIN."""
+    child = os.fork()
+    if child == 0:
+        left, ended = statements, 1
 
-    def enclose(self, proof: bytes):
-        super().enclose(proof)
-        raise SystemExit
+        def count(statement: str) -> None:
+            nonlocal left
+            if left == 0:
+                os._exit(DIED)
+            left -= 1
 
-
-def test_a_power_cut_while_the_pin_changes_leaves_the_old_one(tpm_kit: TpmKit, tmp_path: Path) -> None:
-    with pytest.raises(SystemExit):
-        tpm_kit.gate(CutAfterEnclosing(tpm_kit.tpm.chip, tmp_path / "tpm.keys")).change_pin(OFFICER, PIN, NEW)
+        try:
+            database = Database(path)
+            gate = Gate(database, tpm_kit.source, HandClock(), tpm_kit.office.administrator)
+            database._connection.set_trace_callback(count)
+            gate.change_pin(OFFICER, PIN, NEW)
+            ended = 0
+        finally:
+            os._exit(ended)
+    _, status = os.waitpid(child, 0)
     tpm_kit.tpm.cut_and_start()
-    gate = tpm_kit.gate()
-    assert gate.unlock(OFFICER, PIN).officer_id == OFFICER
-    gate.change_pin(OFFICER, PIN, NEW)
-    assert gate.unlock(OFFICER, NEW).officer_id == OFFICER
+    code = os.waitstatus_to_exitcode(status)
+    assert code in (0, DIED)
+    return code == DIED
+
+
+def test_power_cuts_while_the_pin_changes_leave_one_pin_and_after_a_start_one_index(
+    tpm_kit: TpmKit, tmp_path: Path
+) -> None:
+    left_behind, statements = 0, 0
+    while dies_after(tpm_kit, tpm_kit.database.path, statements):
+        left_behind += len(tpm_kit.indexes()) - 1
+        gate = tpm_kit.gate()
+        gate.sweep()
+        assert len(tpm_kit.indexes()) == 1
+        opened = [pin for pin in (PIN, NEW) if opens(gate, pin)]
+        assert len(opened) == 1
+        if opened == [NEW]:
+            gate.change_pin(OFFICER, NEW, PIN)
+        statements += 1
+    assert left_behind > 0, "there was something to sweep"
+    assert tpm_kit.gate().unlock(OFFICER, NEW).officer_id == OFFICER
+
+
+def opens(gate: Gate, pin: str) -> bool:
+    try:
+        return gate.unlock(OFFICER, pin).officer_id == OFFICER
+    except KitError as problem:
+        if problem.code is not Code.WRONG_PIN:
+            raise
+        return False
+
+
+def test_a_sweep_leaves_what_is_not_ours(tpm_kit: TpmKit) -> None:
+    with tpm_kit.tpm.chip.line() as line:
+        talk = Talk(line)
+        theirs = shapes.INDEXES.start + 7
+        session = talk.session(shapes.point(talk.storage_key() or b"", shapes.STORAGE_ATTRIBUTES))
+        talk.define(session, Ordinary(theirs, b""), bytes(32))
+    tpm_kit.gate().sweep()
+    assert tpm_kit.indexes() == [shapes.INDEXES.start, theirs]
+    assert tpm_kit.gate().unlock(OFFICER, PIN).officer_id == OFFICER
+
+
+class Ordinary(shapes.PinIndex):
+    """Somebody else's index: eight bytes that its password reads and writes."""
+
+    def public(self, *, written: bool) -> bytes:
+        owner_and_auth = 0x2 | 0x4 | 0x20000 | 0x40000
+        return u32(self.index) + u16(0x0B) + u32(owner_and_auth) + sized(b"") + u16(8)
 
 
 def test_each_officer_has_an_index_and_a_change_of_pin_leaves_no_other(tpm_kit: TpmKit) -> None:

@@ -1,14 +1,16 @@
+import os
 from datetime import timedelta
 
 import pytest
 
 from device.errors import Code, KitError, Remedy
-from device.vault import gate as gates
+from device.vault.database import Database
 from device.vault.gate import Gate
 from device.vault.keysource import FileKeySource
 from device.vault.tries import FREE_TRIES, WAITS, Standing
-from tests.device.vault.kit import OFFICER, PIN, pem_of, second_officer
+from tests.device.vault.kit import OFFICER, PIN, HandClock, pem_of, second_officer
 
+DIED = 9
 WRONG = "111112"
 
 
@@ -80,16 +82,35 @@ def test_setting_the_wall_clock_changes_nothing(kit, jump):
     assert attempt(kit, PIN) == Code.TOO_MANY_TRIES
 
 
-def test_a_try_is_on_disk_before_the_pin_is_looked_at(kit, monkeypatch):
-    def power_cut(*_):
-        raise SystemExit
+class PowerCut(FileKeySource):
+    """A key source at which the power goes when it is shown what the PIN gives."""
 
-    monkeypatch.setattr(gates.keys, "stretch", power_cut)
+    def release(self, ticket, proof):
+        os._exit(DIED)
+
+
+def dies_at_the_key_source(kit):
+    """A program that tries a PIN, and is gone before it knows whether it was right."""
+    child = os.fork()
+    if child == 0:
+        try:
+            Gate(Database(kit.database.path), PowerCut(kit.folder / "device-secret"), HandClock()).unlock(
+                OFFICER, PIN
+            )
+        finally:
+            os._exit(1)
+    _, status = os.waitpid(child, 0)
+    assert os.waitstatus_to_exitcode(status) == DIED
+
+
+def test_a_try_is_on_disk_before_the_pin_is_looked_at(kit):
+    kit.database.close()
     for left in (4, 3, 2, 1, 0):
-        with pytest.raises(SystemExit):
-            kit.unlock()
+        dies_at_the_key_source(kit)
         kit = kit.reopen()
         assert kit.gate.standing(OFFICER).tries_left == left
+        kit.database.close()
+    kit = kit.reopen()
     assert kit.gate.standing(OFFICER).wait_s == 30
     kit.database.close()
 

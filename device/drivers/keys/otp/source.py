@@ -11,6 +11,7 @@ import os
 import socket
 import stat
 import struct
+from collections.abc import Collection
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -57,6 +58,9 @@ class OtpKeySource:
 
     def forget(self, ticket: bytes) -> None:
         """Nothing was kept for one officer alone."""
+
+    def keep_only(self, tickets: Collection[bytes]) -> None:
+        """As `forget`."""
 
     def _exchange(self, message: bytes) -> bytes:
         mode = self._device.stat().st_mode

@@ -37,6 +37,11 @@ PIN_ATTRIBUTES = PIN_FAIL | _POLICY_WRITE | _OWNER_READ | _AUTH_READ | _NV_NO_DA
 POLICY_SECRET, POLICY_SIGNED = 0x151, 0x160
 
 
+def is_pin_index(attributes: int) -> bool:
+    """Whether TPMA_NV are those of an officer's index, used already or not."""
+    return attributes & ~_WRITTEN == PIN_ATTRIBUTES
+
+
 def storage_template() -> bytes:
     """ECC P-256 storage key with AES-128, in TPMT_PUBLIC."""
     return (

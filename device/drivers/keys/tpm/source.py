@@ -6,7 +6,7 @@ and starts over after a right one. Nothing else of the kit ever waits for it.
 """
 
 import secrets
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Literal
@@ -113,6 +113,13 @@ class TpmKeySource:
         with self._talk() as (talk, _, _):
             if talk.index_name(told.index) == PinIndex(told.index, told.writer).name():
                 talk.undefine(told.index)
+
+    def keep_only(self, tickets: Collection[bytes]) -> None:
+        known = {told.index: PinIndex(told.index, told.writer).name() for told in map(_read_ticket, tickets)}
+        with self._talk() as (talk, _, _):
+            for index in talk.pin_indexes():
+                if talk.index_name(index) != known.get(index):
+                    talk.undefine(index)
 
     # --- without a PIN --------------------------------------------------------------------------------
 

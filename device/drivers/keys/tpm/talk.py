@@ -18,7 +18,8 @@ from device.drivers.keys.tpm.shapes import PinIndex
 _EMPTY_PASSWORD = Authorization(b"", 0, b"", 0x40000009)  # TPM_RS_PW
 _EVICT_CONTROL, _NV_UNDEFINE, _NV_DEFINE, _CREATE_PRIMARY, _NV_WRITE = 0x120, 0x122, 0x12A, 0x131, 0x137
 _NV_READ, _CREATE, _LOAD, _SIGN, _UNSEAL, _LOAD_EXTERNAL = 0x14E, 0x153, 0x157, 0x15D, 0x15E, 0x167
-_NV_READ_PUBLIC, _READ_PUBLIC, _START_SESSION = 0x169, 0x173, 0x176
+_NV_READ_PUBLIC, _READ_PUBLIC, _START_SESSION, _GET_CAPABILITY = 0x169, 0x173, 0x176, 0x17A
+_HANDLES, _AT_ONCE = 1, 64  # TPM_CAP_HANDLES
 _HMAC_SESSION, _POLICY_SESSION = 0x00, 0x01
 _HASHCHECK = 0x8024  # TPM_ST_HASHCHECK
 _ECDSA_SHA256 = u16(0x18) + shapes.SHA256
@@ -142,6 +143,26 @@ class Talk:
             return reader.sized()
 
         return _unless(marshal.HANDLE, read)
+
+    def pin_indexes(self) -> list[int]:
+        """Where something counts PINs, of the places that are ours; also one that was never finished."""
+        found: list[int] = []
+        more, first = True, shapes.INDEXES.start
+        while more and first in shapes.INDEXES:
+            asked = u32(_HANDLES) + u32(first) + u32(_AT_ONCE)
+            reader = Reader(self._run(_GET_CAPABILITY, (), (), asked, 0).parameters)
+            more = reader.number(1) == 1
+            reader.take(4)
+            told = [reader.number(4) for _ in range(min(reader.number(4), _AT_ONCE))]
+            found += [index for index in told if index in shapes.INDEXES]
+            first = told[-1] + 1 if told else shapes.INDEXES.stop
+        return [index for index in found if self._counts_pins(index)]
+
+    def _counts_pins(self, index: int) -> bool:
+        reader = Reader(self._run(_NV_READ_PUBLIC, (index,), (), b"", 0).parameters)
+        public = Reader(reader.sized())
+        public.take(6)
+        return shapes.is_pin_index(public.number(4))
 
     def used_up(self, index: int) -> bool:
         """Whether a PIN index lets nobody try any more."""
