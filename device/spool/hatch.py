@@ -39,7 +39,7 @@ class Hatch:
             time.sleep(0.05)
             self._claim = Claim(self._at.uplink_lock)
         self._at.sweep(_WRITER)
-        for packet_id in set(self._at.ids(self._at.marks, ".json")) - set(self._packet_ids()):
+        for packet_id in set(self._at.ids(self._at.marks, ".json")) - set(self._at.packets_there()):
             safefile.drop(self._at.mark(packet_id))  # withdrawn while the last word on it was being written
         self._agent_bell = Bell(self._at.agent_bell)
         self._uplink_bell = Bell(self._at.uplink_bell)
@@ -54,9 +54,9 @@ class Hatch:
     def packets(self) -> list[Waiting]:
         """Every packet that lies here, with its mark, oldest first."""
         found = []
-        for packet_id in self._packet_ids():
+        for packet_id, path in self._at.packets_there().items():
             try:
-                there = self._at.packet(packet_id).stat()
+                there = path.stat()
             except FileNotFoundError:
                 continue
             found.append(Waiting(packet_id, there.st_size, there.st_mtime, read_mark(self._at, packet_id)))
@@ -64,11 +64,14 @@ class Hatch:
 
     def open_packet(self, packet_id: str) -> BufferedReader:
         """FileNotFoundError when the agent has withdrawn it."""
-        return self._at.packet(packet_id).open("rb")
+        path = self._at.packet(packet_id)
+        if path is None:
+            raise FileNotFoundError(packet_id)
+        return path.open("rb")
 
     def mark(self, packet_id: str, mark: Mark) -> None:
         """Say how far a packet is. Progress may be lost with the power, a last word may not."""
-        if not self._at.packet(packet_id).exists():
+        if self._at.packet(packet_id) is None:
             return
         durable = mark.state != "sending"
         safefile.put(self._at.mark(packet_id), msgspec.json.encode(mark), writer=_WRITER, durable=durable)
@@ -174,9 +177,6 @@ class Hatch:
     def wait_for_uplink(self, seconds: float) -> bool:
         """Wait until the agent rings for the uplink; True when it did."""
         return self._uplink_bell.wait(seconds)
-
-    def _packet_ids(self) -> list[str]:
-        return self._at.ids(self._at.packets, ".sealed")
 
     def _read_report(self, seq: int, message_id: str) -> Report | None:
         path = self._at.event(seq, message_id)

@@ -1,6 +1,7 @@
 """Where things lie in the spool, how many and how large they may be, and which names are names.
 
-packets/<packet>.sealed      the agent's; marks/<packet>.json the uplink's word on it
+packets/<n>-<packet>.sealed  the agent's, numbered as they are offered: no clock says which is oldest
+marks/<packet>.json          the uplink's word on a packet
 events/<seq>-<message>.json  the agent puts, the uplink drops on receipt; events.seq is the last one offered
 shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
@@ -29,6 +30,7 @@ MAX_SHOWN = 16 * 1024
 MAX_PLACES = 64 * 1024
 MAX_LEASE = 16 * 1024
 
+_PACKET = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.sealed")
 _EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
 _FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged")
 
@@ -70,8 +72,20 @@ class Layout:
     def sweep(self, writer: str) -> int:
         return sum(safefile.sweep(folder, writer) for folder in (self.root, *self._folders()))
 
-    def packet(self, packet_id: str) -> Path:
-        return self.packets / f"{checked(packet_id)}.sealed"
+    def packets_there(self) -> dict[str, Path]:
+        """Every packet that lies here, by id, in the order in which they were offered."""
+        found = (_PACKET.fullmatch(name) for name in safefile.names(self.packets))
+        return {match[2]: self.packets / match[0] for match in found if match and is_ulid(match[2])}
+
+    def packet(self, packet_id: str) -> Path | None:
+        """Where a packet lies; None when it does not."""
+        checked(packet_id)
+        return self.packets_there().get(packet_id)
+
+    def next_packet(self, packet_id: str) -> Path:
+        """Where a packet that is offered now goes: behind all that lie there."""
+        last = max((int(path.name[:12]) for path in self.packets_there().values()), default=0)
+        return self.packets / f"{last + 1:012d}-{checked(packet_id)}.sealed"
 
     def mark(self, packet_id: str) -> Path:
         return self.marks / f"{checked(packet_id)}.json"
@@ -88,7 +102,7 @@ class Layout:
         return [(int(match[1]), match[2]) for match in found if match and is_ulid(match[2])]
 
     def ids(self, folder: Path, suffix: str) -> list[str]:
-        """The ids that name files `<id><suffix>` in `folder`, oldest first."""
+        """The ids that name files `<id><suffix>` in `folder`."""
         stems = (name.removesuffix(suffix) for name in safefile.names(folder) if name.endswith(suffix))
         return [stem for stem in stems if is_ulid(stem)]
 

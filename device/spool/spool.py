@@ -54,33 +54,36 @@ class Spool:
         """Put a sealed packet out for sending; the same packet a second time changes nothing.
 
         SpoolRefused bad-name, empty, too-big, or differs when other bytes lie there under this id."""
-        path = self._at.packet(packet_id)
+        checked(packet_id)
         if not 0 < len(data) <= layout.MAX_PACKET:
             raise SpoolRefused("too-big" if data else "empty", f"{len(data)} bytes")
         with self._lock, _room():
-            if path.exists():
-                if safefile.take(path, layout.MAX_PACKET) != data:
+            there = self._at.packet(packet_id)
+            if there is not None:
+                if safefile.take(there, layout.MAX_PACKET) != data:
                     raise SpoolRefused("differs", packet_id)
                 return
-            if len(safefile.names(self._at.packets)) >= layout.MAX_PACKETS:
+            if len(self._at.packets_there()) >= layout.MAX_PACKETS:
                 raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, f"{layout.MAX_PACKETS} sealed packets wait")
-            safefile.put(path, data, writer=_WRITER)
+            safefile.put(self._at.next_packet(packet_id), data, writer=_WRITER)
         self.ring_uplink()
 
     def withdraw_packet(self, packet_id: str) -> bool:
         """Take a packet and its mark away; False when it was not there. Only on the service's receipt."""
         with self._lock:
-            there = safefile.drop(self._at.packet(packet_id))
+            path = self._at.packet(packet_id)
+            there = path is not None and safefile.drop(path)
             safefile.drop(self._at.mark(packet_id))
         return there
 
     def read_packet(self, packet_id: str) -> bytes | None:
         """The bytes of a packet that lies here; None when it does not."""
-        return safefile.take(self._at.packet(packet_id), layout.MAX_PACKET)
+        path = self._at.packet(packet_id)
+        return None if path is None else safefile.take(path, layout.MAX_PACKET)
 
     def offered(self) -> list[str]:
         """Ids of the packets that lie here, oldest first."""
-        return self._at.ids(self._at.packets, ".sealed")
+        return list(self._at.packets_there())
 
     def marks(self) -> dict[str, Mark]:
         """The uplink's word on each packet it has begun: sending, uploaded, refused with a code."""
@@ -238,8 +241,9 @@ class Spool:
         return Parcel(packet_id, "sending" if is_sending else "queued", "", self._age(packet_id), share)
 
     def _age(self, packet_id: str) -> int:
+        path = self._at.packet(packet_id)
         try:
-            return max(0, int(time.time() - self._at.packet(packet_id).stat().st_mtime))
+            return max(0, int(time.time() - path.stat().st_mtime)) if path is not None else 0
         except FileNotFoundError:
             return 0
 

@@ -175,6 +175,11 @@ class Kit:
         other.list_path = folder / "recipients.jws"
         return other
 
+    def packet_file(self, packet_id: str) -> Path:
+        """Where the spool keeps a packet that is offered."""
+        (path,) = (self.data / "spool" / "packets").glob(f"*-{packet_id}.sealed")
+        return path
+
     def write_list(self, expires: datetime) -> None:
         public = self.service.receipt_key.public_key()
         held = RecipientList(
@@ -346,4 +351,4 @@ class Desktop:
         return self.until(lambda seen: seen.visit and seen.visit.sealed)
 
     def packet(self, packet_id: str) -> bytes:
-        return (self.kit.data / "spool" / "packets" / f"{packet_id}.sealed").read_bytes()
+        return self.kit.packet_file(packet_id).read_bytes()

@@ -174,7 +174,7 @@ def test_a_receipt_for_an_unknown_packet_changes_nothing(kit: Kit, top: Desktop)
 def test_a_packet_that_vanished_from_the_spool_is_offered_again(kit: Kit) -> None:
     with Desktop(kit) as top:
         _, packet_id, data = sealed(kit, top)
-    (kit.data / "spool" / "packets" / f"{packet_id}.sealed").unlink()
+    kit.packet_file(packet_id).unlink()
     with Desktop(kit) as again:
         assert again.packet(packet_id) == data
 

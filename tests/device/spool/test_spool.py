@@ -43,8 +43,8 @@ def hatch(tmp_path: Path, spool: Spool):
 
 def test_a_packet_goes_from_agent_to_uplink_and_its_mark_comes_back(spool: Spool, hatch: Hatch):
     first, second = new_ulid(1), new_ulid(2)
-    spool.offer_packet(second, b"two")
     spool.offer_packet(first, b"one")
+    spool.offer_packet(second, b"two")
     assert [(w.packet_id, w.size, w.mark) for w in hatch.packets()] == [(first, 3, None), (second, 3, None)]
     with hatch.open_packet(first) as file:
         assert file.read() == b"one"
@@ -59,6 +59,18 @@ def test_a_packet_goes_from_agent_to_uplink_and_its_mark_comes_back(spool: Spool
     assert spool.offered() == [second]
     hatch.mark(first, Mark("uploaded", 3, 3))
     assert first not in spool.marks()
+
+
+def test_packets_are_in_the_order_in_which_they_were_offered_whatever_the_clock_said(
+    spool: Spool, hatch: Hatch
+):
+    ids = [new_ulid(ms) for ms in (9_000_000, 8_000_000, 5, 7_000_000)]  # their names hold the kit's clock
+    for packet_id in ids:
+        spool.offer_packet(packet_id, b"x")
+    assert spool.offered() == [waiting.packet_id for waiting in hatch.packets()] == ids
+    spool.withdraw_packet(ids[1])
+    spool.offer_packet(ids[1], b"x")
+    assert spool.offered() == [ids[0], ids[2], ids[3], ids[1]]
 
 
 def test_the_same_packet_twice_is_one_and_other_bytes_under_its_id_are_refused(spool: Spool):
