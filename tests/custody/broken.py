@@ -17,6 +17,9 @@ BUILDS: Mapping[str, Sequence[Change]] = {
             'if row.state != "open" or row.written != offset:',
             'if row.state != "open":',
         ),
+        # The shortcut in front of it would save most of them.
+        ("server/web/berths.py", "if there is None or there[0] is newcomer:", "if newcomer is not None:"),
+        ("server/web/berths.py", "if there is None or there[0] is not connection:", "if there is None:"),
     ),
     "no-idempotency": (
         ("competent/intake.py", "held = self.ledger.find(key)", "held = None"),

@@ -20,7 +20,7 @@ from server.db.scope import EVERYONE
 from server.db.tables import Application, Message, Visit
 from tests.custody.history import Given, History, Known, Taken
 from tests.custody.stand import KitStand, Stand
-from tests.custody.weather import Weather, forecast
+from tests.custody.weather import BAD, Kind, Weather, forecast
 
 DELIVERED_S = 180.0  # a schedule's weather lasts seconds; the rest is room for a loaded machine
 LOOK_S = 0.2
@@ -49,8 +49,9 @@ class Schedule:
     service: str  # how it treats the next application: accept, duplicate or lose
 
 
-def draw(seed: int, programs: Sequence[str], often: float) -> Schedule:
-    """The schedule of a seed. `often`: the share of schedules in which a program of the fleet is killed."""
+def draw(seed: int, programs: Sequence[str], often: float, kinds: tuple[Kind, ...] = BAD) -> Schedule:
+    """The schedule of a seed. `often`: the share of schedules in which a program of the fleet is killed;
+    `kinds`: of bad weather over the uploads."""
     chance = random.Random(seed)
     strikes: tuple[Strike, ...] = ()
     if chance.random() < often:
@@ -58,7 +59,7 @@ def draw(seed: int, programs: Sequence[str], often: float) -> Schedule:
     return Schedule(
         seed,
         tuple(forecast(chance, 3, 4_000)),
-        tuple(forecast(chance, 4, REACH)),
+        tuple(forecast(chance, 4, REACH, kinds)),
         chance.uniform(0, 0.6) if chance.random() < 0.15 else None,
         strikes,
         chance.choice(("accept", "accept", "accept", "duplicate", "lose")),
@@ -70,6 +71,7 @@ class Run:
     """Plays schedules on a stand, each kit its share one after the other, and keeps the history."""
 
     stand: Stand
+    kinds: tuple[Kind, ...] = BAD
     history: History = field(default_factory=History)
     struck: Counter[str] = field(default_factory=Counter)
     played: int = 0
@@ -98,7 +100,7 @@ class Run:
             if not planned:
                 with self._planning:
                     planned = self.stand.plan(kit.kit_id, min(10, len(seeds) - number))
-            schedule = draw(seed, self.stand.programs.names, often)
+            schedule = draw(seed, self.stand.programs.names, often, self.kinds)
             self._one(kit, schedule, planned.pop(0))
             if self.history.complaints:
                 return

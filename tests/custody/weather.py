@@ -41,7 +41,7 @@ class Weather:
     seconds: float = 0.0
 
 
-def forecast(chance: random.Random, most: int, reach: int) -> list[Weather]:
+def forecast(chance: random.Random, most: int, reach: int, kinds: tuple[Kind, ...] = BAD) -> list[Weather]:
     """The fates of the next connections, at most `most`, striking within `reach` bytes; then it is fair."""
     fates = []
     for _ in range(chance.randint(0, most)):
@@ -49,7 +49,7 @@ def forecast(chance: random.Random, most: int, reach: int) -> list[Weather]:
         after = (
             chance.randint(0, 6_000) if chance.random() < 0.5 else chance.randint(6_000, max(reach, 6_001))
         )
-        fates.append(Weather(chance.choice(BAD), after, round(chance.uniform(0.02, 0.5), 3)))
+        fates.append(Weather(chance.choice(kinds), after, round(chance.uniform(0.02, 0.5), 3)))
     return fates
 
 
