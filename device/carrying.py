@@ -3,14 +3,13 @@ comes."""
 
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from cryptography import x509
 
 from device.agent import courier as carrying
 from device.agent.clock import SystemClock
@@ -59,7 +58,7 @@ def export_command(folder: Folder, config: ConfigFile, as_json: Json = False) ->
     twice."""
     settings = load(config)
     with _at(settings, folder, make=True) as (spool, stick):
-        _tell(carrying.export_packets(spool, stick), as_json)
+        _tell(list(carrying.export_packets(spool, stick)), as_json)
 
 
 @courier.command("import")
@@ -70,7 +69,7 @@ def import_command(folder: Folder, config: ConfigFile, as_json: Json = False) ->
     now = SystemClock().now()
     recipients = Recipients(settings.trust_recipients, read_public_key(settings.trust_list_key))
     with _at(settings, folder, make=False) as (spool, stick):
-        moved = carrying.import_packets(spool, stick, _roots(settings), now)
+        moved = list(carrying.import_packets(spool, stick, carrying.read_roots(settings.uplink.ca), now))
         if stick.receipts():
             moved += carrying.import_receipts(spool, stick, recipients.receipt_keys(now), settings.kit_id)
         _tell(moved, as_json)
@@ -81,21 +80,14 @@ def _at(settings: Config, folder: Path, *, make: bool) -> Iterator[tuple[Spool, 
     """KitError when there is no stick, or it is full or pulled out in between."""
     spool = Spool(settings.spool)
     try:
-        yield spool, Stick(folder, make=make)
+        with Stick(folder, make=make) as stick:
+            yield spool, stick
     except NoStick as problem:
         raise KitError(Code.BAD_CONFIG, Remedy.RETRY, str(problem)) from problem
     except OSError as problem:
         raise KitError(Code.DISK_FULL, Remedy.RETRY, f"{folder}: {problem.strerror}; try again") from problem
     finally:
         spool.close()
-
-
-def _roots(settings: Config) -> Sequence[x509.Certificate]:
-    try:
-        return x509.load_pem_x509_certificates(settings.uplink.ca.read_bytes())
-    except (OSError, ValueError) as problem:
-        detail = f"{settings.uplink.ca}: no root certificates in it"
-        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail) from problem
 
 
 def _tell(moved: list[Moved], as_json: bool) -> None:

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from device import keysources
 from device.drivers import registry
 from device.errors import Code, KitError, Remedy
+from device.spool.sticks import Sticks
 from device.uplink.settings import UplinkSettings
 from protocol.catalogue import BadCatalogue, Entry, in_force
 from protocol.identity import KIT_ID
@@ -74,6 +75,13 @@ class Lease(Table, frozen=True):
     from_fleet: bool = False
 
 
+class Courier(Table, frozen=True):
+    """`media`: the folder in which the system mounts sticks. `folders`: plain folders in it count too."""
+
+    media: Text = "/media/thuisloket"
+    folders: bool = False
+
+
 class Drivers(Table, frozen=True):
     """Each names its driver; the other keys are that driver's own settings."""
 
@@ -97,6 +105,7 @@ class File(Table, frozen=True):
     health: Health = Health()
     retention: Retention = Retention()
     lease: Lease = Lease()
+    courier: Courier = Courier()
 
 
 @dataclass(frozen=True)
@@ -123,6 +132,7 @@ class Config:
     lease_from_fleet: bool
     drafts: timedelta  # an unfinished visit may stay so long
     catalogue: Mapping[str, Entry]  # by service id
+    sticks: Sticks
 
     @property
     def vault(self) -> Path:
@@ -190,6 +200,7 @@ def settle(file: File, folder: Path) -> Config:
         lease_from_fleet=file.lease.from_fleet,
         drafts=timedelta(days=file.retention.drafts_days),
         catalogue=_catalogue(folder / file.catalogue if file.catalogue else None),
+        sticks=Sticks(folder / file.courier.media, folders=file.courier.folders),
     )
 
 

@@ -53,6 +53,7 @@ class Site(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     health_every_s: int = 60
     sys: str = "/sys"
     keys: dict[str, str | int] = msgspec.field(default_factory=lambda: dict(IN_A_FILE))  # as in kit.toml
+    sticks: str = ""  # a folder whose folders stand for USB sticks: a demo
     tls_key: str = TLS_KEY  # with a TPM: a place in memory, where `keys lay-out` puts it
 
 
@@ -252,6 +253,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
         "keys": site.keys,
         "drivers": site.drivers,
         "lease": {"from_fleet": True},
+        **({"courier": {"media": site.sticks, "folders": True}} if site.sticks else {}),
         "health": {"every_s": site.health_every_s, "sys": site.sys},
     }
 

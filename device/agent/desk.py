@@ -12,7 +12,7 @@ from device.agent.holder import Entered
 from device.agent.office import Office
 from device.agent.screen import Screen
 from device.agent.setup import Setup
-from device.agent.snapshot import Gate, Snapshot
+from device.agent.snapshot import ErrandKind, Gate, Snapshot
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Finger, Hand
 
@@ -117,6 +117,15 @@ class Desk:
 
     def try_now(self) -> None:
         self._ask(lambda office: office.try_now())
+
+    def carry(self) -> None:
+        self._ask(lambda office: office.carry())
+
+    def run_errand(self, what: ErrandKind, stick: str) -> None:
+        self._ask(lambda office: office.errands.start(what, stick))
+
+    def stop_carrying(self) -> None:
+        self._ask(lambda office: office.errands.close())
 
     def dismiss(self) -> None:
         self._ask(lambda office: office.counter.dismiss())

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Literal, Protocol
 
 from device.agent.events import Wish
-from device.agent.snapshot import Snapshot
+from device.agent.snapshot import ErrandKind, Snapshot
 from device.ports import Finger, Hand
 
 CaptureKind = Literal["card", "pin-state", "photo", "finger", "signature", "seal"]
@@ -89,6 +89,18 @@ class Front(Protocol):
 
     def try_now(self) -> None:
         """Send what waits without waiting any longer, also what the fleet refused for good."""
+        ...
+
+    def carry(self) -> None:
+        """Look which sticks are in; see `Snapshot.courier`. Refused not-now while a visit is open."""
+        ...
+
+    def run_errand(self, what: ErrandKind, stick: str) -> None:
+        """Carry everything to or from the stick of this name. Refused not-now: it is not in, or one runs."""
+        ...
+
+    def stop_carrying(self) -> None:
+        """Back to the list; an errand under way ends after the file at hand."""
         ...
 
     def dismiss(self) -> None:

@@ -12,6 +12,7 @@ from device.agent.access import Access, Ways
 from device.agent.captures import Captures, Running, Taken
 from device.agent.cases import Cases
 from device.agent.counter import Counter
+from device.agent.errands import Errands
 from device.agent.front import CaptureKind
 from device.agent.leasing import Leasing
 from device.agent.outgoing import Outgoing
@@ -94,6 +95,7 @@ class Office:
             on_counter=lambda: self.counter.visit_id,
             let_go=self.counter.leave,
         )
+        self.errands = Errands(setup, post)
         protection = setup.key_source.protection
         self._pulse = Pulse(
             setup.spool, clock, setup.sys, setup.data, setup.health_every_s, setup.kit.until, protection
@@ -149,9 +151,17 @@ class Office:
         """KitError lease-ended for a visit that has not begun."""
         if visit_id not in self._cases.visits:
             self._leasing.check_begin()
+        self.errands.close()
         self.counter.choose(visit_id)
 
+    def carry(self) -> None:
+        """Refused not-now while nobody is signed in, or a visit is open."""
+        if self.counter.session is None or self.counter.visit_id:
+            raise Refused(Code.NOT_NOW)
+        self.errands.open()
+
     def lock(self) -> None:
+        self.errands.close()
         if self.counter.session is not None:
             log.info("locked", officer=self.counter.session.officer.officer_id)
         self.counter.put_down()
@@ -176,12 +186,13 @@ class Office:
     def tick(self) -> None:
         now = self._clock.monotonic()
         self.captures.watch()
-        if self.captures.running is not None:
+        if self.captures.running is not None or self.errands.is_running:
             self._idle_since = now
         if self.counter.session is not None and now - self._idle_since > self._setup.idle_lock_s:
             log.info("idle")
             self.lock()
         self.sign_in.tick()
+        self.errands.tick()
         if self._standing.wait_s:
             self._standing = self._gate.standing()
         if now >= self._look_at:
@@ -213,6 +224,7 @@ class Office:
     def close(self) -> None:
         self.lock()
         self.captures.end(1.0)
+        self.errands.end(0.5)
         self._database.close()
 
     # --- what is shown --------------------------------------------------------------------------------
@@ -247,6 +259,7 @@ class Office:
                 failure=self.counter.failure,
                 peripherals=conditions,
                 link=_link(self._link, self._names()),
+                courier=self.errands.view,
                 test_trust=self.counter.test_trust,
                 example_picture=camera is not None and camera.example,
                 reduced_protection=self._setup.key_source.protection == "reduced",

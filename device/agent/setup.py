@@ -14,6 +14,7 @@ from device.agent.recipients import Recipients
 from device.agent.sealing import KitSigner
 from device.ports import Clock, KeySource
 from device.spool.spool import Spool
+from device.spool.sticks import Sticks
 from device.vault.recovery import Administrator
 from protocol.catalogue import Entry
 
@@ -31,6 +32,8 @@ class Setup:
     catalogue: Mapping[str, Entry]
     openers: Openers
     clock: Clock
+    sticks: Sticks
+    roots: Path  # PEM, under which kits and officers sign; read when a stick is taken in
     sys: Path = Path("/sys")
     health_every_s: float = 60
     idle_lock_s: float = 300

@@ -183,6 +183,49 @@ class Link:
     parcels: tuple[ParcelLine, ...] = ()
 
 
+ErrandKind = Literal["export", "import"]
+ErrandProblem = Literal["", "gone", "full", "read-only", "nothing", "kit-full", "no-keys"]
+
+
+@dataclass(frozen=True)
+class StickLine:
+    """A stick that is in, and how many finished files lie on it."""
+
+    name: str
+    packets: int
+    receipts: int
+    free_mb: int
+    state: Literal["ready", "read-only", "unreadable"]
+
+
+@dataclass(frozen=True)
+class Errand:
+    """Carrying to or from one stick: `done` of `of` files dealt with; `packets` and `receipts` are those that
+    were new, `there` had been carried before, `others` are receipts for another kit. `refused` says why of
+    each (a word of `courier.Why`)."""
+
+    what: ErrandKind
+    stick: str
+    state: Literal["running", "done", "failed"]
+    done: int = 0
+    of: int = 0
+    packets: int = 0
+    receipts: int = 0
+    there: int = 0
+    others: int = 0
+    refused: tuple[str, ...] = ()
+    problem: ErrandProblem = ""
+
+
+@dataclass(frozen=True)
+class Courier:
+    """The screen for carrying by hand is open. `sticks` None: not looked yet."""
+
+    sticks: tuple[StickLine, ...] | None
+    errand: Errand | None
+    waiting: int = 0  # what an export would take along
+
+
 @dataclass(frozen=True)
 class Snapshot:
     version: int
@@ -196,6 +239,7 @@ class Snapshot:
     peripherals: dict[str, Condition] = field(default_factory=dict)
     link: Link = field(default_factory=lambda: Link(False, 0, 0, None))
     lease: Lease | None = None
+    courier: Courier | None = None
     test_trust: bool = False
     example_picture: bool = False
     reduced_protection: bool = True

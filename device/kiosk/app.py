@@ -41,6 +41,9 @@ sent on to `/`.
 | `POST /redo/<step>` | hand (optional, of fingers) | take a step back |
 | `POST /abandon` | reason | `GET` shows the form |
 | `POST /cancel` | | stop the capture that runs |
+| `POST /courier` | | which sticks are in; `courier` in `GET /desk` |
+| `POST /courier/export` `POST /courier/import` | stick | carry everything to it, or in from it |
+| `POST /courier/close` | | back to the list |
 | `POST /sending/now` | | send what waits without waiting; `GET /sending` shows it |
 | `POST /dismiss` | | the failure has been read |
 | `GET /preview.jpg` `GET /ink.svg` `GET /part/<record>` | | pictures of the open visit |
@@ -59,7 +62,7 @@ from werkzeug.wrappers import Response
 import look
 from device.agent.front import Front
 from device.errors import Code, KitError, Refused, Remedy
-from device.kiosk import guard, officer, pictures, possession, screens, steps, ways
+from device.kiosk import courier, guard, officer, pictures, possession, screens, steps, ways
 from device.kiosk.browser import Answer, Browsers
 from device.kiosk.desk import Desk, present
 from device.kiosk.forms import Incomplete
@@ -91,7 +94,7 @@ def create_kiosk(front: Front, language: str, clock: Clock) -> Flask:
     Saying(texts).mount(app)
     for blueprint in (
         *(screens.screens, officer.officer, steps.steps, steps.redo),
-        *(possession.possession, ways.ways, pictures.pictures),
+        *(possession.possession, ways.ways, courier.courier, pictures.pictures),
     ):
         app.register_blueprint(blueprint)
 

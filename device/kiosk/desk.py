@@ -1,6 +1,6 @@
 """What every view needs at hand: the desk, the present snapshot and the place of the one who asks."""
 
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from threading import BoundedSemaphore
 from typing import Any, cast
@@ -127,10 +127,17 @@ def _card(card: CardSignIn | None) -> dict[str, Any] | None:
 
 def _within(snapshot: Snapshot) -> dict[str, Any]:
     busy, failure, visit = snapshot.busy, snapshot.failure, snapshot.visit
+    courier = snapshot.courier
     told: dict[str, Any] = {
         "visits": [{"visit_id": line.visit_id, "state": line.state} for line in snapshot.visits],
         "link": {"online": snapshot.link.online, "waiting": snapshot.link.waiting},
     }
+    if courier:
+        told["courier"] = {
+            "sticks": [line.name for line in courier.sticks or ()],
+            "waiting": courier.waiting,
+            "errand": asdict(courier.errand) if courier.errand else None,
+        }
     if busy:
         told["busy"] = {
             "what": busy.what,

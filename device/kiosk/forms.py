@@ -65,6 +65,10 @@ class Informed(Form, frozen=True):
     aloud: Yes = ""
 
 
+class Carry(Form, frozen=True):
+    stick: Annotated[str, msgspec.Meta(min_length=1, max_length=32)]
+
+
 class EnterPin(Form, frozen=True):
     """The holder's PIN, and the entry that the page was made for."""
 

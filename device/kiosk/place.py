@@ -25,6 +25,7 @@ Screen = Literal[
     "state",
     "busy",
     "failure",
+    "courier",
 ]
 
 
@@ -54,7 +55,7 @@ def place_of(snapshot: Snapshot, holder: bool, seen: frozenset[str]) -> Place:
     if snapshot.failure is not None and snapshot.failure.code != Code.CANCELLED:
         return Place("failure")
     if snapshot.visit is None:
-        return Place("visits")
+        return Place("courier" if snapshot.courier else "visits")
     return _visit(snapshot.visit, seen)
 
 

@@ -117,6 +117,7 @@ def make_kit(world: World, authority: Authority, with_pin: bool = False, tpm: Ch
         test_cards=True,
         catalogue=str(layout.catalogue.resolve()) if with_pin else "",
         health_every_s=10,
+        sticks="sticks",
         sys=str(layout.sys.resolve()),
         keys=kit.IN_A_FILE if tpm is None else tpm.keys(),
         tls_key=kit.TLS_KEY if tpm is None else str(tpm.tls_key),

@@ -56,7 +56,7 @@ NAMES = (
         "Bart De Smet",
     ),
     *("Sint-Jakobsstraat 41 bus 3", "Woonzorgcentrum De Vliedberg, kamer 214", "Langestraat 88", "Brugge"),
-    *("Bel twee keer: hond", "Belg", "photo-unusable", "kit-signature", "Thuisloket", "J"),
+    *("Bel twee keer: hond", "Belg", "photo-unusable", "kit-signature", "Thuisloket", "J", "USB", "KINGSTON"),
     *("NL – Nederlands", "FR – Français", "DE – Deutsch", "EN – English", "NL", "FR", "DE", "EN"),
 )
 

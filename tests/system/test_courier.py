@@ -4,12 +4,14 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent import courier as carrying
 from device.agent.courier import Moved
@@ -44,6 +46,9 @@ def stick(tmp_path: Path) -> Path:
     return folder
 
 
+ReceiptKeys = Mapping[str, ec.EllipticCurvePublicKey]
+
+
 def roots(town: Town) -> list[x509.Certificate]:
     return x509.load_pem_x509_certificates(town.ground.pki.roots.read_bytes())
 
@@ -67,13 +72,28 @@ def outcomes(moved: list[Moved]) -> list[tuple[str, str]]:
     return [(each.outcome, each.code) for each in moved]
 
 
+def export(spool: Spool, folder: Path) -> list[Moved]:
+    with Stick(folder, make=True) as stick:
+        return list(carrying.export_packets(spool, stick))
+
+
+def packets_from(folder: Path, spool: Spool, town: Town, now: datetime) -> list[Moved]:
+    with Stick(folder, make=False) as stick:
+        return list(carrying.import_packets(spool, stick, roots(town), now))
+
+
+def receipts_from(folder: Path, spool: Spool, keys: ReceiptKeys, kit_id: str) -> list[Moved]:
+    with Stick(folder, make=False) as stick:
+        return list(carrying.import_receipts(spool, stick, keys, kit_id))
+
+
 def test_applications_go_to_the_fleet_on_a_stick_and_receipts_come_back_on_it(
     town: Town, stick: Path, tmp_path: Path
 ) -> None:
     spool = Spool(tmp_path / "spool")
     packets = [sealed_in(town, spool, hour) for hour in (9, 10)]
-    assert outcomes(carrying.export_packets(spool, Stick(stick, make=True))) == [("taken", "")] * 2
-    assert outcomes(carrying.export_packets(spool, Stick(stick, make=True))) == [("there", "")] * 2
+    assert outcomes(export(spool, stick)) == [("taken", "")] * 2
+    assert outcomes(export(spool, stick)) == [("there", "")] * 2
     assert fleet(town, "import", stick)[1]["taken"] == 2
     code, again = fleet(town, "import", stick)
     assert (code, again["taken"], again["there"]) == (0, 0, 2)
@@ -85,10 +105,10 @@ def test_applications_go_to_the_fleet_on_a_stick_and_receipts_come_back_on_it(
             row.receipt = token
     assert fleet(town, "export", stick)[1]["taken"] == 2
     keys = town.recipients.public_receipt_keys()
-    taken = carrying.import_receipts(spool, Stick(stick, make=False), keys, KIT)
+    taken = receipts_from(stick, spool, keys, KIT)
     assert outcomes(taken) == [("taken", "")] * 2
     assert dict(spool.receipts()) == receipts
-    foreign = carrying.import_receipts(spool, Stick(stick, make=False), keys, "kit-other-01")
+    foreign = receipts_from(stick, spool, keys, "kit-other-01")
     assert outcomes(foreign) == [("not-ours", "")] * 2
     spool.close()
 
@@ -98,10 +118,10 @@ def test_another_kit_takes_the_stick_in_and_a_second_time_changes_nothing(
 ) -> None:
     mine, other = Spool(tmp_path / "mine"), Spool(tmp_path / "other")
     sealed = sealed_in(town, mine)
-    carrying.export_packets(mine, Stick(stick, make=True))
+    export(mine, stick)
     now = datetime.now(UTC)
     for expected in ("taken", "there"):
-        moved = carrying.import_packets(other, Stick(stick, make=False), roots(town), now)
+        moved = packets_from(stick, other, town, now)
         assert outcomes(moved) == [(expected, "")]
     assert other.read_packet(sealed.manifest.packet_id) == sealed.data
     mine.close()
@@ -113,7 +133,7 @@ def test_what_is_torn_swapped_or_strange_is_refused_by_name_and_the_rest_goes_on
 ) -> None:
     spool, other = Spool(tmp_path / "spool"), Spool(tmp_path / "other")
     torn, swapped, good = (sealed_in(town, spool, hour) for hour in (9, 10, 11))
-    carrying.export_packets(spool, Stick(stick, make=True))
+    export(spool, stick)
     folder = stick / courier.FOLDER
     (folder / courier.packet_name(torn.manifest.packet_id)).write_bytes(torn.data[:-100])
     (folder / courier.packet_name(swapped.manifest.packet_id)).write_bytes(good.data)
@@ -123,7 +143,7 @@ def test_what_is_torn_swapped_or_strange_is_refused_by_name_and_the_rest_goes_on
     os.symlink("/etc/passwd", folder / courier.packet_name(link))  # noqa: PTH211
     (folder / f"{new_ulid()}.sealed.part").write_bytes(b"half")
     (folder / "passwords.txt").write_text("not ours")
-    moved = carrying.import_packets(other, Stick(stick, make=False), roots(town), datetime.now(UTC))
+    moved = packets_from(stick, other, town, datetime.now(UTC))
     said = {each.packet_id: (each.outcome, each.code) for each in moved}
     assert said == {
         torn.manifest.packet_id: ("refused", "truncated"),
@@ -148,7 +168,8 @@ def test_a_receipt_that_the_service_has_not_signed_is_left_on_the_stick(
     held.put(courier.receipt_name(sealed.manifest.packet_id), b"eyJhIjoxfQ.e30.AAAA")
     held.put(courier.receipt_name(another.manifest.packet_id), town.receipt(sealed).encode())
     keys = town.recipients.public_receipt_keys()
-    moved = carrying.import_receipts(spool, held, keys, KIT)
+    held.close()
+    moved = receipts_from(stick, spool, keys, KIT)
     assert [each.outcome for each in moved] == ["refused", "refused"]
     assert moved[1].code == "receipt-of-another"
     assert spool.receipts() == []

@@ -24,6 +24,7 @@ from device.agent.snapshot import Failure, Snapshot
 from device.errors import KitError
 from device.spool.hatch import Hatch
 from device.spool.spool import Spool
+from device.spool.sticks import Sticks
 from device.vault.keysource import FileKeySource
 from protocol import signed
 from protocol.bag import BagVisit, Citizen, DayBag, Place, seal_bag
@@ -243,6 +244,12 @@ class Kit:
         path.write_text(CONFIG.format(kit=KIT, port=port))
         return path
 
+    @property
+    def roots_path(self) -> Path:
+        path = self.folder / "roots.pem"
+        path.write_bytes(certificate_pem(self.root.certificate))
+        return path
+
     def hatch(self) -> Hatch:
         """The uplink's side of the spool; close it."""
         return Hatch(self.data / "spool")
@@ -259,6 +266,8 @@ class Kit:
             catalogue=shipped(),
             openers=bench.openers(),
             clock=self.clock,
+            sticks=Sticks(self.folder / "media", folders=True),
+            roots=self.roots_path,
             sys=self.folder / "sys",
         )
 

@@ -13,7 +13,20 @@ from device.agent import events, view
 from device.agent.deciding import decide
 from device.agent.events import Wish
 from device.agent.front import CaptureKind
-from device.agent.snapshot import Busy, CardSignIn, Failure, Gate, Link, Officer, PinView, Snapshot, Where
+from device.agent.snapshot import (
+    Busy,
+    CardSignIn,
+    Courier,
+    Errand,
+    ErrandKind,
+    Failure,
+    Gate,
+    Link,
+    Officer,
+    PinView,
+    Snapshot,
+    Where,
+)
 from device.agent.visit import NEW, Visit, evolve
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
@@ -262,6 +275,20 @@ class MemoryDesk:
 
     def try_now(self) -> None:
         self.tried += 1
+
+    def carry(self) -> None:
+        if self._snapshot.officer is None or self._open:
+            raise Refused(Code.NOT_NOW)
+        self._show(courier=Courier(None, None))
+
+    def run_errand(self, what: ErrandKind, stick: str) -> None:
+        courier = self._snapshot.courier
+        if courier is None or stick not in {line.name for line in courier.sticks or ()}:
+            raise Refused(Code.NOT_NOW)
+        self._show(courier=replace(courier, errand=Errand(what, stick, "running")))
+
+    def stop_carrying(self) -> None:
+        self._show(courier=None)
 
     def dismiss(self) -> None:
         self._show(failure=None)

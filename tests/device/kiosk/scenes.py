@@ -4,11 +4,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Protocol
 
-from device.agent.snapshot import Gate, Lease, Link, ParcelLine, PinView, Where
+from device.agent.snapshot import (
+    Gate,
+    Lease,
+    Link,
+    ParcelLine,
+    PinView,
+    Where,
+)
 from device.errors import Code, Remedy
 from device.ports import Condition
 from protocol.ids import new_ulid
 from tests.catalogue import with_possession
+from tests.device.kiosk.carrying import CARRYING
 from tests.device.kiosk.front import CARD, INK, NOW, OFFICERS, PIN, MemoryDesk
 
 
@@ -309,6 +317,7 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "forgotten-no-way": (lambda play: None, f"/forgotten/{OFFICERS[1].officer_id}"),
     "sending": (_waits, "/sending"),
     "sending-none": (Play.unlock, "/sending"),
+    **CARRYING,
     "visits-empty": (_no_visits, "/"),
     "visits-troubled": (_troubled_list, "/"),
     "card": (Play.open, "/"),

@@ -7,7 +7,8 @@ from typing import get_args
 import pytest
 
 from device.agent import events
-from device.agent.snapshot import Busy, VisitLine, VisitView
+from device.agent.courier import Why
+from device.agent.snapshot import Busy, ErrandKind, ErrandProblem, VisitLine, VisitView
 from device.errors import Code, Remedy
 from device.kiosk.app import words
 from device.kiosk.place import Screen
@@ -81,6 +82,9 @@ def test_whatever_a_driver_says_it_is_doing_has_words() -> None:
         ("visits.state", literals(VisitLine, "state")),
         ("busy", literals(Busy, "what")),
         ("device", (*get_args(State), "example")),
+        ("carry.why", get_args(Why)),
+        ("carry.running", get_args(ErrandKind)),
+        ("carry.done", get_args(ErrandKind)),
     ],
 )
 def test_every_choice_and_state_has_words(prefix: str, codes: tuple[str, ...]) -> None:
@@ -92,6 +96,12 @@ def test_every_place_of_a_sealed_application_has_a_title_and_words() -> None:
     states = literals(VisitView, "sealed")
     assert not [state for state in states if f"state.{state}.title" not in WORDS]
     assert not [state for state in states if f"state.{state}.words" not in WORDS]
+
+
+@pytest.mark.parametrize("part", ["what", "do"])
+def test_every_way_an_errand_can_fail_has_words(part: str) -> None:
+    problems = [problem for problem in get_args(ErrandProblem) if problem]
+    assert not [problem for problem in problems if f"carry.problem.{problem}.{part}" not in WORDS]
 
 
 def test_every_screen_has_its_template() -> None:
@@ -106,7 +116,7 @@ def test_no_text_is_there_that_no_screen_shows() -> None:
         path.read_text() for path in (DEVICE / "kiosk").rglob("*") if path.suffix in (".html", ".py")
     )
     made_of_codes = re.compile(
-        r"(failure|form|remedy|held|sending\.state|reason|hint|doing|step|hand|finger|abandon|waive|visits\.state|busy|device|state"
+        r"(failure|form|remedy|held|sending\.state|reason|hint|doing|step|hand|finger|abandon|waive|visits\.state|carry\.(why|running|done|problem)|busy|device|state"
         r"|fingers\.(except|effect)|signature\.except|possession\.(not|do|except)|procedure|photo\.hint|who\.genuine|review)\."
     )
     shown = set(re.findall(r"[\"']([a-z0-9.-]+)[\"']", source))
