@@ -122,7 +122,9 @@ def make_kit(world: World, authority: Authority, with_pin: bool = False, tpm: Ch
         keys=kit.IN_A_FILE if tpm is None else tpm.keys(),
         tls_key=kit.TLS_KEY if tpm is None else str(tpm.tls_key),
     )
-    return kit.add(layout.kits, KIT, authority, site, layout.root, world.officers).bag_recipient
+    added = kit.add(layout.kits, KIT, authority, site, layout.root, world.officers)
+    (added.folder / "sticks" / "USB").mkdir(parents=True, exist_ok=True)
+    return added.bag_recipient
 
 
 def _write_catalogue(folder: Path) -> None:
