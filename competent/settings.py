@@ -10,6 +10,15 @@ from msgspec import Meta
 from competent.failure import Failed
 
 
+class FleetTable(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """The fleet, to be asked what it handed over. `certificate`, `key`: PEM, of role `collector`."""
+
+    url: Annotated[str, Meta(pattern=r"^https://[^\s/]+(/\S*)?\Z")]
+    ca: str
+    certificate: str
+    key: str
+
+
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """`client_ca`: PEM; when set, only a client with a certificate it issued to an `ingest` is served.
 
@@ -26,6 +35,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     data: str
     control_token: Annotated[str, Meta(min_length=16, max_length=200)]
     keep: str = ""
+    fleet: FleetTable | None = None
 
 
 def read_settings(path: Path) -> Settings:
@@ -38,7 +48,11 @@ def read_settings(path: Path) -> Settings:
     except (ValueError, msgspec.ValidationError) as problem:
         raise Failed("bad-config", f"{path.name}: {problem}") from problem
     places = ("certificate", "key", "client_ca", "trust", "keys", "data", "keep")
-    absolute = {
-        name: str(path.absolute().parent / value) for name in places if (value := getattr(settings, name))
-    }
-    return msgspec.structs.replace(settings, **absolute)
+    fleet = settings.fleet
+    if fleet is not None:
+        fleet = msgspec.structs.replace(fleet, **_absolute(fleet, path, ("ca", "certificate", "key")))
+    return msgspec.structs.replace(settings, fleet=fleet, **_absolute(settings, path, places))
+
+
+def _absolute(table: msgspec.Struct, path: Path, places: tuple[str, ...]) -> dict[str, str]:
+    return {name: str(path.absolute().parent / value) for name in places if (value := getattr(table, name))}

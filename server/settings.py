@@ -105,6 +105,9 @@ class Sftp(Table, frozen=True, kw_only=True):
     folder: Annotated[str, Meta(pattern=r"^[A-Za-z0-9._][A-Za-z0-9._/-]{0,200}\Z")] = "."
 
 
+Collector = Annotated[str, Meta(pattern=r"^([a-z0-9](?:[a-z0-9.-]{0,62}[a-z0-9])?)?\Z")]
+
+
 class Pickup(Table, frozen=True, kw_only=True):
     """A service that fetches. `collector`: the name in its certificate of role `collector`."""
 
@@ -115,7 +118,8 @@ class Service(Table, frozen=True, kw_only=True):
     """A competent service, reached by exactly one of `url` (with `ca`, and `certificate` and `key` for mutual
     TLS), `sftp` and `pickup`. `recipients`: its signed list, which names its receipt keys; `list_key`: PEM.
 
-    `municipalities`: another arrangement for some, by tenant."""
+    `reconciler`: the name in a certificate of role `collector`, for a service without `pickup` that compares
+    what it has with what we say. `municipalities`: another arrangement for some, by tenant."""
 
     url: Annotated[str, Meta(pattern=r"^(https://[^\s/]+(/\S*)?)?\Z")] = ""
     ca: Path | None = None
@@ -123,6 +127,7 @@ class Service(Table, frozen=True, kw_only=True):
     key: Path | None = None
     sftp: Sftp | None = None
     pickup: Pickup | None = None
+    reconciler: Collector = ""
     recipients: Path
     list_key: Path
     municipalities: dict[Annotated[str, Meta(pattern=r"^[0-9]{10}\Z")], "Service"] = {}
@@ -131,6 +136,8 @@ class Service(Table, frozen=True, kw_only=True):
         ways = [way for way in (self.url, self.sftp, self.pickup) if way]
         if len(ways) != 1:
             raise ValueError("a service has one of url, sftp and pickup")
+        if self.pickup is not None and self.reconciler:
+            raise ValueError("a service with pickup needs no reconciler: its collector may ask as well")
         if self.url and self.ca is None:
             raise ValueError("a service with a url has a ca")
         if (self.certificate is None) != (self.key is None):

@@ -1,4 +1,6 @@
-"""What a competent service that fetches may do: see what waits for it, take it, and answer with its receipt.
+"""What a competent service may ask of us: what waits for it, the packet, where we think each application is.
+
+And it may answer with its receipt. For one that fetches this is the way, for the others the net below it.
 
 It sees the applications whose line it collects, and of those nothing but the sealed packet: the fleet cannot
 open it either.
@@ -23,6 +25,7 @@ from server.fleet.refused import Refused
 from server.settings import Service
 
 LONGEST_LIST = 200
+LONGEST_STATEMENT = 1000
 _WAITING = (ApplicationState.UPLOADED, ApplicationState.FORWARDED)
 
 
@@ -37,12 +40,21 @@ class Waiting:
     sha256: str
 
 
+@dataclass(frozen=True)
+class Stated:
+    """An application that has arrived here, and the state we hold it to be in."""
+
+    packet_id: str
+    manifest_sha256: str
+    state: ApplicationState
+
+
 class Collection:
     """By the name in a collector's certificate. Thread-safe."""
 
     def __init__(self, database: Database, blobs: BlobStore, services: Mapping[str, Service]) -> None:
         self._database, self._blobs = database, blobs
-        self._connectors = Connectors({name: each for name, each in services.items() if _picked_up(each)})
+        self._connectors = Connectors({name: each for name, each in services.items() if _may_ask(each)})
         self._lines = dict(_lines(services))
 
     def knows(self, collector: str) -> bool:
@@ -50,10 +62,9 @@ class Collection:
 
     def waiting(self, collector: str) -> list[Waiting]:
         """The oldest packets that were not answered yet, at most LONGEST_LIST."""
-        services = {line.partition("/")[0] for line, name in self._lines.items() if name == collector}
         query = (
             select(Application)
-            .where(Application.state.in_(_WAITING), Application.service_id.in_(services))
+            .where(Application.state.in_(_WAITING), Application.service_id.in_(self._services(collector)))
             .order_by(Application.uploaded)
         )
         found = []
@@ -68,6 +79,28 @@ class Collection:
                 if len(found) == LONGEST_LIST:
                     break
         return found
+
+    def statement(self, collector: str, after: str) -> tuple[list[Stated], bool]:
+        """Every application of its lines that has arrived here, by packet id from the one behind `after` on;
+        at most LONGEST_STATEMENT, and whether there are more."""
+        query = (
+            select(Application)
+            .where(
+                Application.uploaded.is_not(None),
+                Application.packet_id > after,
+                Application.service_id.in_(self._services(collector)),
+            )
+            .order_by(Application.packet_id)
+        )
+        found: list[Stated] = []
+        with self._database.reading(EVERYONE) as db:
+            for row in db.scalars(query.execution_options(yield_per=200)):
+                if not self._collects(collector, row):
+                    continue
+                if len(found) == LONGEST_STATEMENT:
+                    return found, True
+                found.append(Stated(row.packet_id, row.manifest_sha256, ApplicationState(row.state)))
+        return found, False
 
     def fetch(self, collector: str, packet_id: str, now: datetime) -> bytes:
         """The sealed packet; from now on it counts as forwarded. Refused unknown-application."""
@@ -103,21 +136,28 @@ class Collection:
                 applications.answered(db, row, receipt, token, now)
             return ApplicationState(row.state)
 
+    def _services(self, collector: str) -> set[str]:
+        return {line.partition("/")[0] for line, name in self._lines.items() if name == collector}
+
     def _collects(self, collector: str, row: Application) -> bool:
         own = f"{row.service_id}/{row.tenant}"
         line = own if own in self._lines else row.service_id
         return self._lines.get(line) == collector
 
 
-def _picked_up(service: Service) -> bool:
-    return any(each.pickup is not None for each in (service, *service.municipalities.values()))
+def _asker(service: Service) -> str:
+    return service.pickup.collector if service.pickup else service.reconciler
+
+
+def _may_ask(service: Service) -> bool:
+    return any(_asker(each) for each in (service, *service.municipalities.values()))
 
 
 def _lines(services: Mapping[str, Service]) -> list[tuple[str, str]]:
-    """Every line with the collector it belongs to; "" when it is not fetched."""
+    """Every line with who may ask about it; "" when nobody may."""
     found = []
     for service_id, service in services.items():
-        found.append((service_id, service.pickup.collector if service.pickup else ""))
+        found.append((service_id, _asker(service)))
         for tenant, own in service.municipalities.items():
-            found.append((f"{service_id}/{tenant}", own.pickup.collector if own.pickup else ""))
+            found.append((f"{service_id}/{tenant}", _asker(own)))
     return found

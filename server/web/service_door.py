@@ -1,4 +1,4 @@
-"""What a competent service that fetches may ask over HTTPS (docs/protocol.md): list, packet, receipt.
+"""What a competent service may ask over HTTPS (docs/protocol.md 11): list, packet, receipt, statement.
 
 On the kits' listener: who it is follows from its certificate, of role `collector`, alone.
 """
@@ -42,6 +42,14 @@ def blueprint(collection: Collection, clock: Callable[[], datetime]) -> Blueprin
     def waiting() -> ResponseReturnValue:
         found = collection.waiting(g.collector)
         return {"applications": [msgspec.to_builtins(each) for each in found]}
+
+    @door.get("/statement")
+    def statement() -> ResponseReturnValue:
+        after = request.args.get("after", "")
+        if after:
+            _check(after)
+        found, more = collection.statement(g.collector, after)
+        return {"applications": [msgspec.to_builtins(each) for each in found], "more": more}
 
     @door.get("/applications/<packet_id>")
     def fetch(packet_id: str) -> ResponseReturnValue:

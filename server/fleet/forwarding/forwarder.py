@@ -31,6 +31,7 @@ from server.fleet.forwarding.receiptkeys import ReceiptKeysUnknown, receipt_of
 from server.fleet.outbox import Claim
 
 Settle = Callable[[Session, Application], None]
+_UNDER_WAY = (ApplicationState.UPLOADED, ApplicationState.FORWARDED)
 
 
 class Forwarder:
@@ -54,10 +55,7 @@ class Forwarder:
         """Work on the application of `claim`; a code for the log of what became of it."""
         with self._database.reading(EVERYONE) as db:
             application = db.get(Application, claim.subject)
-        if application is None or application.state not in (
-            ApplicationState.UPLOADED,
-            ApplicationState.FORWARDED,
-        ):
+        if application is None or application.state not in _UNDER_WAY:
             return self._settle(claim, lambda db, row: None, "nothing-to-do")
         name = self._connectors.name(application.service_id, application.tenant)
         if name is None:
@@ -115,15 +113,17 @@ class Forwarder:
             if not outbox.done(db, claim):
                 return "lease-lost"
             application = db.get(Application, claim.subject, with_for_update=True)
-            if application is not None:
-                settle(db, application)
+            if application is None or application.state not in _UNDER_WAY:
+                return "nothing-to-do"  # the service's own call was first
+            settle(db, application)
         return code
 
     def _later(self, claim: Claim, after_s: float | None) -> str:
         now = self._clock()
         with self._database.writing(EVERYONE) as db:
             application = db.get_one(Application, claim.subject, with_for_update=True)
-            applications.offered(db, application, now)
+            if application.state in _UNDER_WAY:
+                applications.offered(db, application, now)
             outbox.again(db, claim, now, "", after_s)
         return "offered"
 

@@ -11,7 +11,7 @@ from sqlalchemy import delete
 from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
 from server.db.tables import Application, OutboxRow
-from server.fleet import reconciling, uploads
+from server.fleet import collecting, reconciling, uploads
 from server.kit_app import create_kit_app
 from server.work import utc_now
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, SERVICE, Town
@@ -140,3 +140,23 @@ def test_forwarding_that_fell_out_of_the_queue_is_put_back(town: Town) -> None:
         assert reconciling.reconcile(db, now + 2 * reconciling.QUIET) == [sealed.manifest.packet_id]
         assert reconciling.reconcile(db, now + 2 * reconciling.QUIET) == []
         assert reconciling.half_arrived(db) == []
+
+
+def test_the_statement_names_what_has_arrived_of_the_own_lines_page_by_page(
+    town: Town, caller: Callable[..., Kit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(collecting, "LONGEST_STATEMENT", 2)
+    arrived = sorted((uploaded(town, seq) for seq in (1, 2, 3)), key=lambda each: each.manifest.packet_id)
+    town.packet(town.plan(hour=17), 4)  # sealed, and still on its way
+    lines = [
+        {"packet_id": each.manifest.packet_id, "manifest_sha256": each.manifest_sha256, "state": "uploaded"}
+        for each in arrived
+    ]
+    service, place = caller(), "/service/v1/statement"
+    assert service.call("GET", place).get_json() == {"applications": lines[:2], "more": True}
+    rest = service.call("GET", f"{place}?after={lines[1]['packet_id']}").get_json()
+    assert rest == {"applications": lines[2:], "more": False}
+    assert caller(name=OTHER).call("GET", place).get_json() == {"applications": [], "more": False}
+    assert caller("kit-tls", KIT).call("GET", place).status_code == 403
+    for after in ("x", "0", "01KA0000000000000000000009'"):
+        assert service.call("GET", f"{place}?after={after}").status_code == 404
