@@ -23,8 +23,8 @@ from device.vault.database import Database
 from device.vault.store import OpenVault
 from protocol.ids import new_ulid
 from protocol.sealed import age
-from protocol.sealed.manifest import Legal
-from protocol.sealed.packet import Core, Part, Sealed, Signer, contents_of, kids_of, seal
+from protocol.sealed.manifest import GROUPS, Legal
+from protocol.sealed.packet import Core, Keys, Part, Signer, contents_of, kids_of, write
 from protocol.sealed.recipients import Recipient
 from provisioning.ca import Authority
 
@@ -75,19 +75,27 @@ class Kit:
         self.vault.database.settle()
         return visit_id
 
-    def seal(self, visit_id: str) -> None:
-        parts = [Part(name, kind, self.vault.get(visit_id, name).data) for name, (kind, _) in SHARES.items()]
-        sealed = self._packet(visit_id, parts)
-        with self.vault.database.transaction() as tx:
-            self.vault.put_sealed(tx, sealed.manifest.packet_id, visit_id, sealed.data)
+    def wrap(self) -> Keys:
+        """The keys of a packet to come, as the kit makes them before the first capture."""
+        return Keys("age1pq", self.recipients, GROUPS)
+
+    def seal(self, visit_id: str, keys: Keys | None = None) -> None:
+        """From the moment all is captured until it is on disk."""
+        kept = self.vault.get_many(visit_id, list(SHARES))
+        parts = [Part(name, kind, kept[name].data) for name, (kind, _) in SHARES.items()]
+        core = self._core(visit_id, parts)
+        with self.vault.create(core.packet_id) as file:
+            written = write(file, parts, core, self.recipients, self.kit, self.officer, keys)
+            with self.vault.database.transaction() as tx:
+                self.vault.put_sealed(tx, core.packet_id, visit_id, written)
 
     def settle(self) -> None:
         self.vault.database.settle()
 
-    def _packet(self, visit_id: str, parts: list[Part]) -> Sealed:
+    def _core(self, visit_id: str, parts: list[Part]) -> Core:
         now = datetime.now(UTC)
         seq, prev = self.vault.next_seq()
-        core = Core(
+        return Core(
             packet_id=new_ulid(),
             visit_id=visit_id,
             tenant="0999000162",
@@ -103,7 +111,6 @@ class Kit:
             contents=contents_of(parts),
             legal=Legal(reason="eid", retention_until=(now + timedelta(days=90)).date().isoformat()),
         )
-        return seal(parts, core, self.recipients, self.kit, self.officer)
 
 
 def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:

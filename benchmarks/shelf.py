@@ -65,7 +65,9 @@ def fill(kit: Kit, count: int) -> None:
     for begin in range(0, count, AT_ONCE):
         with kit.vault.database.transaction() as tx:
             for _ in range(min(AT_ONCE, count - begin)):
-                row = (new_ulid(), new_ulid(), os.urandom(32).hex(), os.urandom(SIZE))
+                packet_id = new_ulid()
+                kit.vault.database.parcels.path(packet_id).write_bytes(os.urandom(SIZE))
+                row = (packet_id, new_ulid(), os.urandom(32).hex(), SIZE)
                 tx.execute("INSERT INTO packet VALUES (?, ?, ?, ?)", row)
         kit.vault.database.settle()
 

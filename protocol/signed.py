@@ -25,6 +25,7 @@ from protocol.chain import BadChain, check_chain, load_certificate
 from protocol.identity import BadIdentity, Role, check_use, role_of
 
 ALGORITHM = "ES256"
+SIGNATURE = 86  # characters: two numbers of 32 bytes in base64url
 LONGEST = 1024 * 1024  # characters of a whole token
 LONGEST_HEADER = 32 * 1024  # characters, three certificates included
 _KIND = re.compile(r"[a-z][a-z-]{0,39}")
@@ -68,8 +69,8 @@ def sign(
     """A compact JWS over `payload`, `typ` thuisloket/`kind`, with `chain` (leaf first) as x5c if any.
 
     With a chain `kid` is the `key_id` of its leaf. ValueError when kind, kid, key or chain do not fit."""
-    header, signature = _signature(kind, payload, key, kid, chain)
-    return f"{header}.{_encode(payload)}.{signature}"
+    header = header_of(kind, key, kid, chain)
+    return f"{header}.{_encode(payload)}.{_signature(header, payload, key)}"
 
 
 def sign_detached(
@@ -80,8 +81,28 @@ def sign_detached(
     chain: Sequence[x509.Certificate] = (),
 ) -> str:
     """As `sign`, with the payload left out of the token (RFC 7515 appendix F)."""
-    header, signature = _signature(kind, payload, key, kid, chain)
-    return f"{header}..{signature}"
+    return sign_under(header_of(kind, key, kid, chain), payload, key)
+
+
+def header_of(
+    kind: str, key: ec.EllipticCurvePrivateKey, kid: str, chain: Sequence[x509.Certificate] = ()
+) -> str:
+    """The first part of every token that `key` signs as `kind`. ValueError as `sign`."""
+    if not _KIND.fullmatch(kind) or not _KEY_ID.fullmatch(kid) or not isinstance(key.curve, ec.SECP256R1):
+        raise ValueError("kind, key id or curve does not fit a signed document")
+    members: dict[str, object] = {"alg": ALGORITHM, "typ": f"thuisloket/{kind}", "kid": kid}
+    if chain:
+        if chain[0].public_key() != key.public_key() or kid != key_id(key.public_key()):
+            raise ValueError("the chain is not that of the key")
+        members["x5c"] = [
+            base64.b64encode(cert.public_bytes(serialization.Encoding.DER)).decode() for cert in chain
+        ]
+    return _encode(canonical.dumps(members))
+
+
+def sign_under(header: str, payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
+    """A detached token with a header of this key's: its length and SIGNATURE and two characters."""
+    return f"{header}..{_signature(header, payload, key)}"
 
 
 def verify(token: str, kind: str, keys: Mapping[str, ec.EllipticCurvePublicKey]) -> bytes:
@@ -121,21 +142,9 @@ def verify_detached_chain(
     return _check_chained(head, _encode(payload), signature, kind, roots, role, at)
 
 
-def _signature(
-    kind: str, payload: bytes, key: ec.EllipticCurvePrivateKey, kid: str, chain: Sequence[x509.Certificate]
-) -> tuple[str, str]:
-    if not _KIND.fullmatch(kind) or not _KEY_ID.fullmatch(kid) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("kind, key id or curve does not fit a signed document")
-    members: dict[str, object] = {"alg": ALGORITHM, "typ": f"thuisloket/{kind}", "kid": kid}
-    if chain:
-        if chain[0].public_key() != key.public_key() or kid != key_id(key.public_key()):
-            raise ValueError("the chain is not that of the key")
-        members["x5c"] = [
-            base64.b64encode(cert.public_bytes(serialization.Encoding.DER)).decode() for cert in chain
-        ]
-    header = _encode(canonical.dumps(members))
+def _signature(header: str, payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
     r, s = decode_dss_signature(key.sign(f"{header}.{_encode(payload)}".encode(), _HASH))
-    return header, _encode(r.to_bytes(32) + s.to_bytes(32))
+    return _encode(r.to_bytes(32) + s.to_bytes(32))
 
 
 def _split(token: str) -> tuple[str, str, str]:

@@ -289,22 +289,24 @@ class Counter:
             return  # locked or left in the meantime
         session, visit_id, visit, entry = self._on_counter()
         camera = self._captures.conditions.get("camera")
+        packet_id = new_ulid()
         try:
-            sealed = self._sealer.seal(
-                new_ulid(),
-                visit,
-                session.requests[visit_id],
-                entry,
-                session.vault,
-                example_picture=camera is not None and camera.example,
-            )
-            packet_id = sealed.manifest.packet_id
+            with session.vault.create(packet_id) as file:
+                written = self._sealer.write(
+                    file,
+                    packet_id,
+                    visit,
+                    session.requests[visit_id],
+                    entry,
+                    session.vault,
+                    example_picture=camera is not None and camera.example,
+                )
 
-            def put(tx: Transaction) -> None:
-                session.vault.put_sealed(tx, packet_id, visit_id, sealed.data)
+                def put(tx: Transaction) -> None:
+                    session.vault.put_sealed(tx, packet_id, visit_id, written)
 
-            self._passed("sealed:before")
-            self._note(session, visit_id, Seal(packet_id, sealed.manifest_sha256, len(sealed.data)), put)
+                self._passed("sealed:before")
+                self._note(session, visit_id, Seal(packet_id, written.manifest_sha256, written.size), put)
         except KitError as problem:
             log.error("not-sealed", visit=visit_id, code=str(problem.code), detail=problem.detail)
             self.failure = Failure(problem.code, problem.remedy, "seal")

@@ -10,7 +10,7 @@ from typing import Literal
 Landmark = Literal[
     "noted:before",  # an event (and the record it names) is about to be committed
     "noted:after",  # it is on disk, the screen does not know yet
-    "sealed:before",  # the packet is made; nothing of it is on disk
+    "sealed:before",  # the packet's file is on disk; nothing names it yet
     "sealed:after",  # packet and event are on disk, the visit's key is gone; nothing is offered yet
     "offered:before",
     "offered:after",  # the uplink may have it

@@ -17,7 +17,7 @@ from device.agent.landmarks import Passed
 from device.agent.recipients import Recipients
 from device.agent.reckoning import is_waiting
 from device.agent.sealing import KitSigner
-from device.errors import KitError
+from device.errors import Code, KitError, Remedy
 from device.ports import Clock
 from device.spool.spool import Spool
 from device.vault.database import Transaction
@@ -59,9 +59,12 @@ class Outgoing:
 
     def push(self) -> None:
         """Offer every sealed packet that the fleet has not, and tell it what it has not heard."""
-        try:
-            for packet in self._store.sealed():
+        for packet in self._store.sealed():
+            try:
                 self._offer(packet.packet_id, packet.visit_id)
+            except KitError as problem:
+                log.warning("spool-refused", code=str(problem.code), detail=problem.detail)
+        try:
             for entry in self._cases.journal.untold():
                 self._tell(entry)
         except KitError as problem:
@@ -92,7 +95,8 @@ class Outgoing:
         if (visit is not None and visit.uploaded is not None) or packet_id in self._spool.offered():
             return
         data = self._store.read_sealed(packet_id)
-        assert data is not None  # it was listed on this thread
+        if data is None:  # no cut does that: its file was taken away, or the disk lost it
+            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no file of packet {packet_id}")
         self._passed("offered:before")
         self._spool.offer_packet(packet_id, data)
         self._passed("offered:after")

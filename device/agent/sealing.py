@@ -1,6 +1,8 @@
 """Sealing: first a dry run before anyone is bothered, at the end the real thing, once and for good."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -14,7 +16,7 @@ from device.agent.events import CardKept, PossessionProven, SignatureKept
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, unpack
-from device.agent.visit import Visit
+from device.agent.visit import Visit, records
 from device.errors import Code, KitError, Remedy
 from device.ports import CardReading, Clock, Photo
 from device.vault.quota import check_room
@@ -26,8 +28,8 @@ from protocol.ids import new_ulid
 from protocol.instant import read_instant, write_instant
 from protocol.possession import Evidence
 from protocol.sealed import packet
-from protocol.sealed.manifest import Core, Legal
-from protocol.sealed.packet import BadPacket, Part, Sealed, Signer
+from protocol.sealed.manifest import GROUPS, Core, Legal
+from protocol.sealed.packet import BadPacket, Keys, Part, Signer, Sink, Written
 from protocol.sealed.recipients import RecipientList
 
 LONGEST_VISIT = timedelta(hours=4)
@@ -83,6 +85,7 @@ class Sealer:
         self._recipients = recipients
         self._data = data
         self._clock = clock
+        self._keys: Keys | None = None  # wrapped at a dry run, for the next packet
 
     def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
         """Seal a dummy of this visit, as large as a visit gets, to the real recipients with the real keys, in
@@ -92,29 +95,35 @@ class Sealer:
         KitError recipients-expired, recipients-untrusted, disk-full, cannot-seal."""
         check_room(self._data)
         dummy = tuple(Part(name, kind, os.urandom(size)) for name, (kind, size) in _DUMMY.items())
-        self._seal(new_ulid(), dummy, (), request, entry, vault, LONGEST_VISIT)
+        held, core, officer = self._core(new_ulid(), dummy, (), request, entry, vault, LONGEST_VISIT)
+        with _refused():
+            packet.seal(dummy, core, held.recipients, self._kit.signer, officer)
+            self._keys = Keys(held.suite, held.recipients, GROUPS)
 
-    def seal(
+    def write(
         self,
+        sink: Sink,
         packet_id: str,
         visit: Visit,
         request: BagVisit,
         entry: Entry,
         vault: OpenVault,
         example_picture: bool,
-    ) -> Sealed:
-        """The packet of a visit whose every step is done. Nothing is written. KitError as above."""
+    ) -> Written:
+        """The packet of a visit whose every step is done, into `sink`. KitError as above."""
         records = read_records(visit, request.visit_id, vault)
-        return self._seal(
-            packet_id,
+        content, flags = (
             parts.make(visit, request, records, entry),
             parts.flags(visit, records, example_picture),
-            request,
-            entry,
-            vault,
         )
+        held, core, officer = self._core(packet_id, content, flags, request, entry, vault)
+        keys, self._keys = self._keys, None
+        if keys is not None and not keys.fit(held.suite, held.recipients):
+            keys = None  # another list has come since
+        with _refused():
+            return packet.write(sink, content, core, held.recipients, self._kit.signer, officer, keys)
 
-    def _seal(
+    def _core(
         self,
         packet_id: str,
         content: tuple[Part, ...],
@@ -123,8 +132,9 @@ class Sealer:
         entry: Entry,
         vault: OpenVault,
         ahead: timedelta = timedelta(0),
-    ) -> Sealed:
-        """`ahead`: for how long all that sealing needs must still be valid."""
+    ) -> tuple[RecipientList, Core, Signer]:
+        """To whom, what, and by which officer. `ahead`: for how long all that sealing needs must still be
+        valid."""
         now = self._clock.now().astimezone(UTC)
         held = self._list(entry.service.service, now, vault)
         if now + ahead >= read_instant(held.expires):
@@ -156,10 +166,7 @@ class Sealer:
             ),
             flags=tuple(sorted({*flags, *([TEST_RECIPIENTS] if held.test else [])})),
         )
-        try:
-            return packet.seal(content, core, held.recipients, self._kit.signer, officer)
-        except BadPacket as problem:
-            raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
+        return held, core, officer
 
     def _list(self, service_id: str, now: datetime, vault: OpenVault) -> RecipientList:
         """To whom to seal, on a list no older than any this kit has seen."""
@@ -169,11 +176,22 @@ class Sealer:
         return held
 
 
+@contextmanager
+def _refused() -> Iterator[None]:
+    """A packet that its service would refuse is not made."""
+    try:
+        yield
+    except BadPacket as problem:
+        raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
+
+
 def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records:
     """What the facts name, from the vault. KitError vault-damaged when it is not what was kept."""
 
+    held = vault.get_many(visit_id, records(visit))
+
     def read(record: str, digest: str) -> bytes:
-        return check(vault.get(visit_id, record).data, digest)
+        return check(held[record].data, digest)
 
     photo, card, signature, proven = visit.photo, visit.card, visit.signature, visit.possession
     assert photo is not None  # sealing is the last step

@@ -15,7 +15,8 @@ from typing import Any
 
 from device.errors import Code, KitError, Remedy
 from device.vault import slots
-from device.vault.tables import TABLES, VERSION
+from device.vault.parcels import Parcels
+from device.vault.tables import FORMER, FROM_FORMER, TABLES, VERSION
 
 Row = tuple[Any, ...]
 _BUSY_S = 5.0
@@ -39,8 +40,9 @@ class Transaction:
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection: sqlite3.Connection | None = connection
         self.shreds = False
-        self.in_a_moment = False
+        self.ends = False
         self.overwritten: list[int] = []
+        self.removed: list[str] = []
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
         if self._connection is None:
@@ -51,15 +53,21 @@ class Transaction:
         """What was deleted here must not survive in the log either: empty it after the commit."""
         self.shreds = True
 
-    def shred_in_a_moment(self) -> None:
-        """The same, at the next `settle` or commit: for what is unreadable already, its slot overwritten."""
-        self.in_a_moment = True
+    def end(self, visit_id: str) -> None:
+        """Destroy the visit's key now; its records, unreadable then, go at the next `settle`, or when the
+        database is opened again."""
+        self.execute("UPDATE visit_key SET wrapped = x'' WHERE visit_id = ?", (visit_id,))
+        self.ends = True
 
     def overwrite(self, slot: int) -> None:
         """Overwrite this slot right after the commit."""
         self.overwritten.append(slot)
 
-    def end(self) -> None:
+    def remove(self, packet_id: str) -> None:
+        """Remove this packet's file right after the commit."""
+        self.removed.append(packet_id)
+
+    def close(self) -> None:
         self._connection = None
 
 
@@ -69,6 +77,7 @@ class Database:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.slots = slots.Slots(path.with_name(f"{path.name}-slots"))
+        self.parcels = Parcels(path)
         try:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as problem:
@@ -80,9 +89,12 @@ class Database:
                 self._connection.execute(setting)
             # A crash may have come between a commit that shreds and the emptying of the log.
             self._shredding = not self._empty_log()
+            self._ended = True
             self._unwritten: list[int] = []
             self._lay_tables()
             self._overwrite_left_over()
+            self.parcels.clear(self._packets)
+            self._remove_ended()
             undo.pop_all()
 
     def define(self, statements: Iterable[str]) -> None:
@@ -105,14 +117,16 @@ class Database:
                 yield tx
                 self._connection.execute("COMMIT")
             finally:
-                tx.end()
+                tx.close()
                 if self._connection.in_transaction:
                     self._connection.execute("ROLLBACK")
             self._unwritten += tx.overwritten
             self._overwrite()
+            for packet_id in tx.removed:
+                self.parcels.remove(packet_id)
             if tx.shreds or self._shredding:
                 self._shredding = not self._empty_log()
-            self._shredding = self._shredding or tx.in_a_moment
+            self._ended = self._ended or tx.ends
 
     def settle(self) -> None:
         """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown.
@@ -121,6 +135,7 @@ class Database:
         self._overwrite()
         if self._unwritten:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "a slot cannot be overwritten")
+        self._remove_ended()
         if self._shredding or self._log_size() > _LONG_LOG:
             self._shredding = not self._empty_log() and self._shredding
 
@@ -143,24 +158,64 @@ class Database:
         self._connection.close()
 
     def _lay_tables(self) -> None:
-        held = self.rows("PRAGMA user_version")[0][0]
-        if held not in (0, VERSION):
+        held = self._version()
+        if held not in (0, FORMER, VERSION):
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"a vault of version {held}")
         if held == 0:
             self.define([*TABLES, f"PRAGMA user_version={VERSION}"])
+        if held == FORMER:
+            self._give_packets_files()
         if not self.rows("SELECT 1 FROM sqlite_schema WHERE name = 'visit_slot'"):
             self.define(slots.TABLES)
 
+    def _version(self) -> int:
+        return int(self.rows("PRAGMA user_version")[0][0])
+
+    def _give_packets_files(self) -> None:
+        """From the version before. A cut of the power in between leaves files without a row; then anew."""
+        with self.transaction() as tx:
+            if self._version() != FORMER:
+                return  # another process was quicker
+            self.parcels.clear(set)
+            for packet_id, data in tx.execute("SELECT packet_id, data FROM packet"):
+                with self.parcels.create(packet_id) as file:
+                    file.finish(data)
+            for statement in FROM_FORMER:
+                tx.execute(statement)
+            tx.shred()
+
+    def _packets(self) -> set[str]:
+        return {row[0] for row in self.rows("SELECT packet_id FROM packet")}
+
     def used_slots(self) -> list[int]:
+        """Of visits that have ended as well, until their rows are gone."""
         return [row[0] for row in self.rows("SELECT slot FROM visit_slot")]
+
+    def _live_slots(self) -> list[int]:
+        return [
+            row[0]
+            for row in self.rows(
+                "SELECT slot FROM visit_slot JOIN visit_key USING (visit_id) WHERE wrapped != x''"
+            )
+        ]
+
+    def _remove_ended(self) -> None:
+        """The records of visits that have ended, and what the log holds of them."""
+        if not self._ended:
+            return
+        if self.rows("SELECT 1 FROM visit_key WHERE wrapped = x'' LIMIT 1"):
+            with self.transaction() as tx:
+                tx.execute("DELETE FROM visit_key WHERE wrapped = x''")
+                tx.shred()
+        self._ended = False
 
     def _overwrite_left_over(self) -> None:
         """A crash may have come between a commit that destroys a visit and the overwriting of its slot.
 
         Under the lock of a transaction: a slot may be on its way into a row that another process writes."""
-        if self.slots.left_over(self.used_slots()):
+        if self.slots.left_over(self._live_slots()):
             with self.transaction():
-                self._unwritten += self.slots.left_over(self.used_slots())
+                self._unwritten += self.slots.left_over(self._live_slots())
 
     def _overwrite(self) -> None:
         """What the disk refuses now is tried again: the commit that asked for it counts all the same."""

@@ -67,6 +67,6 @@ def lock_up(key: bytes, plain: bytes, where: bytes) -> bytes:
 def unlock(key: bytes, sealed: bytes, where: bytes) -> bytes:
     """KitError vault-damaged when key, place or bytes are not those of `lock_up`."""
     try:
-        return AESGCM(key).decrypt(sealed[:NONCE], sealed[NONCE:], where)
+        return AESGCM(key).decrypt(sealed[:NONCE], memoryview(sealed)[NONCE:], where)
     except (InvalidTag, ValueError) as problem:
         raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, where.decode()) from problem

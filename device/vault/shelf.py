@@ -6,8 +6,9 @@ Putting a packet on the shelf makes its visit unreadable: the visit's key goes i
 from dataclasses import dataclass
 
 from device.vault.database import Database, Transaction
+from device.vault.parcels import Unfinished
 from protocol.sealed.manifest import FIRST_PREV
-from protocol.sealed.outer import read_outer
+from protocol.sealed.packet import Written
 
 
 @dataclass(frozen=True)
@@ -35,50 +36,52 @@ class Store:
         row = self._database.row("SELECT seq, prev FROM packet_counter")
         return (1, FIRST_PREV) if row is None else (row[0] + 1, row[1])
 
-    def put_sealed(self, tx: Transaction, packet_id: str, visit_id: str, data: bytes) -> None:
-        """Keep a sealed packet and destroy its visit's key and records, both or neither. What the log still
-        holds of them cannot be opened any more; it is emptied by the database's next `settle` or commit.
+    def create(self, packet_id: str) -> Unfinished:
+        """A file on the shelf that a packet can be written into. KitError disk-full, vault-damaged."""
+        return self._database.parcels.create(packet_id)
 
-        ValueError unless `data` is the packet so named, next in the kit's chain; BadPacket if it is none."""
-        outer = read_outer(data)
-        manifest = outer.manifest
+    def put_sealed(self, tx: Transaction, packet_id: str, visit_id: str, written: Written) -> None:
+        """Keep a packet whose file is finished, and destroy its visit's key, both or neither. The records
+        cannot be opened from then on; they and what the log holds of them go at the database's next
+        `settle`.
+
+        ValueError unless it is the packet so named, next in the kit's chain."""
+        manifest = written.manifest
         named = (manifest.packet_id, manifest.visit_id, manifest.seq, manifest.prev)
         if named != (packet_id, visit_id, *self.next_seq()):
             raise ValueError("another packet than the next of this visit")
-        # First: the packet then lies where the records lay, and the log has to carry those pages once.
-        self._destroy(tx, visit_id)
-        tx.shred_in_a_moment()
+        self._overwrite(tx, visit_id)
+        tx.end(visit_id)
+        row = (packet_id, visit_id, written.manifest_sha256, written.size)
+        tx.execute("INSERT INTO packet VALUES (?, ?, ?, ?)", row)
         tx.execute(
-            "INSERT INTO packet VALUES (?, ?, ?, ?)", (packet_id, visit_id, outer.manifest_sha256, data)
-        )
-        tx.execute(
-            "INSERT OR REPLACE INTO packet_counter VALUES (1, ?, ?)", (manifest.seq, outer.manifest_sha256)
+            "INSERT OR REPLACE INTO packet_counter VALUES (1, ?, ?)", (manifest.seq, written.manifest_sha256)
         )
 
     def sealed(self) -> list[SealedPacket]:
         """What waits on the shelf, oldest first."""
         rows = self._database.rows(
-            "SELECT packet_id, visit_id, manifest_sha256, length(data) FROM packet ORDER BY rowid"
+            "SELECT packet_id, visit_id, manifest_sha256, size FROM packet ORDER BY rowid"
         )
         return [SealedPacket(*row) for row in rows]
 
     def read_sealed(self, packet_id: str) -> bytes | None:
         """The bytes of a packet, to offer them to the network again; None when it is not here (any more)."""
-        row = self._database.row("SELECT data FROM packet WHERE packet_id = ?", (packet_id,))
-        return None if row is None else bytes(row[0])
+        row = self._database.row("SELECT size FROM packet WHERE packet_id = ?", (packet_id,))
+        return None if row is None else self._database.parcels.read(packet_id)
 
     def drop_sealed(self, tx: Transaction, packet_id: str) -> None:
         """Forget a packet: its receipt is there. Dropping one that is not here changes nothing."""
-        tx.execute("DELETE FROM packet WHERE packet_id = ?", (packet_id,))
-        tx.shred()
+        if tx.execute("DELETE FROM packet WHERE packet_id = ?", (packet_id,)).rowcount:
+            tx.remove(packet_id)
 
     def destroy_visit(self, tx: Transaction, visit_id: str) -> None:
         """Destroy the visit's key, and with it all its records. What is not here stays not here."""
-        self._destroy(tx, visit_id)
+        self._overwrite(tx, visit_id)
+        tx.execute("DELETE FROM visit_key WHERE visit_id = ?", (visit_id,))
         tx.shred()
 
-    def _destroy(self, tx: Transaction, visit_id: str) -> None:
+    def _overwrite(self, tx: Transaction, visit_id: str) -> None:
         row = self._database.row("SELECT slot FROM visit_slot WHERE visit_id = ?", (visit_id,))
         if row is not None:
             tx.overwrite(row[0])
-        tx.execute("DELETE FROM visit_key WHERE visit_id = ?", (visit_id,))

@@ -15,6 +15,7 @@ __all__ = ["OpenVault", "Record", "SealedPacket", "Store"]
 
 LARGEST = 16 * 1024 * 1024  # bytes of one record
 _KEY_VERSION = 1
+_KEYS = "SELECT visit_id, wrapped FROM visit_key WHERE wrapped != x''"
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class OpenVault(Store):
     def rewrap(self, tx: Transaction, store_key: bytes) -> None:
         """Put the key of every visit under another store key. `turn` to it once this is on disk."""
         before, after = self._records_key(), keys.derive(store_key, "records")
-        for visit_id, wrapped in self.database.rows("SELECT visit_id, wrapped FROM visit_key"):
+        for visit_id, wrapped in self.database.rows(_KEYS):
             key = keys.unlock(before, wrapped, _of_visit(visit_id))
             again = keys.lock_up(after, key, _of_visit(visit_id))
             tx.execute("UPDATE visit_key SET wrapped = ? WHERE visit_id = ?", (again, visit_id))
@@ -101,6 +102,8 @@ class OpenVault(Store):
 
         KitError locked, disk-full."""
         wrapped = keys.lock_up(self._records_key(), keys.new_key(), _of_visit(visit_id))
+        if tx.execute("DELETE FROM visit_key WHERE visit_id = ? AND wrapped = x''", (visit_id,)).rowcount:
+            tx.shred()
         added = tx.execute(
             "INSERT INTO visit_key VALUES (?, ?) ON CONFLICT DO NOTHING", (visit_id, wrapped)
         ).rowcount
@@ -130,11 +133,18 @@ class OpenVault(Store):
 
     def get(self, visit_id: str, record_id: str) -> Record:
         """A kept capture. KitError locked; vault-damaged when it is not here, or not what was put here."""
+        return self.get_many(visit_id, [record_id])[record_id]
+
+    def get_many(self, visit_id: str, record_ids: Sequence[str]) -> dict[str, Record]:
+        """Kept captures of one visit, by id. KitError as `get`."""
+        key = self._visit_key(visit_id)
+        return {record_id: self._get(key, visit_id, record_id) for record_id in record_ids}
+
+    def _get(self, key: bytes, visit_id: str, record_id: str) -> Record:
         row = self.database.row(
             "SELECT kind, version, sealed FROM record WHERE visit_id = ? AND record_id = ?",
             (visit_id, record_id),
         )
-        key = self._visit_key(visit_id)
         if row is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no record {record_id}")
         kind, version, sealed = row
@@ -151,7 +161,8 @@ class OpenVault(Store):
     def _visit_key(self, visit_id: str) -> bytes:
         records_key = self._records_key()
         row = self.database.row(
-            "SELECT wrapped, slot FROM visit_key LEFT JOIN visit_slot USING (visit_id) WHERE visit_id = ?",
+            "SELECT wrapped, slot FROM visit_key LEFT JOIN visit_slot USING (visit_id)"
+            " WHERE visit_id = ? AND wrapped != x''",
             (visit_id,),
         )
         if row is None:

@@ -7,6 +7,8 @@ header's MAC, and are ignored by every reader that conforms.
 import hmac
 import secrets
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import chain
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -18,7 +20,19 @@ from protocol.sealed import agekeys
 from protocol.sealed.ageheader import BadAge, Header, Stanza, decode64, encode64, read_header, write_stanzas
 from protocol.sealed.agekeys import BadKey, generate, recipient_of
 
-__all__ = ["BadAge", "BadKey", "Stanza", "decrypt", "encrypt", "generate", "read_header", "recipient_of"]
+__all__ = [
+    "BadAge",
+    "BadKey",
+    "Stanza",
+    "Wrapped",
+    "decrypt",
+    "encrypt",
+    "encrypt_in_pieces",
+    "generate",
+    "read_header",
+    "recipient_of",
+    "wrap",
+]
 
 KIND = "mlkem768x25519"
 CHUNK = 64 * 1024
@@ -30,22 +44,58 @@ _ENC = 1120  # bytes of encapsulated key
 _WRAPPED = 32  # a file key of 16 bytes and its tag
 
 
+@dataclass(frozen=True)
+class Wrapped:
+    """A file key and its stanzas, one a recipient. It depends on no content and may be made ahead of it; it
+    serves one file."""
+
+    file_key: bytes = field(repr=False)
+    stanzas: tuple[Stanza, ...] = field(repr=False)
+
+
+def wrap(recipients: Sequence[str]) -> Wrapped:
+    """A new file key for `recipients`. BadKey for something that is not an `age1pq1...` recipient; ValueError
+    for none at all."""
+    if not recipients:
+        raise ValueError("a file that nobody can open")
+    file_key = secrets.token_bytes(16)
+    return Wrapped(file_key, tuple(_wrap(file_key, recipient) for recipient in recipients))
+
+
 def encrypt(
     plaintext: bytes | Iterable[bytes], recipients: Sequence[str], extra_stanzas: Sequence[Stanza] = ()
 ) -> bytes:
     """An age file of `plaintext` (whole, or in parts of any size) that any one of `recipients` opens.
 
-    BadKey for something that is not an `age1pq1...` recipient; ValueError for none at all."""
-    if not recipients:
-        raise ValueError("a file that nobody can open")
-    file_key = secrets.token_bytes(16)
-    covered = write_stanzas([*(_wrap(file_key, recipient) for recipient in recipients), *extra_stanzas])
+    BadKey, ValueError as `wrap`."""
+    header, cipher = _begin(wrap(recipients), extra_stanzas)
+    return b"".join([header, *_seal_chunks(cipher, _chunks(plaintext))])
+
+
+def encrypt_in_pieces(
+    plaintext: bytes, wrapped: Wrapped, extra_stanzas: Sequence[Stanza] = ()
+) -> tuple[int, Iterator[bytes]]:
+    """The size of the age file of `plaintext`, and the file itself piece by piece."""
+    header, cipher = _begin(wrapped, extra_stanzas)
+    chunks = max(1, -(-len(plaintext) // CHUNK))
+    size = len(header) + len(plaintext) + chunks * TAG
+    return size, chain((header,), _seal_chunks(cipher, _chunks(plaintext)))
+
+
+def _begin(wrapped: Wrapped, extra_stanzas: Sequence[Stanza]) -> tuple[bytes, ChaCha20Poly1305]:
+    """Everything before the first chunk, and what encrypts the chunks."""
+    covered = write_stanzas([*wrapped.stanzas, *extra_stanzas])
     nonce = secrets.token_bytes(NONCE)
-    parts = [covered, b" ", encode64(_mac(file_key, covered)).encode(), b"\n", nonce]
-    cipher = ChaCha20Poly1305(_derive(file_key, nonce, b"payload"))
-    for counter, (chunk, last) in enumerate(_chunks(plaintext)):
-        parts.append(cipher.encrypt(_chunk_nonce(counter, last), chunk, None))
-    return b"".join(parts)
+    mac = encode64(_mac(wrapped.file_key, covered)).encode()
+    payload_key = _derive(wrapped.file_key, nonce, b"payload")
+    return b"".join([covered, b" ", mac, b"\n", nonce]), ChaCha20Poly1305(payload_key)
+
+
+def _seal_chunks(
+    cipher: ChaCha20Poly1305, chunks: Iterable[tuple[bytes | memoryview, bool]]
+) -> Iterator[bytes]:
+    for counter, (chunk, last) in enumerate(chunks):
+        yield cipher.encrypt(_chunk_nonce(counter, last), chunk, None)
 
 
 def decrypt(data: bytes, identities: Sequence[str]) -> bytes:

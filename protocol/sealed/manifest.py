@@ -3,6 +3,7 @@
 import hashlib
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Annotated, Literal, get_args
 
 import msgspec
@@ -102,6 +103,7 @@ class Manifest(Core, frozen=True, kw_only=True):
     payload: Annotated[tuple[Payload, ...], Meta(min_length=1, max_length=len(GROUPS))]
 
 
+@lru_cache(maxsize=64)  # every application has the same few
 def group_of(name: str) -> Group:
     """The group a part of this name lies in. ValueError for a name no application has."""
     if _PART_NAME.fullmatch(name) is None or name == CORE_NAME:
@@ -126,6 +128,12 @@ def with_payload(core: Core, payload: Sequence[Payload]) -> Manifest:
 def encode(manifest: Core) -> bytes:
     """Canonical JSON of a manifest, or of a core."""
     return canonical.dumps(msgspec.to_builtins(manifest))
+
+
+def size_of(core: bytes, payload: Sequence[Payload]) -> int:
+    """Bytes of the manifest with this core and such a payload, whatever its digests."""
+    beside = canonical.dumps({"payload": msgspec.to_builtins(payload)})
+    return len(core) + len(beside) - 1  # one pair of braces, and a comma
 
 
 def decode(data: bytes) -> Manifest:

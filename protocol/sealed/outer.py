@@ -56,6 +56,12 @@ def write_outer(manifest_bytes: bytes, signatures: Signatures) -> bytes:
     return b"".join([MAGIC, *blocks])
 
 
+def outer_size(manifest_size: int, kit_size: int, officer_size: int) -> int:
+    """Bytes before the payload, with a manifest and two detached JWS of these sizes."""
+    tokens = {"kit": "", "officer": ""}
+    return len(MAGIC) + 4 + manifest_size + 4 + len(canonical.dumps(tokens)) + kit_size + officer_size
+
+
 def read_outer(source: bytes | BinaryIO) -> Outer:
     """Read as far as the payload; a stream is left standing there. BadPacket; no signature is checked yet."""
     stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source

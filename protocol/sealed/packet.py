@@ -4,10 +4,12 @@ The order of opening is that of trust: container, manifest, signatures, payload 
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
+from itertools import chain
+from typing import Protocol
 
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -22,6 +24,7 @@ from protocol.sealed.outer import (
     Outer,
     Signatures,
     check_signatures,
+    outer_size,
     read_outer,
     read_payload,
     write_outer,
@@ -29,7 +32,7 @@ from protocol.sealed.outer import (
 )
 from protocol.sealed.recipients import Recipient
 from protocol.sealed.refusal import BadPacket, Fault
-from protocol.sealed.suites import Key, Label, check_file, open_file, seal_file
+from protocol.sealed.suites import Key, Keys, Label, check_file, open_file, seal_file
 from protocol.sealed.webauthn import Assertion
 
 __all__ = [
@@ -38,12 +41,15 @@ __all__ = [
     "Core",
     "Fault",
     "Key",
+    "Keys",
     "Opened",
     "Outer",
     "Part",
     "Prepared",
     "Sealed",
     "Signer",
+    "Sink",
+    "Written",
     "contents_of",
     "kids_of",
     "open_packet",
@@ -51,7 +57,10 @@ __all__ = [
     "read_outer",
     "seal",
     "without",
+    "write",
 ]
+
+_NO_DIGEST = "0" * 128  # in place of one, where only its length matters
 
 
 @dataclass(frozen=True)
@@ -75,6 +84,24 @@ class Signer:
     key: ec.EllipticCurvePrivateKey = field(repr=False)
     chain: Sequence[x509.Certificate]
 
+    def sign(self, kind: str, data: bytes) -> str:
+        """A detached JWS. ValueError when the chain is not that of the key."""
+        return signed.sign_under(self._header(kind), data, self.key)
+
+    def size(self, kind: str) -> int:
+        """Characters of every such JWS."""
+        return len(self._header(kind)) + len("..") + signed.SIGNATURE
+
+    def _header(self, kind: str) -> str:
+        if kind not in self._headers:
+            kid = signed.key_id(self.key.public_key())
+            self._headers[kind] = signed.header_of(kind, self.key, kid, self.chain)
+        return self._headers[kind]
+
+    @cached_property
+    def _headers(self) -> dict[str, str]:
+        return {}
+
 
 @dataclass(frozen=True)
 class Sealed:
@@ -83,6 +110,26 @@ class Sealed:
     data: bytes = field(repr=False)
     manifest: Manifest
     manifest_sha256: str
+
+
+@dataclass(frozen=True)
+class Written:
+    """What is known of a packet that lies elsewhere; `size` in bytes."""
+
+    manifest: Manifest
+    manifest_sha256: str
+    size: int
+
+
+class Sink(Protocol):
+    """Where a packet is written: the payload from `offset` on, and at last what stands before it."""
+
+    def start(self, offset: int) -> None: ...
+
+    def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Write the next pieces, and pass each on."""
+
+    def finish(self, front: bytes) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -100,14 +147,9 @@ class Prepared:
     def finish(self, kit: Signer, officer: Signer | Assertion) -> Sealed:
         """The packet. BadPacket when the manifest breaks a rule, or names another kind of officer signature;
         the signatures themselves are the reader's to check."""
-        by = Signatures(
-            kit=_sign(KIT_KIND, self.manifest_bytes, kit),
-            officer=officer
-            if isinstance(officer, Assertion)
-            else _sign(OFFICER_KIND, self.manifest_bytes, officer),
-        )
-        packet = b"".join([write_outer(self.manifest_bytes, by), *write_payload(self.files)])
-        outer = read_outer(packet)
+        front = _front(self.manifest_bytes, kit, officer)
+        outer = read_outer(front)
+        packet = b"".join([front, *write_payload(self.files)])
         return Sealed(packet, outer.manifest, outer.manifest_sha256)
 
 
@@ -139,25 +181,20 @@ def kids_of(recipients: Sequence[Recipient]) -> tuple[RecipientId, ...]:
     return tuple(RecipientId(kid=recipient.kid) for recipient in recipients)
 
 
-def prepare(parts: Sequence[Part], core: Core, recipients: Sequence[Recipient]) -> Prepared:
+def prepare(
+    parts: Sequence[Part], core: Core, recipients: Sequence[Recipient], keys: Keys | None = None
+) -> Prepared:
     """`parts` sealed to `recipients` group by group, each under keys of its own, and the manifest to sign.
 
-    ValueError when `core` does not describe exactly these parts and recipients, in a suite their keys fit;
-    BadPacket for an unknown suite."""
-    if core.suite not in manifest.SUITES:
-        raise BadPacket(Fault.UNKNOWN_SUITE)
-    if core.contents != contents_of(parts) or core.recipients != kids_of(recipients):
-        raise ValueError("the core describes other parts or recipients")
+    ValueError when `core` does not describe exactly these parts and recipients, in a suite their keys fit, or
+    `keys` are for others; BadPacket for an unknown suite."""
     core_bytes = manifest.encode(core)
     files, described = [], []
-    for group in manifest.groups_of(core):
-        members = [(part.name, part.data) for part in parts if manifest.group_of(part.name) == group]
-        archive = write_archive([(manifest.CORE_NAME, core_bytes), *members])
-        sealed = seal_file(archive, Label(core.suite, core_bytes, group, core.recipients), recipients)
-        files.append(sealed)
-        described.append(Payload(group, hashlib.sha512(sealed).hexdigest(), len(sealed)))
-    whole = manifest.with_payload(core, described)
-    return Prepared(manifest.encode(whole), tuple(files))
+    for group, _, pieces in _seal_groups(parts, core, core_bytes, recipients, keys):
+        file = b"".join(pieces)
+        files.append(file)
+        described.append(Payload(group, hashlib.sha512(file).hexdigest(), len(file)))
+    return Prepared(manifest.encode(manifest.with_payload(core, described)), tuple(files))
 
 
 def seal(
@@ -168,6 +205,67 @@ def seal(
     ValueError as `prepare`; BadPacket when the manifest breaks a rule its reader checks, so that a kit cannot
     seal what its service would refuse."""
     return prepare(parts, core, recipients).finish(kit, officer)
+
+
+def write(
+    sink: Sink,
+    parts: Sequence[Part],
+    core: Core,
+    recipients: Sequence[Recipient],
+    kit: Signer,
+    officer: Signer,
+    keys: Keys | None = None,
+) -> Written:
+    """As `seal`, into a sink. What stands before the payload needs its digests, but is of a size known from
+    the start: so the payload can be on its way to the disk while it is still being digested."""
+    core_bytes = manifest.encode(core)
+    groups = list(_seal_groups(parts, core, core_bytes, recipients, keys))
+    sizes = [Payload(group, _NO_DIGEST, size) for group, size, _ in groups]
+    offset = outer_size(manifest.size_of(core_bytes, sizes), kit.size(KIT_KIND), officer.size(OFFICER_KIND))
+    sink.start(offset)
+    described = []
+    for group, size, pieces in groups:
+        file = sink.through(chain((size.to_bytes(4),), pieces))
+        next(file)
+        digest = hashlib.sha512()
+        for piece in file:
+            digest.update(piece)
+        described.append(Payload(group, digest.hexdigest(), size))
+    front = _front(manifest.encode(manifest.with_payload(core, described)), kit, officer)
+    outer = read_outer(front)
+    if outer.payload_offset != offset:
+        raise ValueError("the payload does not lie where it belongs")
+    sink.finish(front)
+    return Written(outer.manifest, outer.manifest_sha256, offset + sum(4 + one.size for one in described))
+
+
+def _seal_groups(
+    parts: Sequence[Part],
+    core: Core,
+    core_bytes: bytes,
+    recipients: Sequence[Recipient],
+    keys: Keys | None,
+) -> Iterator[tuple[manifest.Group, int, Iterator[bytes]]]:
+    """Each group, and the size and the pieces of its sealed file."""
+    if core.suite not in manifest.SUITES:
+        raise BadPacket(Fault.UNKNOWN_SUITE)
+    if core.contents != contents_of(parts) or core.recipients != kids_of(recipients):
+        raise ValueError("the core describes other parts or recipients")
+    for group in manifest.groups_of(core):
+        members = [(part.name, part.data) for part in parts if manifest.group_of(part.name) == group]
+        archive = write_archive([(manifest.CORE_NAME, core_bytes), *members])
+        yield (
+            group,
+            *seal_file(archive, Label(core.suite, core_bytes, group, core.recipients), recipients, keys),
+        )
+
+
+def _front(manifest_bytes: bytes, kit: Signer, officer: Signer | Assertion) -> bytes:
+    by = Signatures(
+        kit=kit.sign(KIT_KIND, manifest_bytes),
+        officer=officer if isinstance(officer, Assertion) else officer.sign(OFFICER_KIND, manifest_bytes),
+    )
+    return write_outer(manifest_bytes, by)
 
 
 def open_packet(
@@ -229,8 +327,3 @@ def _parts(archive: bytes, core: bytes, contents: tuple[Content, ...]) -> tuple[
     if contents_of(parts) != contents:
         raise BadPacket(Fault.CONTENT_MISMATCH, "a part is not the one described")
     return parts
-
-
-def _sign(kind: str, data: bytes, signer: Signer) -> str:
-    key = signer.key
-    return signed.sign_detached(kind, data, key, signed.key_id(key.public_key()), signer.chain)

@@ -5,7 +5,7 @@ nobody can change: a stanza under the header's MAC (age), an authenticated attri
 """
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -38,13 +38,43 @@ class Label:
         return hashlib.sha256(self.core).digest()
 
 
-def seal_file(plaintext: bytes, label: Label, recipients: Sequence[Recipient]) -> bytes:
-    """`plaintext`, readable only by `recipients`, whose keys are those of the label's suite. ValueError."""
+class Keys:
+    """Keys of groups, wrapped for these recipients before there is anything to seal; each is taken once.
+
+    Only age has them: there the wrapped keys depend on nothing that follows. BadKey, ValueError as
+    `age.wrap`."""
+
+    def __init__(self, suite: str, recipients: Sequence[Recipient], groups: Iterable[str]) -> None:
+        self._for = (suite, tuple(recipients))
+        self._ahead = {group: _wrap(recipients) for group in groups} if suite == AGE else {}
+
+    def fit(self, suite: str, recipients: Sequence[Recipient]) -> bool:
+        """Whether they are wrapped for exactly these."""
+        return self._for == (suite, tuple(recipients))
+
+    def take(self, group: str, recipients: Sequence[Recipient]) -> age.Wrapped:
+        """The key of this group, or a new one when it has been taken. ValueError for other recipients."""
+        if not self.fit(AGE, recipients):
+            raise ValueError("keys wrapped for others")
+        return self._ahead.pop(group, None) or _wrap(recipients)
+
+
+def seal_file(
+    plaintext: bytes, label: Label, recipients: Sequence[Recipient], keys: Keys | None = None
+) -> tuple[int, Iterator[bytes]]:
+    """`plaintext`, readable only by `recipients`, whose keys are those of the label's suite: the size of the
+    sealed file, and its pieces. ValueError."""
     if label.suite == AGE:
-        return age.encrypt(plaintext, [recipient.age1pq for recipient in recipients], [_stanza(label)])
-    return cms.encrypt(
+        wrapped = keys.take(label.group, recipients) if keys else _wrap(recipients)
+        return age.encrypt_in_pieces(plaintext, wrapped, [_stanza(label)])
+    whole = cms.encrypt(
         plaintext, [recipient.public_key() for recipient in recipients], label.core_sha256, label.group
     )
+    return len(whole), iter((whole,))
+
+
+def _wrap(recipients: Sequence[Recipient]) -> age.Wrapped:
+    return age.wrap([recipient.age1pq for recipient in recipients])
 
 
 def check_file(data: bytes, label: Label) -> None:

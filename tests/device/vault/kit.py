@@ -9,9 +9,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from device.vault.database import Database
 from device.vault.gate import Gate
 from device.vault.keysource import FileKeySource
-from device.vault.store import OpenVault
+from device.vault.store import OpenVault, Store
 from protocol.identity import Role
-from protocol.sealed.packet import Signer
+from protocol.sealed.packet import Sealed, Signer, Written
 from tests.protocol.certificates import leaf
 from tests.protocol.sealed.application import World, build_world
 
@@ -56,6 +56,16 @@ class Kit:
     def bytes_on_disk(self) -> bytes:
         """Everything in the vault's files: database, log and shared memory."""
         return b"".join(path.read_bytes() for path in sorted(self.folder.glob("vault.db*")))
+
+
+def put_packet(store: Store, sealed: Sealed, visit_id: str = "") -> None:
+    """A packet that was made elsewhere, onto the shelf as the agent does it: the file first, then its row."""
+    named = sealed.manifest
+    with store.create(named.packet_id) as file:
+        file.finish(sealed.data)
+        written = Written(named, sealed.manifest_sha256, len(sealed.data))
+        with store.database.transaction() as tx:
+            store.put_sealed(tx, named.packet_id, visit_id or named.visit_id, written)
 
 
 def pem_of(signer: Signer) -> tuple[bytes, bytes]:

@@ -22,6 +22,8 @@ SEALING = """
     from device.vault.database import Database
     from device.vault.gate import Gate
     from device.vault.keysource import FileKeySource
+    from protocol.sealed.outer import read_outer
+    from protocol.sealed.packet import Written
     from tests.device.vault.kit import HandClock
 
     folder, when, packet_id, visit_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
@@ -31,11 +33,20 @@ SEALING = """
     def die(moment):
         if when == moment:
             os.kill(os.getpid(), signal.SIGKILL)
-    with database.transaction() as tx:
+    data = (folder / "packet").read_bytes()
+    outer = read_outer(data)
+    with vault.create(packet_id) as file:
         die("begun")
-        vault.put_sealed(tx, packet_id, visit_id, (folder / "packet").read_bytes())
-        die("written")
-    die("committed")
+        file.start(outer.payload_offset)
+        for _ in file.through(iter((data[outer.payload_offset:],))):
+            die("half written")
+        file.finish(data[: outer.payload_offset])
+        with database.transaction() as tx:
+            vault.put_sealed(
+                tx, packet_id, visit_id, Written(outer.manifest, outer.manifest_sha256, len(data))
+            )
+            die("written")
+        die("committed")
 """
 
 
@@ -62,6 +73,8 @@ def state_after(kit, sealed):
     vault = again.unlock()
     keys_left = again.database.rows("SELECT visit_id FROM visit_key")
     shelf = vault.sealed()
+    files = [path.name for path in kit.folder.glob("vault.db-*.sealed")]
+    assert len(files) == len(shelf), "what was never kept is cleared away"
     assert again.database.row("PRAGMA integrity_check") == ("ok",)
     if shelf:
         assert vault.read_sealed(sealed.manifest.packet_id) == sealed.data
@@ -76,7 +89,10 @@ def state_after(kit, sealed):
     return ("sealed" if shelf else "open"), log_size
 
 
-@pytest.mark.parametrize(("when", "state"), [("begun", "open"), ("written", "open"), ("committed", "sealed")])
+@pytest.mark.parametrize(
+    ("when", "state"),
+    [("begun", "open"), ("half written", "open"), ("written", "open"), ("committed", "sealed")],
+)
 def test_killed_at_a_known_place_the_vault_is_on_one_side(tmp_path, when, state):
     kit, sealed = started(tmp_path)
     done = subprocess.run(sealing(kit, sealed, when), cwd=ROOT, check=False, timeout=60)

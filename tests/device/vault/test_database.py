@@ -93,7 +93,8 @@ def read_packets(path):
 
 def test_damage_inside_is_told_apart_from_our_mistakes(tmp_path, database):
     with database.transaction() as tx:
-        tx.execute("INSERT INTO packet VALUES ('a', 'b', 'c', zeroblob(200000))")
+        tx.execute("INSERT INTO packet VALUES ('a', 'b', 'c', 1)")
+        tx.execute("INSERT INTO visit_key VALUES ('v', zeroblob(200000))")
     database.close()
     data = bytearray(database.path.read_bytes())
     data[4096 * 2 :] = b"\xa5" * (len(data) - 4096 * 2)
@@ -106,9 +107,9 @@ def test_damage_inside_is_told_apart_from_our_mistakes(tmp_path, database):
 def test_a_full_disk_is_told_as_such_and_changes_nothing(database):
     database.rows("PRAGMA max_page_count=40")
     with pytest.raises(KitError) as failure, database.transaction() as tx:
-        tx.execute("INSERT INTO packet VALUES ('a', 'b', 'c', zeroblob(1000000))")
+        tx.execute("INSERT INTO visit_key VALUES ('v', zeroblob(1000000))")
     assert failure.value.code == Code.DISK_FULL
-    assert database.rows("SELECT * FROM packet") == []
+    assert database.rows("SELECT * FROM visit_key") == []
 
 
 def test_the_log_is_emptied_after_shredding_even_when_a_reader_held_it_first(tmp_path, database):

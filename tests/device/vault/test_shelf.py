@@ -6,8 +6,8 @@ from device.errors import KitError
 from device.vault.store import Store
 from protocol.ids import new_ulid
 from protocol.sealed.manifest import FIRST_PREV
-from protocol.sealed.packet import BadPacket
-from tests.device.vault.kit import WORLD
+from protocol.sealed.packet import Written
+from tests.device.vault.kit import WORLD, put_packet
 
 
 def packet(store, **changes):
@@ -15,19 +15,14 @@ def packet(store, **changes):
     return WORLD.packet(**({"seq": seq, "prev": prev} | changes))
 
 
-def put(store, sealed, visit_id=None):
-    with store.database.transaction() as tx:
-        store.put_sealed(tx, sealed.manifest.packet_id, visit_id or sealed.manifest.visit_id, sealed.data)
-
-
 def test_packets_are_counted_and_chained(database):
     store = Store(database)
     assert store.next_seq() == (1, FIRST_PREV)
     first = packet(store)
-    put(store, first)
+    put_packet(store, first)
     assert store.next_seq() == (2, first.manifest_sha256)
     second = packet(store)
-    put(store, second)
+    put_packet(store, second)
     assert store.next_seq() == (3, second.manifest_sha256)
     assert [one.packet_id for one in store.sealed()] == [first.manifest.packet_id, second.manifest.packet_id]
     assert store.sealed()[0].size == len(first.data)
@@ -38,7 +33,7 @@ def test_packets_are_counted_and_chained(database):
 def test_the_counter_goes_on_after_packets_are_dropped_and_restarts(database):
     store = Store(database)
     first = packet(store)
-    put(store, first)
+    put_packet(store, first)
     with database.transaction() as tx:
         store.drop_sealed(tx, first.manifest.packet_id)
         store.drop_sealed(tx, new_ulid())
@@ -50,16 +45,14 @@ def test_the_counter_goes_on_after_packets_are_dropped_and_restarts(database):
 def test_only_the_next_packet_of_that_visit_can_be_put(database):
     store = Store(database)
     first = packet(store)
-    for sealed, visit_id in ((first, new_ulid()), (WORLD.packet(seq=2, prev="a" * 64), None)):
+    for sealed, visit_id in ((packet(store), new_ulid()), (WORLD.packet(seq=2, prev="a" * 64), "")):
         with pytest.raises(ValueError):
-            put(store, sealed, visit_id)
-    put(store, first)
+            put_packet(store, sealed, visit_id)
+    put_packet(store, first)
+    with pytest.raises(KitError):  # its file is there
+        put_packet(store, first)
     with pytest.raises(ValueError):
-        put(store, first)
-    with pytest.raises(ValueError):
-        put(store, WORLD.packet(seq=2, prev="b" * 64))
-    with pytest.raises(BadPacket), database.transaction() as tx:
-        store.put_sealed(tx, new_ulid(), new_ulid(), b"not a packet")
+        put_packet(store, WORLD.packet(seq=2, prev="b" * 64))
     assert len(store.sealed()) == 1
 
 
@@ -71,17 +64,22 @@ def test_putting_a_packet_destroys_its_visit_and_no_other(kit):
         for one in (visit, other):
             vault.new_visit_key(tx, one)
             vault.put(tx, one, "photo", "photo", b"jpeg")
-    put(vault, sealed)
+    put_packet(vault, sealed)
     with pytest.raises(KitError):
         vault.get(visit, "photo")
     assert vault.get(other, "photo").data == b"jpeg"
+    kit.database.settle()
     assert kit.database.rows("SELECT visit_id FROM record") == [(other,)]
 
 
 def put_and_fail(vault, sealed):
-    with vault.database.transaction() as tx:
-        vault.put_sealed(tx, sealed.manifest.packet_id, sealed.manifest.visit_id, sealed.data)
-        tx.execute("not SQL")
+    named, size = sealed.manifest, len(sealed.data)
+    with vault.create(named.packet_id) as file:
+        file.finish(sealed.data)
+        with vault.database.transaction() as tx:
+            written = Written(named, sealed.manifest_sha256, size)
+            vault.put_sealed(tx, named.packet_id, named.visit_id, written)
+            tx.execute("not SQL")
 
 
 def test_a_packet_that_could_not_be_stored_leaves_its_visit_whole(kit):

@@ -1,6 +1,6 @@
 """What the disk still holds: the files are searched byte by byte, the log included."""
 
-from tests.device.vault.kit import OFFICER, PIN, WORLD
+from tests.device.vault.kit import OFFICER, PIN, WORLD, put_packet
 
 CANARY = b"CANARY-CITIZEN-82051400123" * 40
 
@@ -32,8 +32,7 @@ def traces(kit, visit):
 def test_after_sealing_neither_key_nor_record_is_in_any_file(kit):
     vault, sealed, visit = with_visit(kit)
     wrapped, ciphertext = traces(kit, visit)
-    with kit.database.transaction() as tx:
-        vault.put_sealed(tx, sealed.manifest.packet_id, visit, sealed.data)
+    put_packet(vault, sealed)
     kit.database.settle()
     held = kit.bytes_on_disk()
     assert wrapped not in held
@@ -63,9 +62,8 @@ def test_a_replaced_or_dropped_record_leaves_no_ciphertext(kit):
 
 
 def test_a_dropped_packet_leaves_nothing_of_itself(kit):
-    vault, sealed, visit = with_visit(kit)
-    with kit.database.transaction() as tx:
-        vault.put_sealed(tx, sealed.manifest.packet_id, visit, sealed.data)
+    vault, sealed, _ = with_visit(kit)
+    put_packet(vault, sealed)
     with kit.database.transaction() as tx:
         vault.drop_sealed(tx, sealed.manifest.packet_id)
     assert sealed.data[-500:] not in kit.bytes_on_disk()

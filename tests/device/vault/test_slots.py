@@ -6,7 +6,7 @@ from device.errors import Code, KitError
 from device.vault.database import Database
 from device.vault.slots import SLOT, Slots
 from protocol.ids import new_ulid
-from tests.device.vault.kit import WORLD
+from tests.device.vault.kit import WORLD, put_packet
 
 
 def begun(kit, visit_id):
@@ -32,10 +32,10 @@ def test_each_open_visit_has_a_slot_of_its_own_and_nobody_else_may_read_the_file
 def test_the_slot_of_a_sealed_visit_is_overwritten_with_the_commit_and_used_again(kit):
     sealed = WORLD.packet()
     vault = begun(kit, sealed.manifest.visit_id)
-    with kit.database.transaction() as tx:
-        vault.put_sealed(tx, sealed.manifest.packet_id, sealed.manifest.visit_id, sealed.data)
-        assert len(secrets_of(kit)) == 1
+    assert len(secrets_of(kit)) == 1
+    put_packet(vault, sealed)
     assert secrets_of(kit) == []
+    kit.database.settle()
     begun(kit, new_ulid())
     assert len(secrets_of(kit)) == 1
     assert (kit.folder / "vault.db-slots").stat().st_size == SLOT

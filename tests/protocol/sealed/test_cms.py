@@ -29,6 +29,10 @@ PLAIN = b"plain text " * 9000
 ENVELOPE = cms.encrypt(PLAIN, [key.public_key() for key in KEYS], CORE_SHA256, "biometric")
 
 
+def sealed(label, recipients):
+    return b"".join(seal_file(b"", label, recipients)[1])
+
+
 def refused(data, keys=KEYS):
     with pytest.raises(cms.BadCms) as refusal:
         cms.decrypt(data, keys)
@@ -180,7 +184,7 @@ LABEL = Label("cms-p256-gcm", b"core", "identity", kids_of(RECIPIENTS))
     ids=range(5),
 )
 def test_who_routes_a_packet_sees_label_and_recipients_without_a_key(label, code):
-    data = seal_file(b"", LABEL, RECIPIENTS)
+    data = sealed(LABEL, RECIPIENTS)
     if code is None:
         check_file(data, label)
         return
@@ -191,10 +195,10 @@ def test_who_routes_a_packet_sees_label_and_recipients_without_a_key(label, code
 
 def test_a_file_of_one_suite_is_refused_in_the_other_and_never_opened_as_one():
     with pytest.raises(BadPacket) as no_age:
-        check_file(seal_file(b"", LABEL, RECIPIENTS), replace(LABEL, suite="age1pq"))
+        check_file(sealed(LABEL, RECIPIENTS), replace(LABEL, suite="age1pq"))
     assert no_age.value.code in {Fault.AGE_HEADER, Fault.TRUNCATED}  # whether a byte is a line feed
     other = build_world()
-    aged = seal_file(b"", replace(LABEL, suite="age1pq"), other.recipients)
+    aged = sealed(replace(LABEL, suite="age1pq"), other.recipients)
     with pytest.raises(BadPacket) as refusal:
         check_file(aged, LABEL)
     assert refusal.value.code == Fault.CMS_STRUCTURE

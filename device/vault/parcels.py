@@ -1,0 +1,168 @@
+"""Sealed packets as files beside the database, each flushed before a row of the shelf names it.
+
+A file that no row names is what a cut of the power left of a packet that was never kept, or of one that was
+let go: it is cleared away when the vault is opened. The lock on a file says that somebody is still at it.
+"""
+
+import errno
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from queue import SimpleQueue
+
+from device.errors import Code, KitError, Remedy
+from protocol.ids import is_ulid
+
+LARGE = 256 * 1024
+"""Bytes from which on a thread of its own writes, while the caller works out digests."""
+
+_SUFFIX = ".sealed"
+
+
+class Parcels:
+    """The files of one database."""
+
+    def __init__(self, database: Path) -> None:
+        self._folder = database.parent
+        self._prefix = f"{database.name}-"
+
+    def path(self, packet_id: str) -> Path:
+        """ValueError for what is no packet's id."""
+        if not is_ulid(packet_id):
+            raise ValueError("not the id of a packet")
+        return self._folder / f"{self._prefix}{packet_id}{_SUFFIX}"
+
+    def create(self, packet_id: str) -> "Unfinished":
+        """A file to be written. KitError disk-full, vault-damaged."""
+        return Unfinished(self.path(packet_id))
+
+    def read(self, packet_id: str) -> bytes | None:
+        """The bytes of a packet; None when it is not there."""
+        try:
+            return self.path(packet_id).read_bytes()
+        except FileNotFoundError:
+            return None
+
+    def remove(self, packet_id: str) -> None:
+        """Its name is gone when this returns, and from the disk with the folder's next flush or, at the
+        latest, when the vault is opened."""
+        self.path(packet_id).unlink(missing_ok=True)
+
+    def ids(self) -> set[str]:
+        """Of every packet that has a file, counted or not."""
+        cut = slice(len(self._prefix), -len(_SUFFIX))
+        there = (path.name for path in self._folder.iterdir())
+        names = (name for name in there if name.startswith(self._prefix) and name.endswith(_SUFFIX))
+        return {name[cut] for name in names if is_ulid(name[cut])}
+
+    def clear(self, kept: Callable[[], set[str]]) -> None:
+        """Remove every file that is not kept and that nobody writes any more."""
+        for packet_id in self.ids() - kept():
+            with suppress(FileNotFoundError, BlockingIOError):
+                handle = os.open(self.path(packet_id), os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+                try:
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    if packet_id not in kept():  # it may have come to be kept until a moment ago
+                        self.remove(packet_id)
+                finally:
+                    os.close(handle)
+
+
+class Unfinished:
+    """A packet's file until a row names it: a `Sink`, to be used from one thread.
+
+    Leave its `with` block once the row is committed. What was not finished goes when the block is left; what
+    was, and then found no row, stays for `Parcels.clear`: a commit that failed may have reached the disk."""
+
+    def __init__(self, path: Path) -> None:
+        """KitError disk-full, vault-damaged."""
+        self._path = path
+        self._at = 0
+        self._thread: ThreadPoolExecutor | None = None
+        self._writing: list[Future[None]] = []
+        self._finished = False
+        flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+        with _translated():
+            self._handle = os.open(path, flags, 0o600)
+            fcntl.flock(self._handle, fcntl.LOCK_EX)
+
+    def __enter__(self) -> "Unfinished":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        if self._thread is not None:
+            self._thread.shutdown()
+        if not self._finished:
+            self._path.unlink(missing_ok=True)
+        os.close(self._handle)
+
+    def start(self, offset: int) -> None:
+        self._at = offset
+
+    def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
+        """Write the pieces and pass them on; what is large is made and written beside, by a thread that runs
+        ahead. KitError disk-full, vault-damaged, then or in `finish`."""
+        size = 0
+        for piece in pieces:
+            with _translated():
+                _write(self._handle, piece, self._at)
+            self._at += len(piece)
+            yield piece
+            size += len(piece)
+            if size >= LARGE:
+                break
+        else:
+            return
+        ahead: SimpleQueue[bytes | None] = SimpleQueue()
+        if self._thread is None:
+            self._thread = ThreadPoolExecutor(1, "parcel")
+        self._writing.append(self._thread.submit(self._run_ahead, pieces, self._at, ahead))
+        while (made := ahead.get()) is not None:
+            self._at += len(made)
+            yield made
+
+    def finish(self, front: bytes) -> None:
+        """On disk when this returns, name and all. KitError disk-full, vault-damaged."""
+        with _translated():
+            _write(self._handle, front, 0)
+            for written in self._writing:
+                written.result()
+            os.fsync(self._handle)
+            if os.fstat(self._handle).st_nlink != 1:
+                raise OSError(errno.ENOENT, "cleared away before it was finished")
+            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+        self._finished = True
+
+    def _run_ahead(self, pieces: Iterator[bytes], at: int, ahead: "SimpleQueue[bytes | None]") -> None:
+        try:
+            for piece in pieces:
+                ahead.put(piece)
+                _write(self._handle, piece, at)
+                at += len(piece)
+        finally:
+            ahead.put(None)
+
+
+def _write(handle: int, data: bytes, at: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        written = os.pwrite(handle, rest, at)
+        rest, at = rest[written:], at + written
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """What the disk did, in the kit's words."""
+    try:
+        yield
+    except OSError as problem:
+        if problem.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, "no room for a packet") from problem
+        raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"packet: {problem.strerror}") from problem

@@ -1,0 +1,182 @@
+"""Packets as files beside the database: counted once a row names them, cleared away when none does."""
+
+import os
+import resource
+from contextlib import contextmanager
+
+import pytest
+
+from device.errors import Code, KitError
+from device.vault.database import Database
+from device.vault.parcels import LARGE, Parcels
+from device.vault.shelf import Store
+from protocol.ids import new_ulid
+from protocol.sealed.packet import Part, contents_of, open_packet, write
+from tests.device.vault.kit import WORLD, put_packet
+from tests.protocol.certificates import NOW
+
+SIZES = (0, 1, LARGE - 1, LARGE, LARGE + 65_536, 3 * LARGE + 7)
+
+
+def parts(size):
+    return (
+        Part("photo.jpg", "image/jpeg", os.urandom(size)),
+        Part("application.json", "application/json", b"{}"),
+    )
+
+
+def written(store, content):
+    core = WORLD.core(content, contents=contents_of(content))
+    with store.create(core.packet_id) as file:
+        made = write(file, content, core, WORLD.recipients, WORLD.kit_signer, WORLD.officer_signer)
+        with store.database.transaction() as tx:
+            store.put_sealed(tx, core.packet_id, core.visit_id, made)
+    return made
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_a_packet_written_as_it_is_made_is_the_packet(database, size):
+    store, content = Store(database), parts(size)
+    made = written(store, content)
+    data = store.read_sealed(made.manifest.packet_id)
+    assert len(data) == made.size == store.sealed()[0].size
+    opened = open_packet(data, WORLD.identities, WORLD.roots, WORLD.roots, NOW)
+    assert opened.parts == content
+    assert opened.outer.manifest_sha256 == made.manifest_sha256
+
+
+def test_only_its_owner_may_read_a_packet_and_no_other_file_is_taken_for_one(tmp_path, database):
+    made = written(Store(database), parts(10))
+    assert database.parcels.path(made.manifest.packet_id).stat().st_mode & 0o777 == 0o600
+    (tmp_path / "vault.db-something.sealed").write_bytes(b"")
+    assert database.parcels.ids() == {made.manifest.packet_id}
+    with pytest.raises(ValueError):
+        database.parcels.path("../elsewhere")
+
+
+def test_what_no_row_names_goes_when_the_vault_is_opened_and_what_one_names_stays(database):
+    store = Store(database)
+    kept = written(store, parts(10)).manifest.packet_id
+    left = new_ulid()
+    with store.create(left) as file:
+        file.finish(b"finished, and then the power went")
+    assert database.parcels.ids() == {kept, left}
+    Database(database.path).close()
+    assert database.parcels.ids() == {kept}
+
+
+def test_a_file_that_somebody_is_writing_is_let_be(database):
+    with Store(database).create(new_ulid()) as file:
+        Database(database.path).close()
+        file.finish(b"all of it")
+        assert len(database.parcels.ids()) == 1
+
+
+def test_a_file_taken_away_while_it_was_written_is_no_packet(database):
+    packet_id = new_ulid()
+    with Store(database).create(packet_id) as file:
+        database.parcels.remove(packet_id)
+        with pytest.raises(KitError) as failed:
+            file.finish(b"all of it")
+    assert failed.value.code == Code.VAULT_DAMAGED
+
+
+@contextmanager
+def small_files(most):
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+@pytest.mark.parametrize("most", [50_000, LARGE + 150_000])
+def test_a_disk_that_refuses_in_the_middle_leaves_no_file_and_the_visit_whole(kit, most):
+    """In the caller's thread, and in the one that runs ahead."""
+    vault = kit.unlock()
+    content = parts(4 * LARGE)
+    core = WORLD.core(content, contents=contents_of(content))
+    with kit.database.transaction() as tx:
+        vault.new_visit_key(tx, core.visit_id)
+        vault.put(tx, core.visit_id, "photo", "photo", b"jpeg")
+    with small_files(most), pytest.raises(KitError) as failed, vault.create(core.packet_id) as file:
+        write(file, content, core, WORLD.recipients, WORLD.kit_signer, WORLD.officer_signer)
+    assert failed.value.code == Code.VAULT_DAMAGED
+    assert kit.database.parcels.ids() == set()
+    assert vault.get(core.visit_id, "photo").data == b"jpeg"
+
+
+def test_a_packet_that_is_let_go_has_no_file_any_more(database):
+    store = Store(database)
+    packet_id = written(store, parts(10)).manifest.packet_id
+    with database.transaction() as tx:
+        store.drop_sealed(tx, packet_id)
+        assert database.parcels.ids() == {packet_id}, "it goes with the commit, not before"
+    assert database.parcels.ids() == set()
+
+
+def test_after_sealing_the_records_go_in_a_quiet_moment_or_at_the_next_start(kit):
+    for at_start in (False, True):
+        vault = kit.unlock()
+        sealed = WORLD.packet(**dict(zip(("seq", "prev"), vault.next_seq(), strict=True)))
+        with kit.database.transaction() as tx:
+            vault.new_visit_key(tx, sealed.manifest.visit_id)
+            vault.put(tx, sealed.manifest.visit_id, "photo", "photo", b"jpeg" * 50_000)
+        put_packet(vault, sealed)
+        with pytest.raises(KitError) as gone:
+            vault.get(sealed.manifest.visit_id, "photo")
+        assert gone.value.code == Code.VAULT_DAMAGED
+        if at_start:
+            kit = kit.reopen()
+        else:
+            kit.database.settle()
+        assert kit.database.rows("SELECT * FROM record") == kit.database.rows("SELECT * FROM visit_key") == []
+    kit.database.close()
+
+
+def test_a_visit_that_has_ended_may_begin_anew_before_its_records_are_gone(kit):
+    vault = kit.unlock()
+    sealed = WORLD.packet()
+    visit = sealed.manifest.visit_id
+    with kit.database.transaction() as tx:
+        vault.new_visit_key(tx, visit)
+        vault.put(tx, visit, "photo", "photo", b"old")
+    put_packet(vault, sealed)
+    with kit.database.transaction() as tx:
+        vault.rewrap(tx, b"s" * 32)  # an ended visit has nothing to wrap
+    with kit.database.transaction() as tx:
+        vault.new_visit_key(tx, visit)
+    assert kit.database.rows("SELECT * FROM record") == []
+    with kit.database.transaction() as tx:
+        vault.put(tx, visit, "photo", "photo", b"new")
+    kit.database.settle()
+    assert vault.get(visit, "photo").data == b"new"
+
+
+FORMER = (
+    "DROP TABLE packet",
+    "CREATE TABLE packet (packet_id TEXT PRIMARY KEY, visit_id TEXT NOT NULL,"
+    " manifest_sha256 TEXT NOT NULL, data BLOB NOT NULL) STRICT",
+    "PRAGMA user_version=2",
+)
+
+
+def test_a_vault_from_before_gives_each_packet_a_file(database):
+    sealed = [WORLD.packet() for _ in range(3)]
+    with database.transaction() as tx:
+        for statement in FORMER:
+            tx.execute(statement)
+        for one in sealed:
+            row = (one.manifest.packet_id, one.manifest.visit_id, one.manifest_sha256, one.data)
+            tx.execute("INSERT INTO packet VALUES (?, ?, ?, ?)", row)
+    torn = sealed[1].manifest.packet_id
+    Parcels(database.path).path(torn).write_bytes(b"as a cut of the power left it")
+    for _ in range(2):
+        again = Database(database.path)
+        store = Store(again)
+        assert [one.packet_id for one in store.sealed()] == [one.manifest.packet_id for one in sealed]
+        assert [store.read_sealed(one.manifest.packet_id) for one in sealed] == [one.data for one in sealed]
+        assert again.rows("PRAGMA user_version") == [(3,)]
+        again.close()
+    assert sealed[0].data[-500:] not in database.path.read_bytes()
