@@ -85,6 +85,7 @@ def test_no_power_cut_loses_what_was_acknowledged_or_leaves_half_a_visit(
         "states", {**kinds, "writes": writes, "flushes": syncs, "a second": kinds.total() / seconds}
     )
     assert kinds.total() == COUNT
+    assert {op.name for op in bench.ops if isinstance(op, Sync) and op.name.endswith(".sealed")}
     assert not where, where[:5]
     assert len(bench.story.keys) >= VISITS - 1, "the keys of the visits were seen, to be looked for later"
 
