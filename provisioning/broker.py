@@ -1,11 +1,11 @@
 """The configuration of the fleet's MQTT broker (mosquitto 2.0.11 or newer) as code.
 
 Every line answers something measured on Debian 12's version. The client id is the certificate's name, because
-otherwise one kit's certificate takes over another kit's session. Autosave on every change, because a broker
-that is killed otherwise forgets what it has acknowledged. A revocation list always, also because without the
-list of its issuer a certificate that was never meant for TLS (an officer's) would pass. Who may do what is
-kept by the dynamic security plugin, which checks SUBSCRIBE (an acl_file checks delivery alone) and ends live
-sessions; the fleet server manages it from then on.
+otherwise one kit's certificate takes over another kit's session. Saved every few seconds, never at every
+change, which would write the whole store at every message (docs/decisions/0131).
+A revocation list always, also because without the list of its issuer a certificate that was never meant for
+TLS (an officer's) would pass. Who may do what is kept by the dynamic security plugin, which checks SUBSCRIBE
+(an acl_file checks delivery alone) and ends live sessions; the fleet server manages it from then on.
 """
 
 import json
@@ -19,6 +19,7 @@ from protocol.messages import MAX_BYTES
 from provisioning.durable import write_secret, write_whole
 
 MAX_PACKET_BYTES = 2 * MAX_BYTES  # an envelope, its topic, and room
+SAVED_EVERY_S = 5  # what a killed broker may forget: kits and fleet say it again
 WORKER = "fleet-ingest-1"
 
 
@@ -87,8 +88,8 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
         f"pid_file {_path(folder / 'mosquitto.pid')}",
         "persistence true",
         f"persistence_location {_path(folder)}/",
-        "autosave_on_changes true",
-        "autosave_interval 1",
+        "autosave_on_changes false",
+        f"autosave_interval {SAVED_EVERY_S}",
         f"max_packet_size {MAX_PACKET_BYTES}",
         "max_inflight_messages 500",  # a batch of the ingest; a kit bounds its own by its receive maximum
         "max_queued_messages 20000",  # what a thousand kits say while the ingest restarts

@@ -127,6 +127,7 @@ class Client:
         self.heard: list[Heard] = []
         self.acks: dict[int, int] = {}
         self.granted: list[int] = []
+        self._topics: list[tuple[str, SubscribeOptions]] = []
         self.reason: int | None = None
         self.gone = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
@@ -148,10 +149,14 @@ class Client:
 
     def _connected(self, _c: Any, _u: Any, _f: Any, reason: Any, _p: Any) -> None:
         self.reason = reason.value
+        if self._topics:  # a broker that was killed may have forgotten them, as the protocol says
+            self.client.subscribe(self._topics)
 
     def listen(self, *topics: str) -> "Client":
         until(lambda: self.reason == 0, what="CONNACK")
-        self.client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in topics])
+        wanted = [(topic, SubscribeOptions(qos=1)) for topic in topics]
+        self.client.subscribe(wanted)
+        self._topics += wanted
         return self
 
     def say(self, topic: str, payload: bytes, retain: bool = False) -> int:

@@ -20,6 +20,8 @@ from server.db.tables import Kit, Report
 KEPT = timedelta(days=30)
 SWEPT_AT_ONCE = 20_000
 
+ENDS = frozenset({"off", "lost"})  # no presence of the same session comes after these
+
 State = Presence | Birth | Health
 _COLUMNS = (
     "session",
@@ -65,12 +67,15 @@ def begin(db: Session, kit_ids: set[str]) -> Batch:
 
 def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
     """Note a state; a code for what became of it. The newest counts. A will was written when its session
-    began: one of an older session is stale."""
+    began: one of an older session is stale. So is a presence of a session that has ended: another worker was
+    faster, or a broker that was killed shows again what it had saved before."""
     kit = batch.kits.get(envelope.kit)
     if kit is None or not kit.active:
         return "unknown-kit"
     said = kit.said
     if envelope.ses < said["session"]:
+        return "old-session"
+    if isinstance(body, Presence) and envelope.ses == said["session"] and said["presence"] in ENDS:
         return "old-session"
     if isinstance(body, Health) and (outcome := _report(batch, envelope, said, now)) != "state":
         return outcome

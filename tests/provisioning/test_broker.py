@@ -14,6 +14,7 @@ import pytest
 from protocol import access
 from protocol.topics import FLEET_LISTENS
 from provisioning import broker
+from server.broker import members
 from tests.mosquitto import Client, Mosquitto, until
 from tests.pki import Files, Pki
 
@@ -153,7 +154,7 @@ def test_it_listens_on_the_loopback_alone(mosquitto: Mosquitto) -> None:
     assert ours == [f"127.0.0.1:{mosquitto.port}"]
 
 
-def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, pki: Pki) -> None:
+def test_what_was_saved_survives_a_kill(tmp_path: Path, pki: Pki) -> None:
     made = Mosquitto(tmp_path / "mosquitto", pki)
     made.start()
     sleeper_files, kit_files = pki.issue("ingest", "fleet-ingest-1"), pki.issue("kit-tls", "kit-one")
@@ -165,12 +166,34 @@ def test_what_was_acknowledged_survives_a_kill(tmp_path: Path, pki: Pki) -> None
         assert kit.say("tl/v1/kit/kit-one/up/evt/visit", b"%d" % number) == 0
     kit.close()
     sleeper.close()
-    time.sleep(1.5)  # autosave_interval 1
+    time.sleep(broker.SAVED_EVERY_S + 2.5)
     made.kill()
     made.start()
     awake = Client(made.port, pki.roots, sleeper_files, "fleet-ingest-1")
     until(lambda: len(awake.heard) == 10)
     awake.close()
+    made.stop()
+
+
+def test_who_may_do_what_survives_a_kill_at_once(tmp_path: Path, pki: Pki) -> None:
+    """The dynamic security plugin has a file of its own, written at every change."""
+    files = pki.issue("kit-tls", "kit-new")
+    made = Mosquitto(tmp_path / "mosquitto", pki, kits=())
+    made.start()
+    with made.managed() as control:
+        members.admit(control, "kit-new")
+    made.kill()
+    made.start()
+    kit = Client(made.port, pki.roots, files, "kit-new")
+    assert kit.say("tl/v1/kit/kit-new/up/evt/visit", b"0") == NOBODY  # allowed, and nobody listens
+    kit.close()
+    with made.managed() as control:
+        members.dismiss(control, "kit-new")
+    made.kill()
+    made.start()
+    kit = Client(made.port, pki.roots, files, "kit-new")
+    assert kit.say("tl/v1/kit/kit-new/up/evt/visit", b"0") == DENIED
+    kit.close()
     made.stop()
 
 

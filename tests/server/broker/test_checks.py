@@ -62,6 +62,8 @@ def test_the_broker_as_we_set_it_up_is_green(managed: Managed) -> None:
         ("refusal", "tls_version", "tls_version tlsv1.2"),
         ("refusal", "require_certificate", "require_certificate false"),
         ("kill", "autosave_interval", "autosave_interval 1800"),
+        ("kill", "autosave_interval", "autosave_interval 0"),
+        ("kill", "autosave_on_changes", "autosave_on_changes true"),
         ("restart", "persistence true", "persistence false"),
     ],
 )

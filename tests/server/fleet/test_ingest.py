@@ -140,6 +140,16 @@ def test_a_will_of_an_older_session_is_stale(town: Town) -> None:
     assert kit_row(town).presence == "lost"
 
 
+@pytest.mark.parametrize("end", ["off", "lost"])
+def test_a_session_that_has_ended_does_not_come_back(town: Town, end: Any) -> None:
+    """A broker that was killed shows the presence it had saved, a slower worker hears it last."""
+    say(town, Presence("online"), ses=7)
+    say(town, Presence(end), ses=7)
+    assert say(town, Presence("online"), ses=7) == "old-session"
+    assert kit_row(town).presence == end
+    assert say(town, Presence("online"), ses=8) == "state"
+
+
 def test_an_older_health_report_does_not_replace_a_newer(town: Town) -> None:
     say(town, health(battery=70), ts=NOW)
     assert say(town, health(battery=90), ts=datetime(2026, 1, 1, tzinfo=UTC)) == "older"
