@@ -50,7 +50,7 @@ OF_ALL = frozenset({Tail.FLEET, Tail.NOTICE})
 FLEET_LISTENS = tuple(_KIT + "+/" + level for level in ("state/+", "up/evt/+", "up/job/+", "up/req/+"))
 _ITEM = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
-_BARE = frozenset(Tail) - OF_ALL - {Tail.JOB}
+_BARE = {str(tail): tail for tail in Tail if tail not in OF_ALL and tail is not Tail.JOB}
 
 
 class BadTopic(ValueError):
@@ -79,10 +79,10 @@ def parse(topic: str) -> tuple[str, Tail]:
     """Kit id ("" for what is said to all) and tail. BadTopic for anything `topic_of` would not have built."""
     kit_id, _, rest = topic.removeprefix(_KIT).partition("/")
     if topic.startswith(_KIT) and KIT_ID.fullmatch(kit_id) is not None:
+        if (tail := _BARE.get(rest)) is not None:
+            return kit_id, tail
         if _ITEM.fullmatch(rest.removeprefix(f"{Tail.JOB}/")) and rest.startswith(f"{Tail.JOB}/"):
             return kit_id, Tail.JOB
-        if rest in _BARE:
-            return kit_id, Tail(rest)
     elif topic.removeprefix("tl/v1/") in OF_ALL and topic.startswith("tl/v1/"):
         return "", Tail(topic.removeprefix("tl/v1/"))
     raise BadTopic(f"not a topic of ours: {topic[:80]!r}")

@@ -1,37 +1,63 @@
-"""Many rows at once, past the unit of work: for the ingest, whose time is counted in microseconds a row.
+"""Many rows at once, past the unit of work and SQLAlchemy: for the ingest, whose time is counted in
+microseconds a row.
 
-Only in sessions for everyone, as nothing here looks at whose rows they are, and only for tables of nobody.
+Only in sessions for everyone, as nothing here looks at whose rows they are, and only for tables of nobody. A
+row is a tuple in the order of `columns`; a JSON column takes its text.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import Table, bindparam, func, insert, select, update
+from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
 from server.db.scope import ForeignTenant
 from server.db.tables import Base, OfTenant
+from server.db.tables.shape import Instant
 
-KEY = "key_"  # names of columns are taken
-
-
-def insert_rows(db: Session, model: type[Base], rows: Sequence[Mapping[str, Any]]) -> None:
-    """Every mapping has the same keys: columns of `model`."""
-    if rows:
-        db.connection().execute(insert(_table(db, model)), list(rows))
-        db.info["changed"] = True
+Row = tuple[Any, ...]
 
 
-def update_rows(db: Session, model: type[Base], rows: Mapping[str, Mapping[str, Any]]) -> None:
-    """By the value of the one primary key. Every mapping has the same keys: the columns to set."""
+def insert_rows(db: Session, model: type[Base], columns: Sequence[str], rows: Sequence[Row]) -> None:
+    """Added, on PostgreSQL by COPY."""
     if not rows:
         return
-    table = _table(db, model)
-    (key,) = table.primary_key.columns
-    names = next(iter(rows.values())).keys()
-    statement = update(table).where(key == bindparam(KEY)).values({name: bindparam(name) for name in names})
+    table, connection = _table(db, model), db.connection()
+    names = ", ".join(columns)
+    if _on_sqlite(db):
+        statement = f"INSERT INTO {table.name} ({names}) VALUES ({_marks(columns)})"  # noqa: S608 (our names)
+        connection.exec_driver_sql(statement, _for_sqlite(table, columns, rows))
+    else:
+        driver: Any = connection.connection.driver_connection
+        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+            for row in rows:
+                copy.write_row(row)
+    db.info["changed"] = True
+
+
+def update_rows(db: Session, model: type[Base], columns: Sequence[str], rows: Iterable[Row]) -> None:
+    """The first of `columns` is the one primary key, the others are set."""
     # In one order: two workers that meet in the same rows must not wait for each other.
-    db.connection().execute(statement, [{KEY: at, **rows[at]} for at in sorted(rows)])
+    ordered = sorted(rows, key=lambda row: row[0])
+    if not ordered:
+        return
+    table, connection = _table(db, model), db.connection()
+    key, *others = columns
+    if _on_sqlite(db):
+        marks = ", ".join(f"{name} = ?" for name in others)
+        statement = f"UPDATE {table.name} SET {marks} WHERE {key} = ?"  # noqa: S608 (our names)
+        turned = [(*row[1:], row[0]) for row in ordered]
+        connection.exec_driver_sql(statement, _for_sqlite(table, (*others, key), turned))
+    else:
+        dialect = connection.dialect
+        arrays = ", ".join(f"%s::{table.c[name].type.compile(dialect)}[]" for name in columns)
+        sets = ", ".join(f"{name} = said.{name}" for name in others)
+        statement = (
+            f"UPDATE {table.name} SET {sets} FROM unnest({arrays}) AS said ({', '.join(columns)}) "  # noqa: S608
+            f"WHERE {table.name}.{key} = said.{key}"
+        )
+        connection.exec_driver_sql(statement, tuple(list(each) for each in zip(*ordered, strict=True)))
     db.info["changed"] = True
 
 
@@ -39,7 +65,7 @@ def reserve(db: Session, model: type[Base], count: int) -> Sequence[int]:
     """`count` values for the primary key, a growing number, that are ours alone."""
     table = _table(db, model)
     (key,) = table.primary_key.columns
-    if db.get_bind().dialect.name == "sqlite":  # the writer is alone
+    if _on_sqlite(db):  # the writer is alone
         first = int(db.connection().scalar(select(func.coalesce(func.max(key), 0))) or 0) + 1
         return range(first, first + count)
     number = func.nextval(f"{table.name}_{key.name}_seq")
@@ -52,3 +78,29 @@ def _table(db: Session, model: type[Base]) -> Table:
     table = model.__table__
     assert isinstance(table, Table)
     return table
+
+
+def _on_sqlite(db: Session) -> bool:
+    return db.get_bind().dialect.name == "sqlite"
+
+
+def _marks(columns: Sequence[str]) -> str:
+    return ", ".join("?" * len(columns))
+
+
+def _for_sqlite(table: Table, columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
+    """The values as SQLAlchemy's types would have them: only instants have a form of their own there."""
+    instants = [isinstance(table.c[name].type, Instant) for name in columns]
+    known: dict[Any, str | None] = {None: None}
+
+    def text(value: datetime | None) -> str | None:
+        if value not in known:
+            assert value is not None
+            known[value] = value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
+        return known[value]
+
+    forms: list[Callable[[Any], Any] | None] = [text if instant else None for instant in instants]
+    return [
+        tuple([form(value) if form else value for form, value in zip(forms, row, strict=True)])
+        for row in rows
+    ]

@@ -5,8 +5,8 @@ A batch is one transaction. What makes a batch fail is looked for by taking its 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import NamedTuple
 
 from cryptography import x509
 from sqlalchemy import delete
@@ -36,8 +36,7 @@ REMEMBERED = timedelta(days=90)
 Roots = Sequence[x509.Certificate]
 
 
-@dataclass(frozen=True, slots=True)
-class Heard:
+class Heard(NamedTuple):
     """What became of a message; `outcome` is a code for log and metrics."""
 
     kit_id: str

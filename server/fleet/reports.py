@@ -7,7 +7,6 @@ whatever the number of kits in it.
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
 
 import msgspec
 from sqlalchemy import delete, select
@@ -23,17 +22,11 @@ SWEPT_AT_ONCE = 20_000
 ENDS = frozenset({"off", "lost"})  # no presence of the same session comes after these
 
 State = Presence | Birth | Health
-_COLUMNS = (
-    "session",
-    "presence",
-    "presence_at",
-    "birth",
-    "health",
-    "health_at",
-    "report_id",
-    "report_ses",
-    "report_seq",
-)
+_READ = ("session", "presence", "health_at", "report_id", "report_ses", "report_seq")
+_PRESENCE = ("kit_id", "session", "presence", "presence_at")
+_BIRTH = ("kit_id", "session", "birth")
+_HEALTH = ("kit_id", "session", "health", "health_at", "report_id", "report_ses", "report_seq")
+_REPORT = ("report_id", "kit_id", "previous", "received", "at", "health")
 
 
 @dataclass(slots=True)
@@ -41,8 +34,15 @@ class Standing:
     """What a kit's row says, and will say after the batch."""
 
     active: bool
-    said: dict[str, Any]
-    changed: bool = False
+    session: int
+    presence: str
+    health_at: datetime | None
+    report_id: int | None
+    report_ses: int
+    report_seq: int
+    presence_at: datetime | None = None  # these three: only when the batch has brought something
+    birth: str = ""
+    health: str = ""
 
 
 @dataclass(slots=True)
@@ -50,19 +50,15 @@ class Batch:
     """The kits of one batch, locked for the transaction, and the reports to be kept."""
 
     kits: dict[str, Standing]
-    reports: list[dict[str, Any]] = field(default_factory=list)
+    reports: list[tuple[str, datetime, datetime, str]] = field(default_factory=list)
 
 
 def begin(db: Session, kit_ids: set[str]) -> Batch:
     """Lock the rows of these kits, in one order for all workers, and read what they say."""
-    columns = [getattr(Kit, name) for name in _COLUMNS]
+    columns = [getattr(Kit, name) for name in _READ]
     query = select(Kit.kit_id, Kit.retired, *columns).where(Kit.kit_id.in_(kit_ids)).order_by(Kit.kit_id)
-    return Batch(
-        {
-            kit_id: Standing(retired is None, dict(zip(_COLUMNS, said, strict=True)))
-            for kit_id, retired, *said in db.execute(query.with_for_update())
-        }
-    )
+    rows = db.execute(query.with_for_update())
+    return Batch({kit_id: Standing(retired is None, *said) for kit_id, retired, *said in rows})
 
 
 def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
@@ -72,33 +68,43 @@ def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
     kit = batch.kits.get(envelope.kit)
     if kit is None or not kit.active:
         return "unknown-kit"
-    said = kit.said
-    if envelope.ses < said["session"]:
+    if envelope.ses < kit.session:
         return "old-session"
-    if isinstance(body, Presence) and envelope.ses == said["session"] and said["presence"] in ENDS:
-        return "old-session"
-    if isinstance(body, Health) and (outcome := _report(batch, envelope, said, now)) != "state":
-        return outcome
-    said["session"] = envelope.ses
-    if isinstance(body, Presence):
-        said["presence"], said["presence_at"] = body.s, now
+    if isinstance(body, Health):
+        outcome = _report(batch, kit, envelope, now)
+        if outcome != "state":
+            return outcome
     elif isinstance(body, Birth):
-        said["birth"] = msgspec.to_builtins(body)
+        kit.birth = msgspec.json.encode(body).decode()
+    elif envelope.ses == kit.session and kit.presence in ENDS:
+        return "old-session"
     else:
-        said["health"] = body
-    kit.changed = True
+        kit.presence, kit.presence_at = body.s, now
+    kit.session = envelope.ses
     return "state"
 
 
 def end(db: Session, batch: Batch) -> None:
     """Write down what the batch changed."""
     numbers = bulk.reserve(db, Report, len(batch.reports)) if batch.reports else ()
-    for number, report in zip(numbers, batch.reports, strict=True):
-        said = batch.kits[report["kit_id"]].said
-        report["report_id"], report["previous"] = number, said["report_id"]
-        said["report_id"] = number
-    bulk.insert_rows(db, Report, batch.reports)
-    bulk.update_rows(db, Kit, {kit_id: kit.said for kit_id, kit in batch.kits.items() if kit.changed})
+    rows = []
+    for number, (kit_id, received, at, health) in zip(numbers, batch.reports, strict=True):
+        kit = batch.kits[kit_id]
+        rows.append((number, kit_id, kit.report_id, received, at, health))
+        kit.report_id = number
+    bulk.insert_rows(db, Report, _REPORT, rows)
+    kits = batch.kits.items()
+    presences = [
+        (kit_id, kit.session, kit.presence, kit.presence_at) for kit_id, kit in kits if kit.presence_at
+    ]
+    bulk.update_rows(db, Kit, _PRESENCE, presences)
+    bulk.update_rows(db, Kit, _BIRTH, [(kit_id, kit.session, kit.birth) for kit_id, kit in kits if kit.birth])
+    healths = [
+        (kit_id, kit.session, kit.health, kit.health_at, kit.report_id, kit.report_ses, kit.report_seq)
+        for kit_id, kit in kits
+        if kit.health
+    ]
+    bulk.update_rows(db, Kit, _HEALTH, healths)
 
 
 def history(db: Session, kit_id: str, since: datetime, most: int = 3000) -> Iterator[tuple[datetime, Health]]:
@@ -126,14 +132,14 @@ def sweep(db: Session, now: datetime) -> int:
     return len(over)
 
 
-def _report(batch: Batch, envelope: Envelope, said: dict[str, Any], now: datetime) -> str:
-    if (envelope.ses, envelope.seq) <= (said["report_ses"], said["report_seq"]):
+def _report(batch: Batch, kit: Standing, envelope: Envelope, now: datetime) -> str:
+    if (envelope.ses, envelope.seq) <= (kit.report_ses, kit.report_seq):
         return "again"  # the broker's second delivery, or the retained one
     # Retained: it may be old. And a kit's clock may be ahead, which must not silence the kit later.
     at = min(moment(envelope.ts), now.replace(microsecond=now.microsecond // 1000 * 1000))
-    if said["health_at"] is not None and at < said["health_at"]:
+    if kit.health_at is not None and at < kit.health_at:
         return "older"
-    said["health_at"], said["report_ses"], said["report_seq"] = at, envelope.ses, envelope.seq
-    health = msgspec.json.encode(envelope.body).decode()
-    batch.reports.append({"kit_id": envelope.kit, "received": now, "at": at, "health": health})
+    kit.health_at, kit.report_ses, kit.report_seq = at, envelope.ses, envelope.seq
+    kit.health = msgspec.json.encode(envelope.body).decode()
+    batch.reports.append((envelope.kit, now, at, kit.health))
     return "state"

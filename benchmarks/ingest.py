@@ -1,0 +1,281 @@
+"""MQTT to committed rows, against the broker's own rate from a C program to a C program, in the same run.
+
+All over mutual TLS at QoS 1: `mosquitto_pub -l` sends health reports; in turn `mosquitto_sub` takes them (the
+limit), our ingest worker on SQLite and on PostgreSQL, and a bare loop (paho, a SQLite commit a message) that
+keeps the bytes and nothing else. Rounds are interleaved and medians compared, so that a busy machine disturbs
+all alike. Growth: the same batches into a store of 100,000 and of 3 million rows.
+"""
+
+import itertools
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from sqlalchemy import func, select
+
+from protocol.ids import new_ulid
+from protocol.messages import Envelope, Health, encode, instant
+from protocol.topics import Tail, topic_of
+from server.db import bulk
+from server.db.engine import Database
+from server.db.scope import EVERYONE
+from server.db.tables import Kit, Report
+from server.fleet import ingest
+from tests.mosquitto import Mosquitto, until
+from tests.postgresql import Postgresql
+from tests.server.engines import Engine
+from tests.server.town import KIT, Ground, Town, fill_postgresql, make_ground
+
+MESSAGES = int(os.environ.get("THUISLOKET_BENCH_MESSAGES", "20000"))
+ROUNDS = int(os.environ.get("THUISLOKET_BENCH_ROUNDS", "5"))
+PATIENCE_S = 600.0
+TOPIC = topic_of(KIT, Tail.HEALTH)
+BATCH, GROWN_KITS, SMALL, LARGE = 400, 10_000, 100_000, 3_000_000
+
+BARE = """
+import sqlite3, ssl, sys
+import paho.mqtt.client as mqtt
+port, ca, certificate, key, path, wanted = sys.argv[1:]
+db = sqlite3.connect(path, isolation_level=None)
+db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE m (b BLOB)")
+seen = 0
+def take(client, data, message):
+    global seen
+    db.execute("INSERT INTO m VALUES (?)", (message.payload,))
+    seen += 1
+    if seen == int(wanted):
+        client.disconnect()
+client = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, "fleet-ingest-1", protocol=mqtt.MQTTv5)
+client.tls_set(ca, certificate, key)
+client.on_message = take
+client.on_connect = lambda client, *rest: client.subscribe("tl/v1/kit/+/state/health", 1)
+client.on_subscribe = lambda *rest: print("up", flush=True)
+client.connect("127.0.0.1", int(port))
+client.loop_forever()
+"""
+
+
+@dataclass(frozen=True)
+class IngestResult:
+    """Messages a second, medians; ratios to `limit`; microseconds a row before and after growth."""
+
+    messages: int
+    limit: float
+    sqlite: float
+    postgresql: float
+    bare: float
+    row_small_us: float
+    row_large_us: float
+
+
+class Stand:
+    def __init__(self, folder: Path) -> None:
+        self.ground: Ground = make_ground(folder)
+        self.broker = Mosquitto(folder / "broker", self.ground.pki)
+        self.broker.start()
+        self.lines = folder / "lines"
+        self.sequence = itertools.count(1)
+        self.folder = folder
+
+    def options(self, name: str) -> list[str]:
+        pki = self.ground.pki.folder
+        where = ["-h", "localhost", "-p", str(self.broker.port), "-V", "mqttv5", "--insecure"]
+        return [
+            *where,
+            "--cafile",
+            f"{pki}/roots.pem",
+            "--cert",
+            f"{pki}/{name}.pem",
+            "--key",
+            f"{pki}/{name}.key",
+        ]
+
+    def write_lines(self) -> None:
+        """Reports that nobody has had yet."""
+        with self.lines.open("wb") as file:
+            for _ in range(MESSAGES):
+                file.write(report(KIT, next(self.sequence))[1] + b"\n")
+
+    def publish(self) -> "subprocess.Popen[bytes]":
+        argv = ["mosquitto_pub", "-l", "-q", "1", "-t", TOPIC, *self.options(f"kit-tls-{KIT}")]
+        with self.lines.open("rb") as lines:
+            return subprocess.Popen(argv, stdin=lines)
+
+    def limit(self) -> float:
+        argv = ["mosquitto_sub", "-q", "1", "-t", "tl/v1/kit/+/state/health", "-C", str(MESSAGES)]
+        with (self.folder / "heard").open("wb") as heard:
+            taker = subprocess.Popen([*argv, *self.options("ingest-fleet-ingest-1")], stdout=heard)
+            time.sleep(1.0)
+            return self._rate(lambda: taker.poll() is not None)
+
+    def bare(self) -> float:
+        pki, path = self.ground.pki.folder, self.folder / "bare.db"
+        path.unlink(missing_ok=True)
+        files = [
+            f"{pki}/{name}"
+            for name in ("roots.pem", "ingest-fleet-ingest-1.pem", "ingest-fleet-ingest-1.key")
+        ]
+        argv = [sys.executable, "-c", BARE, str(self.broker.port), *files]
+        taker = subprocess.Popen([*argv, str(path), str(MESSAGES)], stdout=subprocess.PIPE)
+        assert taker.stdout is not None
+        taker.stdout.readline()
+        time.sleep(0.5)
+        return self._rate(lambda: taker.poll() is not None)
+
+    def ours(self, town: Town) -> float:
+        before = rows(town.database)
+        wanted = before + MESSAGES
+        return self._rate(lambda: rows(town.database) >= wanted)
+
+    def _rate(self, done: Callable[[], bool]) -> float:
+        began = time.monotonic()
+        sender = self.publish()
+        until(done, PATIENCE_S, "all messages")
+        took = time.monotonic() - began
+        sender.wait(30)
+        return MESSAGES / took
+
+
+@contextmanager
+def worker(stand: Stand, folder: Path, engine: Engine) -> Iterator[Town]:
+    town = Town(folder, stand.ground, engine)
+    town.ports["mqtt"] = stand.broker.port
+    town.write_toml()
+    log = folder / "log"
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "server", "ingest", "--config", town.toml], stderr=file
+        )
+    try:
+        until(lambda: "broker connected" in log.read_text(), PATIENCE_S, "the worker")
+        time.sleep(1.0)
+        yield town
+    finally:
+        process.terminate()
+        process.wait(30)
+        town.close()
+
+
+def measure(folder: Path) -> IngestResult:
+    stand, server = Stand(folder), Postgresql(durable=True)
+    fill_postgresql(stand.ground, server)
+    rates: dict[str, list[float]] = {"limit": [], "sqlite": [], "postgresql": [], "bare": []}
+    try:
+        for number in range(ROUNDS):
+            turns: list[tuple[str, Callable[[], float]]] = [
+                ("limit", stand.limit),
+                ("sqlite", lambda: _one(stand, folder / f"s{number}", Engine())),  # noqa: B023
+                ("postgresql", lambda: _one(stand, folder / f"p{number}", Engine(server))),  # noqa: B023
+            ]
+            if number == 0:  # it takes a while, and nobody doubts it
+                turns.append(("bare", stand.bare))
+            for name, turn in turns if number % 2 == 0 else turns[::-1]:
+                stand.write_lines()
+                rates[name].append(turn())
+    finally:
+        stand.broker.stop()
+        server.stop()
+    small, large = (1.0, 1.0) if os.environ.get("NOGROWTH") else growth(stand.ground, folder / "growth")
+    medians = {name: statistics.median(values) for name, values in rates.items()}
+    return IngestResult(MESSAGES, **medians, row_small_us=small, row_large_us=large)
+
+
+def _one(stand: Stand, folder: Path, engine: Engine) -> float:
+    with worker(stand, folder, engine) as town:
+        return stand.ours(town)
+
+
+def growth(ground: Ground, folder: Path) -> tuple[float, float]:
+    """Microseconds a row on SQLite: median of batches after SMALL rows, and after LARGE."""
+    town = Town(folder, ground)
+    fill = (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
+        "INSERT INTO report (kit_id, previous, received, at, health) "
+        "SELECT printf('kit-%05d', i % 10000), NULL, '2026-01-01', '2026-01-01', {health} FROM n"
+    )
+    health = "'" + report(KIT, 1)[1].decode().partition('"body":')[2][:-1] + "'"
+    names = [f"kit-{number:05d}" for number in range(GROWN_KITS)]
+    with town.database.writing(EVERYONE) as db:
+        key = ground.bag[1]
+        now = datetime.now(UTC)
+        bulk.insert_rows(
+            db,
+            Kit,
+            (
+                "kit_id",
+                "bag_recipient",
+                "added",
+                "bag_version",
+                "session",
+                "presence",
+                "report_ses",
+                "report_seq",
+            ),
+            [(name, key, now, 0, 0, "unknown", 0, 0) for name in names],
+        )
+    sequence, result = itertools.count(1), []
+    for count in (SMALL, LARGE - SMALL):
+        with town.database.engine.execution_options(thuisloket_writes=True).begin() as connection:
+            connection.connection.cursor().execute(fill.format(count=count, health=health))
+        times = []
+        for _ in range(50):
+            some = [
+                report(f"kit-{next(sequence) * 7919 % GROWN_KITS:05d}", next(sequence)) for _ in range(BATCH)
+            ]
+            began = time.process_time()
+            ingest.take_all(town.database, some, datetime.now(UTC))
+            times.append((time.process_time() - began) / BATCH * 1e6)
+        result.append(statistics.median(times))
+    town.close()
+    return result[0], result[1]
+
+
+def report(kit_id: str, seq: int) -> tuple[str, bytes]:
+    body = Health(
+        battery=80,
+        mains=False,
+        temperature_c=41,
+        disk_free_mb=100_000,
+        peripherals={"card": "ok", "fingerprint": "ok", "camera": "ok", "signpad": "ok"},
+        sealed_waiting=1,
+        oldest_waiting_s=60,
+        reports_waiting=0,
+        in_visit=True,
+        uptime_s=seq,
+    )
+    topic, ts = topic_of(kit_id, Tail.HEALTH), instant(datetime.now(UTC))
+    return topic, encode(
+        topic, Envelope(v=1, id=new_ulid(), kit=kit_id, ses=1, seq=seq, ts=ts, ts_src="ntp", body=body)
+    )
+
+
+def rows(database: Database) -> int:
+    with database.reading(EVERYONE) as db:
+        return db.scalar(select(func.max(Report.report_id))) or 0
+
+
+def say(result: IngestResult) -> None:
+    print(f"ingest, QoS 1, acknowledged after the commit ({result.messages:,} reports a round)")
+    for name, value in (
+        ("the broker alone, C to C", result.limit),
+        ("ours on SQLite", result.sqlite),
+        ("ours on PostgreSQL", result.postgresql),
+        ("paho and a SQLite commit a message", result.bare),
+    ):
+        print(f"  {name:<44}{value:>9.0f} a second, {value / result.limit:.2f} of the broker")
+    ratio = result.row_large_us / result.row_small_us
+    print(f"  {'a row at 3 million, against 100,000':<44}{ratio:>9.2f} times ({result.row_small_us:.0f} us)")
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="tl-") as name:
+        say(measure(Path(name)))
