@@ -56,6 +56,7 @@ def create_app(config: Fleet) -> APIFlask:
             secure_cookies=config.web.secure_cookies,
             clock=utc_now,
             live=Live(database, utc_now),
+            trust=trust.of_chains(config),
         ),
     )
     guard(app)

@@ -11,7 +11,7 @@ import typer
 from server.cli import REFUSED, Json, failures, opened, say_object
 
 if TYPE_CHECKING:  # importing them takes longer than most commands
-    from protocol.custody import Chain
+    from protocol.custody import Chain, Name
     from protocol.custodycheck import Trust
 
 LONGEST = 1024 * 1024
@@ -69,27 +69,25 @@ def _judge_file(file: Path, folder: Path, application: str, as_json: bool) -> st
 
 def _judge_own(config: Path, application: str, out: Path | None, as_json: bool) -> str:
     from protocol.custody import write_chain
-    from protocol.custodycheck import Trust
     from server import trust
     from server.db.scope import EVERYONE
     from server.fleet import custody as chains
 
     with opened(config) as (fleet, database), database.reading(EVERYONE) as db:
         chain, due = chains.chain(db, application), chains.due(db, application)
-        lists = {name: trust.list_key(service.list_key) for name, service in fleet.services.items()}
-        roots = trust.roots(fleet.trust.roots)
+        trusted = trust.of_chains(fleet)
     if out is not None:
         with out.open("xb") as content:
             content.write(write_chain(chain))
-    return _print(chain, Trust(roots, lists), due, as_json)
+    return _print(chain, trusted, due, as_json)
 
 
-def _print(chain: "Chain", trusted: "Trust", due: tuple[str, ...], as_json: bool) -> str:
+def _print(chain: "Chain", trusted: "Trust", due: "tuple[Name, ...]", as_json: bool) -> str:
     """Show every step; what is wrong, in codes, empty when nothing is."""
-    from protocol.custodycheck import judge
+    from server.fleet.custody import audit
 
-    judged = judge(chain, trusted)
-    missing = [name for name in due if name not in judged.names]
+    done = audit(chain, trusted, due)
+    judged, missing = done.judged, list(done.missing)
     wrong = [f"{line.n} {line.problem}" for line in judged.lines if line.problem]
     problems = [*wrong, *(f"missing {name}" for name in missing)]
     steps = [

@@ -11,9 +11,10 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 
 from protocol.chain import load_certificate
+from protocol.custodycheck import Trust
 from protocol.identity import Role, check_use, role_of
 from server.db.field_key import FieldKey
-from server.settings import Keys
+from server.settings import Fleet, Keys
 
 
 class BadTrust(Exception):
@@ -58,6 +59,12 @@ def custody_key(keys: Keys) -> tuple[ec.EllipticCurvePrivateKey, Sequence[x509.C
     if role is not Role.CUSTODIAN or chain[0].public_key() != key.public_key():
         raise BadTrust(f"{path}: not the custodian's certificate for {keys.custody_key}")
     return key, chain
+
+
+def of_chains(fleet: Fleet) -> Trust:
+    """What our own chains of custody are judged with. BadTrust."""
+    lists = {name: list_key(service.list_key) for name, service in fleet.services.items()}
+    return Trust(roots(fleet.trust.roots), lists)
 
 
 def list_key(path: Path) -> ec.EllipticCurvePublicKey:

@@ -177,6 +177,11 @@ def expired(db: Session, application: Application, now: datetime) -> None:
     visits.reopen(db, visit)
 
 
+def one(db: Session, packet_id: str) -> Application | None:
+    """An application in the scope of the session."""
+    return db.get(Application, packet_id)
+
+
 def release(db: Session, actor: Actor, packet_id: str, now: datetime) -> None:
     """Let a stuck application try again. Refused: not-allowed, unknown-application, not-stuck."""
     if not actor.may("release"):

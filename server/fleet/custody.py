@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 
 from protocol import canonical
 from protocol.custody import FIRST, Chain, Name, Step, digest, sha256, sign_step
+from protocol.custodycheck import Judged, Trust, judge
 from protocol.instant import write_instant
 from server.db.engine import Database
 from server.db.scope import EVERYONE
@@ -135,6 +136,25 @@ def due(db: Session, packet_id: str) -> tuple[Name, ...]:
         ("deleted", row.uploaded is not None and gone is not None and gone.ended is not None),
     ]
     return tuple(name for name, must in told if must)
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A chain as it was judged. `missing`: the steps that should be there and are not."""
+
+    chain: Chain
+    judged: Judged
+    missing: tuple[Name, ...]
+
+    @property
+    def sound(self) -> bool:
+        return self.judged.sound and not self.missing
+
+
+def audit(chain: Chain, trust: Trust, due: Sequence[Name] = ()) -> Audit:
+    """Every step judged, and whether all that are `due` are there."""
+    judged = judge(chain, trust)
+    return Audit(chain, judged, tuple(name for name in due if name not in judged.names))
 
 
 def told(db: Session, packet_id: str) -> list[tuple[str, datetime]]:

@@ -1,9 +1,10 @@
-"""Sealed applications by state, and letting a stuck one go on."""
+"""Sealed applications by state, who had one of them when, and letting a stuck one go on."""
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
-from server.fleet import applications
+from protocol.custody import write_chain
+from server.fleet import applications, custody
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -19,6 +20,36 @@ def listing() -> str:
             counts=applications.counts(db),
             may_release=actor().may("release"),
         )
+
+
+@blueprint.get("/applications/<packet_id>")
+def show(packet_id: str) -> str:
+    """Who had an application when, each step judged anew with what the fleet trusts."""
+    with context().database.reading(actor().scope) as db:
+        row = applications.one(db, packet_id)
+        if row is None:
+            abort(404)
+        try:
+            chain = custody.chain(db, packet_id)
+        except Refused:  # the worker signs in a moment
+            audit = None
+        else:
+            audit = custody.audit(chain, context().trust, custody.due(db, packet_id))
+        return render_template(
+            "fleet/application-one.html", row=row, told=custody.told(db, packet_id), audit=audit
+        )
+
+
+@blueprint.get("/applications/<packet_id>/chain")
+def chain(packet_id: str) -> ResponseReturnValue:
+    """The chain as a file, for an auditor."""
+    with context().database.reading(actor().scope) as db:
+        try:
+            found = custody.chain(db, packet_id)
+        except Refused:
+            abort(404)
+    name = f'attachment; filename="custody-{found.packet_id}.json"'
+    return Response(write_chain(found), mimetype="application/json", headers={"Content-Disposition": name})
 
 
 @blueprint.post("/applications/<packet_id>/release")

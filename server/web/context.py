@@ -7,6 +7,7 @@ from typing import cast
 
 from flask import Flask, current_app, g
 
+from protocol.custodycheck import Trust
 from server.auth.roles import Actor
 from server.db.engine import Database
 from server.db.field_key import FieldKey
@@ -24,6 +25,7 @@ class Context:
     secure_cookies: bool
     clock: Callable[[], datetime]
     live: Live
+    trust: Trust
 
 
 def put(app: Flask, context: Context) -> None:

@@ -38,6 +38,8 @@ NEEDS: dict[str, Power | None] = {
     "kits.lost": "report-lost",
     "kits.found": "report-lost",
     "applications.listing": "see-fleet",
+    "applications.show": "see-fleet",
+    "applications.chain": "see-fleet",
     "applications.release": "release",
     "incidents.listing": "see-fleet",
     "incidents.acknowledge": "acknowledge",

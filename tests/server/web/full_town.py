@@ -24,16 +24,17 @@ DAY = timedelta(days=1)
 
 @dataclass(frozen=True)
 class Full:
-    """A request to plan, and the code of one whose application went all the way."""
+    """A request to plan; the code of one whose application went all the way, and that application."""
 
     request_id: str
     code: str
+    packet_id: str
 
 
 def fill(town: Town) -> Full:
     """`KIT` is ill, `MISSING_KIT` is missing, `OTHER_KIT` is refused for good."""
     made = town.ask(name="Godelieve Van Steenkiste")
-    whole(town, request_id=made.request_id)
+    packet_id = whole(town, request_id=made.request_id).packet_id
     _kits(town)
     _undecided(town)
     _incidents(town)
@@ -48,7 +49,7 @@ def fill(town: Town) -> Full:
     _stuck(town)
     _of_damme(town)
     long = {"name": "Marie-Christine Vanderstraeten-Van den Bossche", "municipality": "Sint-Andries"}
-    return Full(town.ask(**long).request_id, made.code)
+    return Full(town.ask(**long).request_id, made.code, packet_id)
 
 
 def _kits(town: Town) -> None:

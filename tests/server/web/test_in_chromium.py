@@ -87,7 +87,7 @@ def test_no_page_is_wider_than_its_screen_or_shuts_anybody_out(
         "": ("/aanvraag", "/sign-in", "/status"),
         "planner.brugge": ("/", "/requests", f"/requests/{full.request_id}", "/quarantine"),
         "vloot": (
-            *("/", "/applications", "/incidents", "/broker"),
+            *("/", "/applications", f"/applications/{full.packet_id}", "/incidents", "/broker"),
             *(f"/kits/{kit_id}" for kit_id in (KIT, MISSING_KIT, OTHER_KIT)),
         ),
     }.items():
