@@ -21,7 +21,7 @@ from device.agent.clock import SystemClock
 from device.agent.desk import Desk
 from device.agent.hardening import harden
 from device.agent.landmarks import Passed, nothing
-from device.agent.recipients import Recipients, read_public_key
+from device.agent.recipients import Recipients, read_public_key, read_roots
 from device.agent.sealing import load_signer
 from device.agent.setup import Setup
 from device.config import Config, load
@@ -84,6 +84,7 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
             idle_lock_s=config.kiosk.idle_lock_s,
             lease_wanted=config.lease_from_fleet,
             administrator=command.administrator_of(config),
+            officer_roots=read_roots(config.trust_officers) if config.trust_officers else (),
             drafts=config.drafts,
             passed=passed,
         )

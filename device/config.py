@@ -56,6 +56,7 @@ class Trust(Table, frozen=True):
     command_key: Text
     test_cards: bool = False  # roots other than Belgium's are let in: for demos, which say TEST everywhere
     recovery_key: str = ""  # who may make unlock codes for officers; empty: nobody
+    officers: str = ""  # what certificates of officers let in from afar lead to; empty: nobody is
 
 
 class Health(Table, frozen=True):
@@ -125,6 +126,7 @@ class Config:
     trust_list_key: Path
     trust_command_key: Path
     trust_recovery_key: Path | None
+    trust_officers: Path | None
     keys: keysources.Keys
     drivers: registry.Drivers
     health_every_s: int
@@ -193,6 +195,7 @@ def settle(file: File, folder: Path) -> Config:
         trust_list_key=folder / file.trust.list_key,
         trust_command_key=folder / file.trust.command_key,
         trust_recovery_key=folder / file.trust.recovery_key if file.trust.recovery_key else None,
+        trust_officers=folder / file.trust.officers if file.trust.officers else None,
         keys=keys,
         drivers=registry.choose(chosen, site),
         health_every_s=file.health.every_s,

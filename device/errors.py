@@ -59,6 +59,10 @@ class Code(StrEnum):
     CODE_EXPIRED = "code-expired"
     NO_WAY_BACK = "no-way-back"
     LEASE_ENDED = "lease-ended"
+    ROSTER_ENDED = "roster-ended"
+    NO_ENROLMENT = "no-enrolment"
+    WRONG_ENROLMENT = "wrong-enrolment"
+    ENROLMENT_EXPIRED = "enrolment-expired"
     VAULT_DAMAGED = "vault-damaged"
     DISK_FULL = "disk-full"
     # sealing

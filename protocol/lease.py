@@ -24,7 +24,8 @@ from protocol.sealed import age, agekeys
 
 ASKED, GRANTED = "lease-request", "lease"
 SHARE = 32  # bytes
-LONGEST = 16 * 1024  # bytes of a request or a sealed grant
+LONGEST = 16 * 1024  # bytes of a request
+LONGEST_ANSWER = 64 * 1024  # bytes, sealed, with a roster beside the lease
 MOST_HOURS, MOST_VISITS = 168, 100
 
 _Kit = Annotated[str, Meta(pattern=rf"^({KIT_ID.pattern})\Z")]
@@ -82,6 +83,7 @@ class Granted:
     hours: int
     visits: int
     issued: str
+    roster: str = ""  # `protocol.roster`, where the fleet keeps one for this kit; not looked at here
 
 
 def sign_asked(asked: Asked, key: ec.EllipticCurvePrivateKey, chain: Sequence[x509.Certificate]) -> str:
@@ -112,17 +114,18 @@ def seal_granted(granted: Granted, recipient: str, key: ec.EllipticCurvePrivateK
     wire = _Wire(**{**members, "share": _spell(granted.share), "following": _spell(granted.following)})
     payload = canonical.dumps(msgspec.to_builtins(wire))
     _read(payload, _Wire)  # a Struct's constructor checks nothing
-    return age.encrypt(signed.sign(GRANTED, payload, key, kid).encode(), [recipient])
+    beside = [granted.roster] if granted.roster else []
+    return age.encrypt("\n".join([signed.sign(GRANTED, payload, key, kid), *beside]).encode(), [recipient])
 
 
 def open_granted(
     data: bytes, identity: str, command_keys: Mapping[str, ec.EllipticCurvePublicKey]
 ) -> Granted:
     """What the fleet granted. BadLease lease-unreadable, lease-untrusted, lease-malformed."""
-    if len(data) > LONGEST:
+    if len(data) > LONGEST_ANSWER:
         raise BadLease("lease-unreadable", "too long")
     try:
-        token = age.decrypt(data, [identity]).decode("ascii")
+        token, _, roster = age.decrypt(data, [identity]).decode("ascii").partition("\n")
     except (age.BadAge, UnicodeDecodeError) as problem:
         raise BadLease("lease-unreadable", getattr(problem, "code", "not a token")) from problem
     try:
@@ -132,9 +135,8 @@ def open_granted(
     share, following = _bytes(wire.share), _bytes(wire.following)
     if share and not wire.epoch:
         raise BadLease("lease-malformed", "share")
-    return Granted(
-        wire.kit_id, wire.nonce, wire.epoch, share, following, wire.hours, wire.visits, wire.issued
-    )
+    of = (wire.kit_id, wire.nonce, wire.epoch)
+    return Granted(*of, share, following, wire.hours, wire.visits, wire.issued, roster)
 
 
 def _read(payload: bytes, shape: type[_T]) -> _T:

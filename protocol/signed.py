@@ -129,7 +129,12 @@ def verify_chain(
 
 def leaf_of(token: str, kind: str) -> x509.Certificate:
     """The certificate a document claims to be signed with; nothing is checked of either. BadSignature."""
-    return _read_chain(_read_header(_split(token)[0], kind).x5c or [])[0]
+    return chain_of(token, kind)[0]
+
+
+def chain_of(token: str, kind: str) -> list[x509.Certificate]:
+    """The certificates a document carries, leaf first; nothing is checked of them. BadSignature."""
+    return _read_chain(_read_header(_split(token)[0], kind).x5c or [])
 
 
 def verify_detached_chain(

@@ -6,13 +6,14 @@ import sys
 import typer
 
 from provisioning.ca import AuthorityError
-from provisioning.commands import ca, kit
+from provisioning.commands import ca, kit, officer
 from provisioning.demo.command import demo
-from provisioning.kit import KitFolderError
+from provisioning.program import ProgramRefused
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(ca.app, name="ca")
 app.add_typer(kit.app, name="kit")
+app.add_typer(officer.app, name="officer")
 app.command()(demo)
 
 
@@ -28,7 +29,7 @@ def emulate(context: typer.Context) -> None:
 def main() -> None:
     try:
         app()
-    except (AuthorityError, KitFolderError) as problem:
+    except (AuthorityError, ProgramRefused) as problem:
         print(f"failed: {problem}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

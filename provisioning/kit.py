@@ -6,8 +6,6 @@ A kit folder is used where it lies for development and the demo; for a real kit 
 import json
 import secrets
 import shutil
-import subprocess
-import sys
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,13 +23,14 @@ from provisioning import recovery, toml
 from provisioning.ca import Authority
 from provisioning.certificates import key_pem
 from provisioning.durable import write_whole
+from provisioning.program import ProgramRefused, run
 
 ROLES = ("kit-tls", "kit-sign")
 IN_A_FILE: dict[str, str | int] = {"source": "file", "path": "certs/device-secret"}
 TLS_KEY = "certs/kit-tls.key"
 
 
-class KitFolderError(Exception):
+class KitFolderError(ProgramRefused):
     """A kit folder could not be made or changed; the message is fit for a person."""
 
 
@@ -150,7 +149,7 @@ def refuse(fleet_config: Path, kit_id: str, what: Literal["lost", "retire"], lis
     effect.
     """
     arguments = ["kit", what, "--config", str(fleet_config), kit_id, "--release", str(lists)]
-    return _run("server", arguments + (["--json"] if json else []))
+    return run("server", arguments + (["--json"] if json else []))
 
 
 @dataclass(frozen=True)
@@ -177,22 +176,26 @@ def listed(kits: Path, authority: Authority) -> list[KitLine]:
     return lines
 
 
-def register(fleet_config: Path, kit_id: str, bag_recipient: str, tenants: Sequence[str]) -> None:
-    """Tell the fleet of a new kit and whom it serves."""
+def register(
+    fleet_config: Path, kit_id: str, bag_recipient: str, tenants: Sequence[str], officers: Sequence[str] = ()
+) -> None:
+    """Tell the fleet of a new kit, whom it serves and who may open it. The fleet knows the officers."""
     arguments = [kit_id, "--bag-recipient", bag_recipient]
     for tenant in tenants:
         arguments += ["--tenant", tenant]
-    _run("server", ["kit", "add", "--config", str(fleet_config), *arguments])
+    for officer_id in officers:
+        arguments += ["--officer", officer_id]
+    run("server", ["kit", "add", "--config", str(fleet_config), *arguments])
 
 
 def report_missing(fleet_config: Path, kit_id: str) -> None:
     """Tell the fleet to hand out no lease any more: the kit closes by itself."""
-    _run("server", ["kit", "missing", "--config", str(fleet_config), kit_id])
+    run("server", ["kit", "missing", "--config", str(fleet_config), kit_id])
 
 
 def report_found(fleet_config: Path, kit_id: str) -> None:
     """Tell the fleet that a missing kit is back."""
-    _run("server", ["kit", "found", "--config", str(fleet_config), kit_id])
+    run("server", ["kit", "found", "--config", str(fleet_config), kit_id])
 
 
 def _existing(kits: Path, kit_id: str) -> Path:
@@ -249,6 +252,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
             "list_key": "trust/list-key.pem",
             "command_key": "trust/command-key.pem",
             "recovery_key": "trust/recovery-key.pem",
+            "officers": "trust/fleet-ca.pem",
         },
         "keys": site.keys,
         "drivers": site.drivers,
@@ -260,7 +264,7 @@ def _configuration(kit_id: str, site: Site) -> Mapping[str, toml.Value]:
 
 def _make_keys(folder: Path) -> Mapping[str, ec.EllipticCurvePublicKey]:
     """Let the kit's own program make its keys; those that stay with it, by role, to be certified."""
-    told = json.loads(_run("device", ["keys", "make", "--config", str(folder / "kit.toml")]))
+    told = json.loads(run("device", ["keys", "make", "--config", str(folder / "kit.toml")]))
     return {role: _p256(serialization.load_pem_public_key(pem.encode())) for role, pem in told.items()}
 
 
@@ -288,15 +292,5 @@ def _open_store(folder: Path, authority: Authority, officers: Sequence[NewOffice
                 "cert_pem": leaf.chain_pem.decode(),
             }
         )
-    told = _run("device", ["init", "--config", str(folder / "kit.toml"), "--json"], json.dumps(roster))
+    told = run("device", ["init", "--config", str(folder / "kit.toml"), "--json"], json.dumps(roster))
     return str(json.loads(told)["bag_recipient"])
-
-
-def _run(program: str, arguments: Sequence[str], told: str = "") -> str:
-    """One of our own programs; what it prints. KitFolderError with what it complained of."""
-    ran = subprocess.run(
-        [sys.executable, "-m", program, *arguments], input=told, capture_output=True, text=True, check=False
-    )
-    if ran.returncode:
-        raise KitFolderError(f"{program} {arguments[0]} failed: {ran.stderr.strip()[-2000:]}")
-    return ran.stdout

@@ -13,13 +13,13 @@ import typer
 from server import logs
 from server.broker_words import listens, tell_revocation
 from server.cli import FAILED, Config, Json, end, failures, opened, say
+from server.rostering import officer
 
 Tenant = Annotated[str, typer.Option(help="KBO number of the municipality, ten digits.")]
 LONGEST_INPUT = 1024 * 1024
 
 municipality = typer.Typer(no_args_is_help=True, help="Municipalities of the fleet.")
 account = typer.Typer(no_args_is_help=True, help="Who may sign in.")
-officer = typer.Typer(no_args_is_help=True, help="Who goes out.")
 kit = typer.Typer(no_args_is_help=True, help="The kits.")
 request = typer.Typer(no_args_is_help=True, help="Requests for a visit.")
 visit = typer.Typer(no_args_is_help=True, help="Visits.")
@@ -70,29 +70,20 @@ def account_add(
     say({"account_id": made["accounts"][0], "name": name}, as_json)
 
 
-@officer.command("add")
-def officer_add(
-    config: Config,
-    officer_id: Annotated[str, typer.Option("--id")],
-    name: Annotated[str, typer.Option()],
-    tenant: Tenant,
-    as_json: Json = False,
-) -> None:
-    """Add an officer."""
-    _load(config, {"officers": [{"id": officer_id, "name": name, "tenant": tenant}]})
-    say({"officer_id": officer_id}, as_json)
-
-
 @kit.command("add")
 def kit_add(
     config: Config,
     kit_id: Annotated[str, typer.Argument(metavar="KIT")],
     bag_recipient: Annotated[str, typer.Option(help="The kit's bag key, age1pq1...")],
     tenant: Annotated[list[str], typer.Option(help="A municipality it serves; may be repeated.")],
+    officers: Annotated[
+        list[str] | None, typer.Option("--officer", help="Whom it was founded with; may be repeated.")
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Add a kit."""
-    _load(config, {"kits": [{"id": kit_id, "bag_recipient": bag_recipient, "tenants": tenant}]})
+    """Add a kit. With officers the fleet keeps the list of who may open it."""
+    entry = {"id": kit_id, "bag_recipient": bag_recipient, "tenants": tenant, "officers": officers or []}
+    _load(config, {"kits": [entry]})
     say({"kit_id": kit_id}, as_json)
 
 

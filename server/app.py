@@ -27,6 +27,7 @@ from server.web import (
     public,
     quarantine,
     requests,
+    rosters,
 )
 from server.web.context import Context, put
 from server.web.gate import guard
@@ -35,7 +36,7 @@ from server.work import utc_now
 
 WORDS = Path(__file__).with_name("web") / "words.toml"
 LONGEST_FORM = 64 * 1024
-_KNOWN = frozenset({400, 403, 404, 405, 413, 429})
+_KNOWN = frozenset({400, 403, 404, 405, 409, 413, 429})
 
 
 def create_app(config: Fleet) -> APIFlask:
@@ -110,6 +111,7 @@ def _bare() -> APIFlask:
         applications.blueprint,
         incidents.blueprint,
         quarantine.blueprint,
+        rosters.blueprint,
         health.blueprint,
         api.blueprint,
     ):

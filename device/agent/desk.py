@@ -89,6 +89,9 @@ class Desk:
     def recover(self, officer_id: str, code: str, pin: str) -> None:
         self._ask(lambda office: office.ways.recover(officer_id, code, pin))
 
+    def enrol(self, officer_id: str, code: str, pin: str) -> None:
+        self._ask(lambda office: office.enrol(officer_id, code, pin))
+
     def choose(self, visit_id: str) -> None:
         self._ask(lambda office: office.choose(visit_id))
 

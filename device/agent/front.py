@@ -58,6 +58,11 @@ class Front(Protocol):
         too-many-tries, no-way-back, unknown-officer."""
         ...
 
+    def enrol(self, officer_id: str, code: str, pin: str) -> None:
+        """Let a colleague in who is in `Snapshot.newcomers`, with the code that was given. Refused locked;
+        KitError no-enrolment, wrong-enrolment, enrolment-expired, weak-pin, too-many-tries."""
+        ...
+
     def choose(self, visit_id: str) -> None:
         """Open a visit of today's list, or go on with it. Refused unknown-visit; KitError lease-ended;
         recipients-expired, cannot-seal, disk-full when the dry run says it could not be sealed."""

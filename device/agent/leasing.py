@@ -6,7 +6,7 @@ destroys the share (a clock that lied may be put right again). Nothing else is e
 sealed goes on its way, and a visit that has begun may be finished.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime, timedelta
 
 import structlog
@@ -66,14 +66,16 @@ class Leasing:
         access: Access,
         clock: Clock,
         passed: Passed,
+        roster: Callable[[str, str], None],
         *,
         wanted: bool,
     ) -> None:
+        """`roster` takes the list of officers that came with an answer, and the nonce it answers."""
         self._database, self._desk, self._source, self._kit = database, desk, source, kit
         self._command_keys, self._calendar, self._cases = command_keys, calendar, cases
         self._access, self._clock, self._passed = access, clock, passed
-        self._wanted = wanted
-        self._nonce = ""
+        self._wanted, self._roster = wanted, roster
+        self._nonce = self._ready = ""  # of what was asked, and of what goes along with the planning
         self._ask_at = clock.monotonic()
         if wanted and lease.read(database) is None:
             ends = timedelta(hours=FIRST_HOURS)
@@ -87,7 +89,7 @@ class Leasing:
 
     def check_unlock(self) -> None:
         """KitError lease-ended, but for an officer who must finish a visit."""
-        if self.left().ended and not self._finishing():
+        if self.left().ended and not self.finishing():
             raise KitError(Code.LEASE_ENDED, Remedy.OFFICER)
 
     def check_begin(self) -> None:
@@ -118,7 +120,7 @@ class Leasing:
             log.error("lease-waits", code=str(problem.code), detail=problem.detail)
             return False
 
-    def _finishing(self) -> bool:
+    def finishing(self) -> bool:
         """Whether a visit was begun so lately that it may be finished."""
         held = lease.read(self._database)
         if held is None or not held.held:
@@ -139,9 +141,15 @@ class Leasing:
         self._desk.drop_granted()
 
     def _keep(self, granted: Granted) -> None:
-        if (granted.kit_id, granted.nonce) != (self._kit.kit_id, self._nonce):
+        if (
+            granted.kit_id != self._kit.kit_id
+            or granted.nonce not in (self._nonce, self._ready)
+            or not granted.nonce
+        ):
             log.warning("lease-refused", code="lease-not-asked")
             return
+        if granted.roster:
+            self._roster(granted.roster, granted.nonce)
         time = timedelta(hours=granted.hours)
         shares = lease.Shares(granted.epoch, granted.share, granted.following)
         secret = self._source.device_secret()
@@ -150,7 +158,9 @@ class Leasing:
         with self._database.transaction() as tx:
             lease.keep(tx, secret, shares, ends, wall, granted.visits)
         self._passed("lease:after")
-        self._nonce = ""
+        self._ask_at = self._clock.monotonic() + ASK_S
+        self._nonce, self._ready = "", new_ulid()
+        self._desk.ready(self._request(self._ready, granted.epoch))
         log.info("lease", epoch=granted.epoch, hours=granted.hours, visits=granted.visits)
 
     def _turn(self, vault: OpenVault) -> None:
@@ -171,18 +181,17 @@ class Leasing:
         held = lease.read(self._database)
         assert held is not None  # made at the start
         self._nonce, self._ask_at = new_ulid(), now + ASK_S
-        asked = Asked(
-            kit_id=self._kit.kit_id,
-            epoch=held.epoch,
-            nonce=self._nonce,
-            recipient=agekeys.recipient_of(self._identity()),
-        )
-        self._desk.ask(protocol.sign_asked(asked, self._kit.signer.key, self._kit.signer.chain))
+        self._desk.ask(self._request(self._nonce, held.epoch))
+
+    def _request(self, nonce: str, epoch: int) -> str:
+        recipient = agekeys.recipient_of(self._identity())
+        asked = Asked(kit_id=self._kit.kit_id, epoch=epoch, nonce=nonce, recipient=recipient)
+        return protocol.sign_asked(asked, self._kit.signer.key, self._kit.signer.chain)
 
     def _close(self) -> bool:
         """Destroy the share when the reckoning says that the lease is over. Whether it is over."""
         held = lease.read(self._database)
-        if held is None or not self.left().ended or self._finishing():
+        if held is None or not self.left().ended or self.finishing():
             return False
         if held.held and held.epoch and self._calendar.known() >= held.ends:
             note = self._access.note("lease-ended")

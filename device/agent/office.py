@@ -14,10 +14,11 @@ from device.agent.cases import Cases
 from device.agent.counter import Counter
 from device.agent.errands import Errands
 from device.agent.front import CaptureKind
-from device.agent.leasing import Leasing
+from device.agent.leasing import GRACE, Leasing
 from device.agent.outgoing import Outgoing
 from device.agent.pulse import Pulse
 from device.agent.retention import Calendar, Retention
+from device.agent.roster import Officers
 from device.agent.screen import Screen
 from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
@@ -25,7 +26,7 @@ from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
 from device.agent.snapshot import Failure, Gate, Lease, Link, Officer, ParcelLine, Snapshot, Where
 from device.agent.workers import Post
-from device.errors import Code, KitError, Refused
+from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Finger, Hand
 from device.spool.leases import LeaseDesk
 from device.spool.records import LinkStatus, Places
@@ -62,6 +63,18 @@ class Office:
         self._access = Access(self._database, setup.spool, clock)
         self.ways = Ways(self._gate, self._access, calendar, clock, setup.passed)
         self._cases = Cases(self._database, clock, setup.catalogue, setup.passed, self._begun)
+        self.roster = Officers(
+            self._database,
+            self._gate,
+            self._access,
+            calendar,
+            clock,
+            setup.passed,
+            setup.kit.kit_id,
+            setup.command_keys,
+            setup.officer_roots,
+        )
+        self._calendar = calendar
         self._leasing = Leasing(
             self._database,
             LeaseDesk(setup.spool.root),
@@ -73,6 +86,7 @@ class Office:
             self._access,
             clock,
             setup.passed,
+            self.roster.take,
             wanted=setup.lease_wanted,
         )
         self.captures = Captures(setup.openers, post, clock, self._taken, self._failed, setup.deadlines)
@@ -104,7 +118,7 @@ class Office:
         self._places: Places = setup.spool.places()
         self._standing = self._gate.standing()
         self._officers: tuple[Officer, ...] = ()
-        self._sweep()
+        self._unswept = True
         self._refused_bag = 0  # version of the bag that could not be read, so that it is complained of once
         self._look_at = clock.monotonic()
         self._idle_since = clock.monotonic()
@@ -118,6 +132,8 @@ class Office:
         card = self.sign_in.proven(officer_id)
         self.lock()
         self._leasing.check_unlock()
+        if self.roster.ended() and not self._leasing.finishing():
+            raise KitError(Code.ROSTER_ENDED, Remedy.OFFICER)
         try:
             vault = self._gate.unlock(officer_id, pin, card)
         except KitError as problem:
@@ -201,14 +217,13 @@ class Office:
     def look(self) -> None:
         """Into the spool: uploads, answers, a new bag, the link; and put there what is not there yet."""
         self._look_at = self._clock.monotonic() + LOOK_S
-        known = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
-        self._officers = with_cards(known, self._cards)
         self._outgoing.pull()
         self._retention.look()
         self._outgoing.push()
         session = self.counter.session
         if self._leasing.look(session.vault if session else None, self.counter.in_visit):
             self.lock()
+        self._look_at_officers()
         self._access.push()
         self._take_bag()
         self._link = self._setup.spool.link()
@@ -247,11 +262,14 @@ class Office:
                     self._standing.wait_s,
                     self.sign_in.view,
                     left.ended,
+                    self.roster.ended(),
+                    self.roster.removed_lately(),
                 ),
                 lease=Lease(left.enough_for_today, int(left.time / HOUR), left.visits)
                 if left.known
                 else None,
                 officer=session.officer if session else None,
+                newcomers=self.roster.waiting() if session else (),
                 visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
                 bag_date=session.bag_date if session else "",
                 visit=visit,
@@ -268,12 +286,41 @@ class Office:
 
     # --- inside ---------------------------------------------------------------------------------------
 
+    def enrol(self, officer_id: str, code: str, pin: str) -> None:
+        """As `Officers.enrol`; the newcomer may sign in at once."""
+        self.roster.enrol(self.counter.session, officer_id, code, pin)
+        self._look_at_officers()
+
+    def _look_at_officers(self) -> None:
+        """Who may be here, and who not any more."""
+        before = self._officers
+        try:
+            if self.roster.look(self.counter.session, busy=self._may_finish()):
+                self.lock()
+                self.roster.look(None, busy=False)
+            if self.roster.ended() and not self.counter.in_visit and not self._leasing.finishing():
+                self.lock()
+        except KitError as problem:
+            log.error("roster-waits", code=str(problem.code), detail=problem.detail)
+        known = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
+        self._officers = with_cards(known, self._cards)
+        if self._unswept or len(self._officers) < len(before):
+            self._sweep()
+
+    def _may_finish(self) -> bool:
+        """Whether a visit is on the counter that was begun lately."""
+        visit_id = self.counter.visit_id
+        return bool(visit_id) and self._calendar.age(visit_id) < GRACE
+
     def _sweep(self) -> None:
-        """What a cut of the power left in the key source; a source that is gone is swept another time."""
+        """What a cut of the power or a removal left in the key source; one that is gone is swept later."""
         try:
             self._gate.sweep()
         except KitError as problem:
+            self._unswept = True
             log.warning("not-swept", code=str(problem.code), detail=problem.detail)
+        else:
+            self._unswept = False
 
     def _names(self) -> dict[str, str]:
         """Whose packet it is, of those on today's list; only while an officer is there."""

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.exceptions import UnsupportedAlgorithm
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PublicKey
@@ -85,3 +86,12 @@ def read_public_key(path: Path) -> ec.EllipticCurvePublicKey:
     if not isinstance(key, ec.EllipticCurvePublicKey) or not isinstance(key.curve, ec.SECP256R1):
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} is not on P-256")
     return key
+
+
+def read_roots(path: Path) -> tuple[x509.Certificate, ...]:
+    """Root certificates in PEM. KitError bad-config."""
+    try:
+        with path.open("rb") as file:
+            return tuple(x509.load_pem_x509_certificates(file.read(65_536)))
+    except (OSError, ValueError) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"{path.name} holds no certificates") from problem

@@ -1,10 +1,11 @@
 """All that the desk works with, built once by the program and never looked up later."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 
+from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent import landmarks
@@ -39,6 +40,7 @@ class Setup:
     idle_lock_s: float = 300
     lease_wanted: bool = False  # whether the store opens only on the fleet's lease
     administrator: Administrator | None = None  # who may make unlock codes for officers
+    officer_roots: Sequence[x509.Certificate] = ()  # what certificates of officers let in from afar lead to
     drafts: timedelta = timedelta(days=14)  # an unfinished visit may stay so long
     deadlines: Mapping[What, float] = field(default_factory=lambda: DEADLINE_S)
     passed: Passed = landmarks.nothing

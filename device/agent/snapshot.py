@@ -50,6 +50,8 @@ class Gate:
     wait_s: int
     card: CardSignIn | None = None
     closed: bool = False  # the lease of the store has ended: no PIN opens it until the kit was online
+    list_ended: bool = False  # the list of officers is too old: the same
+    removed: bool = False  # somebody was taken off the list lately
 
 
 @dataclass(frozen=True)
@@ -240,6 +242,7 @@ class Snapshot:
     link: Link = field(default_factory=lambda: Link(False, 0, 0, None))
     lease: Lease | None = None
     courier: Courier | None = None
+    newcomers: tuple[Officer, ...] = ()  # on the list with a code, and not on this kit yet
     test_trust: bool = False
     example_picture: bool = False
     reduced_protection: bool = True

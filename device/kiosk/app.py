@@ -17,6 +17,7 @@ sent on to `/`.
 | `POST /pin` | old, pin, again | another PIN; `GET` shows the form |
 | `GET /forgotten/<officer>` | | what to read out to the administrator, and the form for the code |
 | `POST /forgotten` | officer, code, pin, again | take the code, once |
+| `POST /newcomers` | officer, code, pin, again | let a colleague in; `GET` shows who may be |
 | `POST /language` | language, who=officer\\|citizen | |
 | `POST /visits/<id>/open` | | |
 | `POST /leave` | | back to the list |

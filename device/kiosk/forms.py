@@ -47,6 +47,18 @@ class Recover(Form, frozen=True):
     again: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
 
 
+class Enrol(Form, frozen=True):
+    """`code`: the twenty digits that the newcomer was given."""
+
+    officer: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]{2,40}$")]
+    code: Annotated[str, msgspec.Meta(pattern=r"^[0-9 -]{1,40}$")]
+    pin: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+    again: Annotated[str, msgspec.Meta(pattern=r"^[0-9]{1,12}$")]
+
+    def __repr__(self) -> str:
+        return "Enrol(...)"
+
+
 class ShowCard(Form, frozen=True):
     officer: Annotated[str, msgspec.Meta(pattern=r"^[a-z0-9.-]{2,40}$")]
 

@@ -1,4 +1,4 @@
-"""Another PIN: for the officer who is in, and for one who forgot it and telephones the administrator."""
+"""PINs: another one for who is in, one for who forgot it and telephones, a first one for a new colleague."""
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from werkzeug.wrappers import Response
@@ -66,10 +66,46 @@ def changed() -> str:
     return beside("pin-changed")
 
 
+@ways.get("/newcomers")
+def newcomers() -> Response | str:
+    """Who may be let in with a code. Not while a visit is open: the form would cover it."""
+    here = present().snapshot
+    if here.visit is not None or not here.newcomers:
+        return redirect(url_for("screens.index"), 303)
+    if len(here.newcomers) == 1:
+        return redirect(url_for("ways.newcomer", officer_id=here.newcomers[0].officer_id), 303)
+    return beside("newcomers")
+
+
+@ways.get("/newcomers/<officer_id>")
+def newcomer(officer_id: str) -> Response | str:
+    here = present().snapshot
+    officer = next((one for one in here.newcomers if one.officer_id == officer_id), None)
+    if here.visit is not None or officer is None:
+        return redirect(url_for("screens.index"), 303)
+    return beside("newcomer", who=officer)
+
+
+@ways.post("/newcomers")
+def enrol() -> Response:
+    form = forms.read(forms.Enrol, "ways.newcomers")
+    if form.pin != form.again:
+        return _differ("ways.newcomer", {"officer_id": form.officer})
+    present().desk.front.enrol(form.officer, form.code, form.pin)
+    return done() if wants_json() else redirect(url_for("ways.enrolled"), 303)
+
+
+@ways.get("/newcomers/added")
+def enrolled() -> str:
+    return beside("newcomer-added")
+
+
 def asked_again() -> tuple[str, dict[str, str]]:
     """The page that asks again after this request's form was refused, and what its address needs."""
     if request.endpoint == "ways.change":
         return "ways.pin", {}
+    if request.endpoint == "ways.enrol":
+        return "ways.newcomer", {"officer_id": request.form.get("officer", "")}
     if request.endpoint == "ways.recover":
         return "ways.forgotten_of", {"officer_id": request.form.get("officer", "")}
     return "screens.index", {}

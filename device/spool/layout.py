@@ -7,7 +7,7 @@ shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
 try-now                      the agent's: a person does not want to wait; the uplink drops it
-lease.request                the agent puts, the uplink drops when it is answered; lease.grant the other way
+lease.request, lease.ready   the agent puts, the uplink drops when it is answered; lease.grant the other way
 link.json, session           the uplink's; damaged/ is what could not be read any more
 """
 
@@ -28,7 +28,7 @@ MAX_REPORT = 16 * 1024
 MAX_REPORTS = 10_000
 MAX_SHOWN = 16 * 1024
 MAX_PLACES = 64 * 1024
-MAX_LEASE = 16 * 1024
+MAX_LEASE = 64 * 1024
 
 _PACKET = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.sealed")
 _EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
@@ -54,6 +54,7 @@ class Layout:
         self.event_counter = root / "events.seq"
         self.bag = root / "bag"
         self.lease_request = root / "lease.request"
+        self.lease_ready = root / "lease.ready"
         self.lease_grant = root / "lease.grant"
         self.link = root / "link.json"
         self.places = root / "places.json"

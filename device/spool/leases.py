@@ -1,4 +1,6 @@
-"""The lease's way through the spool: one request on its way out, one sealed grant on its way in."""
+"""The lease's way through the spool: a request on its way out, one sealed grant on its way in.
+
+`ask` is for now; what `ready` puts out goes along when the planning is fetched anyway."""
 
 from pathlib import Path
 
@@ -15,6 +17,10 @@ class LeaseDesk:
     def ask(self, request: str) -> None:
         """Put a request out, in place of an older one. SpoolRefused too-big."""
         safefile.put(self._at.lease_request, _bounded(request.encode("ascii")), writer="agent")
+
+    def ready(self, request: str) -> None:
+        """Put a request out that need not go by itself, in place of an older one. SpoolRefused too-big."""
+        safefile.put(self._at.lease_ready, _bounded(request.encode("ascii")), writer="agent")
 
     def is_asking(self) -> bool:
         return self._at.lease_request.exists()
@@ -34,9 +40,12 @@ class LeaseHatch:
         self._at = Layout(root)
 
     def asked(self) -> str | None:
-        """The request that waits."""
-        data = safefile.take(self._at.lease_request, MAX_LEASE)
-        return data.decode("ascii") if data is not None and data.isascii() else None
+        """The request that must be answered now."""
+        return _text(self._at.lease_request)
+
+    def at_hand(self) -> str | None:
+        """A request that may go along, urgent or not."""
+        return self.asked() or _text(self._at.lease_ready)
 
     def store(self, sealed: bytes) -> None:
         """Keep the fleet's answer. SpoolRefused too-big, empty."""
@@ -44,8 +53,14 @@ class LeaseHatch:
 
     def done(self, request: str) -> None:
         """`request` was answered; a newer one stays."""
-        if self.asked() == request:
-            safefile.drop(self._at.lease_request)
+        for path in (self._at.lease_request, self._at.lease_ready):
+            if _text(path) == request:
+                safefile.drop(path)
+
+
+def _text(path: Path) -> str | None:
+    data = safefile.take(path, MAX_LEASE)
+    return data.decode("ascii") if data is not None and data.isascii() else None
 
 
 def _bounded(data: bytes) -> bytes:

@@ -1,4 +1,5 @@
-"""What the fleet has for this kit: the day bag and signed receipts, fetched, stored, confirmed (protocol 6).
+"""What the fleet has for this kit: the day bag with the lease, and signed receipts (protocol 6). Fetched,
+stored, confirmed.
 
 Neither is opened or judged here: the bag is sealed to the agent, and a receipt counts by its signature.
 """
@@ -40,6 +41,7 @@ class _Inbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipts: Annotated[list[Annotated[str, Meta(max_length=layout.MAX_RECEIPT)]], Meta(max_length=500)]
     now: Instant
     where: Places = {}
+    lease: Annotated[str, Meta(max_length=layout.MAX_LEASE * 4 // 3 + 4)] | None = None
 
 
 class _Answers(msgspec.Struct, frozen=True):
@@ -51,13 +53,13 @@ class Inbox:
 
     def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
-        self._leases = Leases(settings, hatch, door)
+        self._leases = Leases(settings, hatch)
         self._asked = ""
         self._work = Event()
 
     def ask(self) -> None:
         """The agent rang: when it asks for a lease it has not asked for before, there is something to do."""
-        waiting = self._leases.waiting()
+        waiting = self._leases.urgent()
         if waiting is not None and waiting != self._asked:
             self._asked = waiting
             self._work.set()
@@ -86,15 +88,13 @@ class Inbox:
                 self._work.wait(pause)
 
     def _fetch(self, stop: Event) -> None:
-        self._leases.fetch()
         for _ in range(_BATCHES):
-            held = self._hatch.bag_version()
-            answer = self._door.call("GET", f"/kit/v1/inbox?bag={held}", limit=_ANSWER_BYTES)
-            if answer.status != 200:
-                raise LinkDown(f"status-{answer.status}")
-            inbox = answer.read(_Inbox)
+            request = self._leases.at_hand()
+            inbox = self._ask(request)
             self._hatch.note_time(moment(inbox.now))
             self._hatch.store_places(inbox.where)
+            if request is not None:  # before the bag: who has the planning has the lease
+                self._leases.keep(request, inbox.lease)
             if inbox.bag is not None:
                 self._store_bag(inbox.bag)
             stored = [name for name in map(self._store_receipt, inbox.receipts) if name]
@@ -104,6 +104,18 @@ class Inbox:
                     raise LinkDown(f"status-{done.status}")
             if not stored or stop.is_set():
                 return
+
+    def _ask(self, request: str | None) -> _Inbox:
+        """One fetch; a request for a lease goes along."""
+        held = self._hatch.bag_version()
+        if request is None:
+            answer = self._door.call("GET", f"/kit/v1/inbox?bag={held}", limit=_ANSWER_BYTES)
+        else:
+            wish = {"bag": held, "request": request}
+            answer = self._door.post("/kit/v1/inbox", wish, limit=_ANSWER_BYTES)
+        if answer.status != 200:
+            raise LinkDown(f"status-{answer.status}")
+        return answer.read(_Inbox)
 
     def _store_bag(self, bag: _Bag) -> None:
         try:

@@ -17,6 +17,8 @@ from protocol.sealed import age
 
 _VERSION = 1
 
+TABLES = ("CREATE TABLE IF NOT EXISTS door_owed (only INTEGER PRIMARY KEY CHECK (only = 1)) STRICT",)
+
 
 def new_identity() -> tuple[str, str]:
     """(identity, recipient) of a new officer."""
@@ -53,6 +55,19 @@ def change(tx: Transaction, database: Database, secret: bytes, door_key: bytes) 
         sealed = seal_door(secret, officer_id, recipient, door_key)
         tx.execute("UPDATE officer SET door = ? WHERE officer_id = ?", (sealed, officer_id))
     tx.shred()
+
+
+def owe(tx: Transaction) -> None:
+    """Somebody was shut out while nobody was in: a new door key must come first of all."""
+    tx.execute("INSERT OR IGNORE INTO door_owed VALUES (1)")
+
+
+def paid(tx: Transaction) -> None:
+    tx.execute("DELETE FROM door_owed")
+
+
+def owed(database: Database) -> bool:
+    return database.row("SELECT 1 FROM door_owed") is not None
 
 
 def _recipients(database: Database, secret: bytes) -> Iterable[tuple[str, str]]:

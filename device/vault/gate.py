@@ -4,28 +4,24 @@ import hashlib
 import hmac
 import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime
 from itertools import pairwise
 
 from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock, KeySource
-from device.vault import door, keys, lease, recovery
+from device.vault import door, keys, lease, newcomer, recovery
 from device.vault.cards import NO_CARD, Cards
 from device.vault.database import Database, Transaction
 from device.vault.store import OpenVault
 from device.vault.tickets import Tickets
 from device.vault.tries import Standing, Tries
 from protocol import unlock_code
-from protocol.identity import OFFICER_ID, Role, check_use, role_of
 
 PIN = re.compile(r"[0-9]{6,12}")
-_LONGEST_NAME = 100
 _VERSION = 1
 
 
@@ -85,6 +81,7 @@ class Gate:
         self._tickets = Tickets(database)
         self._administrator = administrator
         self._cards = Cards(database)
+        database.define(door.TABLES)
 
     def sweep(self) -> None:
         """Let the key source forget what no officer of this vault needs: a cut of the power came between it
@@ -113,40 +110,39 @@ class Gate:
         return OpenVault(self._database, lease.store_key(key, 0, b""), door_key=key)
 
     def add_officer(
-        self, vault: OpenVault, officer_id: str, name: str, pin: str, key_pem: bytes, cert_pem: bytes
+        self,
+        vault: OpenVault,
+        officer_id: str,
+        name: str,
+        pin: str,
+        key_pem: bytes,
+        cert_pem: bytes,
+        note: Note = no_note,
     ) -> None:
         """Let an officer in, with signing key (PKCS#8 PEM, unencrypted) and certificates (PEM, leaf first).
 
         WeakPin; ValueError when key, certificate and id are not of one officer, or the officer is known."""
         check_pin(pin)
-        if (
-            not OFFICER_ID.fullmatch(officer_id)
-            or not 0 < len(name) <= _LONGEST_NAME
-            or not name.isprintable()
-        ):
-            raise ValueError("not an officer's id and name")
-        key, chain = _read_key(key_pem), x509.load_pem_x509_certificates(cert_pem)
-        check_use(chain[0], Role.OFFICER)
-        if role_of(chain[0]) != (Role.OFFICER, officer_id) or chain[0].public_key() != key.public_key():
-            raise ValueError("the certificate is not this officer's, or not that of the key")
+        key, chain = newcomer.read(officer_id, name, key_pem, cert_pem)
         if any(known.officer_id == officer_id for known in self.officers()):
             raise ValueError("the officer is known here")
-        pem = b"".join(certificate.public_bytes(serialization.Encoding.PEM) for certificate in chain)
         identity, recipient = door.new_identity()
         secret = self._secret()
         with self._database.transaction() as tx:
             put = self._enclose(officer_id, pin, identity)
+            signer, place = newcomer.write_key(key), _of(officer_id, "signing_key")
             row = (
                 put.salt,
                 put.identity,
-                keys.lock_up(door.signing_wrap(identity), _write_key(key), _of(officer_id, "signing_key")),
-                pem.decode(),
+                keys.lock_up(door.signing_wrap(identity), signer, place),
+                chain,
                 door.seal_recipient(secret, officer_id, recipient),
                 door.seal_door(secret, officer_id, recipient, vault.door_key()),
             )
             tx.execute("INSERT INTO officer VALUES (?, ?, ?, ?, ?, ?, ?, ?)", (officer_id, name, *row))
             self._tickets.write(tx, officer_id, put.ticket)
             self._offer(tx, officer_id, identity, secret)
+            note(tx)
 
     def unlock(self, officer_id: str, pin: str, card: bytes = NO_CARD) -> OpenVault:
         """Opened; `card` is the fingerprint of the eID that was proven, when the officer needs one.
@@ -176,7 +172,9 @@ class Gate:
         if self._administrator and not recovery.is_offered(self._database, self._administrator, officer_id):
             with self._database.transaction() as tx:
                 self._offer(tx, officer_id, identity, secret)
-        return self._opened(officer_id, row, identity, secret)
+        vault = self._opened(officer_id, row, identity, secret)
+        self.renew_door(vault)
+        return vault
 
     def change_pin(self, officer_id: str, old: str, new: str, note: Note = no_note) -> None:
         """Another PIN for the same officer. As `unlock`, and WeakPin (before a try is counted).
@@ -213,13 +211,34 @@ class Gate:
         self._row(officer_id)
         ticket, secret = self._tickets.of(officer_id), self._secret()
         with self._database.transaction() as tx:
-            tx.execute("DELETE FROM officer WHERE officer_id = ?", (officer_id,))
-            self._tickets.drop(tx, officer_id)
-            self._cards.write(tx, officer_id, NO_CARD)
+            self._drop(tx, officer_id)
             fresh = lease.change_door(tx, vault, secret)
             note(tx)
         self._source.forget(ticket)
         vault.turn(*fresh)
+
+    def shut_out(self, officer_ids: Iterable[str], note: Note = no_note) -> None:
+        """As `remove_officer`, while nobody need be in: every way in goes now, also from the key source once
+        it is swept; the new door key comes when somebody is in (`renew_door`, which `unlock` does)."""
+        with self._database.transaction() as tx:
+            for officer_id in officer_ids:
+                self._drop(tx, officer_id)
+            door.owe(tx)
+            tx.shred()
+            note(tx)
+
+    def renew_door(self, vault: OpenVault) -> None:
+        """The new door key that is due, if one is. KitError lease-ended: it stays due."""
+        if door.owed(self._database):
+            with self._database.transaction() as tx:
+                fresh = lease.change_door(tx, vault, self._secret())
+                door.paid(tx)
+            vault.turn(*fresh)
+
+    def _drop(self, tx: Transaction, officer_id: str) -> None:
+        tx.execute("DELETE FROM officer WHERE officer_id = ?", (officer_id,))
+        self._tickets.drop(tx, officer_id)
+        self._cards.write(tx, officer_id, NO_CARD)
 
     def challenge(self, officer_id: str) -> str:
         """What an officer who forgot the PIN reads out to the administrator.
@@ -300,7 +319,7 @@ class Gate:
             lease.open_store(self._database, secret, door_key),
             officer_id,
             row.name,
-            _read_key(signer),
+            newcomer.read_key(signer),
             x509.load_pem_x509_certificates(row.chain.encode()),
             door_key,
             identity,
@@ -342,21 +361,3 @@ def _mark(secret: bytes) -> bytes:
 
 def _of(officer_id: str, column: str, card: bytes = NO_CARD) -> bytes:
     return keys.bind(f"officer.{column}", f"{officer_id}/{card.hex()}" if card else officer_id, _VERSION)
-
-
-def _read_key(data: bytes) -> ec.EllipticCurvePrivateKey:
-    load = (
-        serialization.load_pem_private_key
-        if data.startswith(b"-----")
-        else serialization.load_der_private_key
-    )
-    key = load(data, password=None)
-    if not isinstance(key, ec.EllipticCurvePrivateKey) or not isinstance(key.curve, ec.SECP256R1):
-        raise ValueError("a signing key is on P-256")
-    return key
-
-
-def _write_key(key: ec.EllipticCurvePrivateKey) -> bytes:
-    return key.private_bytes(
-        serialization.Encoding.DER, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )

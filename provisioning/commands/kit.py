@@ -47,7 +47,8 @@ def add(
     people = [kit.NewOfficer(one.officer_id, one.name, kit.new_pin()) for one in roster]
     added = kit.add(kits, kit_id, Authority(ca), kit.read_site(site), site.parent, people)
     if fleet is not None:
-        kit.register(fleet, kit_id, added.bag_recipient, tenant or ())
+        officers_known = [person.officer_id for person in people]
+        kit.register(fleet, kit_id, added.bag_recipient, tenant or (), officers_known)
     if json:
         facts = {
             "kit_id": kit_id,

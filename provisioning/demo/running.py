@@ -124,7 +124,14 @@ def _to_load(built: World, bag_recipient: str) -> str:
         }
         for account in built.accounts
     ]
-    kits = [{"id": KIT, "bag_recipient": bag_recipient, "tenants": [*tenants.values()]}]
+    kits = [
+        {
+            "id": KIT,
+            "bag_recipient": bag_recipient,
+            "tenants": [*tenants.values()],
+            "officers": [role.officer_id for role in OFFICERS],
+        }
+    ]
     return json.dumps({"municipalities": towns, "officers": officers, "accounts": accounts, "kits": kits})
 
 

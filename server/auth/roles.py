@@ -17,14 +17,19 @@ Power = Literal[
     "revoke",  # refuse a kit everywhere, for good
     "acknowledge",  # say that an incident was looked into
     "report-lost",  # a kit that is lost, or found again
+    "manage-officers",  # who may open which kit
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
 MAY: dict[Role, frozenset[Power]] = {
     "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "decide", "release"}),
     "inclusion": frozenset({"see-fleet", "see-requests", "make-requests", "decide"}),
-    "admin": frozenset({"see-fleet", "release", "see-metrics", "acknowledge", "report-lost"}),
-    "fleet-admin": frozenset({"see-fleet", "release", "see-metrics", "revoke", "acknowledge", "report-lost"}),
+    "admin": frozenset(
+        {"see-fleet", "release", "see-metrics", "acknowledge", "report-lost", "manage-officers"}
+    ),
+    "fleet-admin": frozenset(
+        {"see-fleet", "release", "see-metrics", "revoke", "acknowledge", "report-lost", "manage-officers"}
+    ),
 }
 
 

@@ -30,7 +30,18 @@ from protocol.messages import (
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Message, Visit
-from server.fleet import applications, deletions, holdings, kits, outbox, reports, stale, visits, ways
+from server.fleet import (
+    applications,
+    deletions,
+    holdings,
+    kits,
+    outbox,
+    reports,
+    rosters,
+    stale,
+    visits,
+    ways,
+)
 
 REMEMBERED = timedelta(days=90)
 Roots = Sequence[x509.Certificate]
@@ -75,6 +86,7 @@ def sweep(db: Session, now: datetime) -> None:
     """Forget messages so old that no kit can still be repeating them, and reports nobody looks at."""
     db.execute(delete(Message).where(Message.received < now - REMEMBERED))
     reports.sweep(db, now)
+    rosters.forget_expired(db, now)
 
 
 def _decode(topic: str, payload: bytes) -> Envelope | Heard:
@@ -116,6 +128,7 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, 
     if isinstance(body, DeletionEvent):
         outcome = deletions.take(db, envelope.kit, body.certificate, roots, now)
     elif isinstance(body, AccessEvent):
+        rosters.heard(db, envelope.kit, body.what, body.officer, now)
         outcome = ways.outcome(body)
     else:
         outcome = _event(db, envelope.kit, body, moment(envelope.ts), now)

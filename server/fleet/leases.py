@@ -19,6 +19,7 @@ from protocol.instant import write_instant
 from protocol.lease import SHARE, Asked, BadLease, Granted
 from server.db.field_key import FieldKey
 from server.db.tables import Kit, KitLease
+from server.fleet import rosters
 from server.fleet.bags import Sealer
 from server.fleet.refused import Refused
 
@@ -62,6 +63,7 @@ def grant(db: Session, lender: Lender, kit: Kit, token: str, now: datetime) -> b
         lender.hours,
         lender.visits,
         write_instant(now),
+        rosters.document(db, lender.sealer, kit, asked.nonce, now),
     )
     return lease.seal_granted(granted, asked.recipient, lender.sealer.key, lender.sealer.kid)
 

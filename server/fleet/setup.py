@@ -6,7 +6,7 @@ import msgspec
 from sqlalchemy.orm import Session
 
 from server.auth import accounts
-from server.fleet import kits, municipalities, officers
+from server.fleet import kits, municipalities, officers, rosters
 from server.fleet.refused import Invalid
 
 
@@ -42,6 +42,7 @@ class KitEntry(_Entry, frozen=True):
     id: str
     bag_recipient: str
     tenants: list[str]
+    officers: list[str] = []  # whom it was founded with
 
 
 class Document(_Entry, frozen=True):
@@ -69,6 +70,9 @@ def add(db: Session, given: object, now: datetime) -> dict[str, list[str]]:
     ]
     for case in document.kits:
         kits.add(db, case.id, case.bag_recipient, case.tenants, now)
+        db.flush()
+        for officer_id in case.officers:
+            rosters.put(db, case.id, officer_id, now, on_kit=True)
     return {
         "municipalities": [town.tenant for town in document.municipalities],
         "officers": [person.id for person in document.officers],

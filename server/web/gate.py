@@ -37,6 +37,8 @@ NEEDS: dict[str, Power | None] = {
     "brokers.revoke": "revoke",
     "kits.lost": "report-lost",
     "kits.found": "report-lost",
+    "rosters.put": "manage-officers",
+    "rosters.take": "manage-officers",
     "applications.listing": "see-fleet",
     "applications.show": "see-fleet",
     "applications.chain": "see-fleet",

@@ -43,6 +43,11 @@ class Ask(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     request: Annotated[str, Meta(max_length=12_000)]
 
 
+class Fetch(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    bag: Annotated[int, Meta(ge=0, le=10**15)]
+    request: Annotated[str, Meta(max_length=12_000)]
+
+
 class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipts: Annotated[tuple[Ulid, ...], Meta(max_length=500)]
 
@@ -101,9 +106,23 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
         held = request.args.get("bag", "0")
         if not (held.isascii() and held.isdigit() and len(held) <= 16):
             abort(400)
+        return fetched(int(held))
+
+    @blueprint.post("/inbox")
+    def look_and_ask() -> ResponseReturnValue:
+        """The planning and the lease in one answer. A lease that is refused keeps nothing else back."""
+        wish = _body(Fetch)
+        try:
+            lease = granted(wish.request)
+        except Refused as problem:
+            log.warning("no lease", kit=g.kit.kit_id, code=problem.code)
+            lease = None
+        return {**fetched(wish.bag), "lease": lease}
+
+    def fetched(held: int) -> dict[str, object]:
         now = clock()
         with database.reading(EVERYONE) as db:
-            waiting = inbox.waiting(db, dock.blobs, g.kit, int(held))
+            waiting = inbox.waiting(db, dock.blobs, g.kit, held)
             places = custody.whereabouts(db, g.kit.kit_id, now)
         bag = None
         if waiting.bag is not None:
@@ -121,13 +140,16 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
 
     @blueprint.post("/lease")
     def lend() -> ResponseReturnValue:
-        wish = _body(Ask)
+        return {"lease": granted(_body(Ask).request)}
+
+    def granted(token: str) -> str:
+        """In base64. Refused as `leases.grant`."""
         with database.writing(EVERYONE) as db:
             kit = kits.active(db, g.kit.kit_id)
             if kit is None:
                 abort(403)
-            sealed = leases.grant(db, lender, kit, wish.request, clock())
-        return {"lease": base64.b64encode(sealed).decode()}
+            sealed = leases.grant(db, lender, kit, token, clock())
+        return base64.b64encode(sealed).decode()
 
     @app.errorhandler(Refused)
     def refuse(problem: Refused) -> ResponseReturnValue:

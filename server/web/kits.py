@@ -8,7 +8,7 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
 from protocol.messages import moment
-from server.fleet import holdings, kits, leases, overview, revocations, visits, ways
+from server.fleet import holdings, kits, leases, overview, revocations, rosters, visits, ways
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -41,6 +41,9 @@ def show(kit_id: str) -> str:
             may_revoke=actor().may("revoke") and kit.retired is None,
             ways=ways.newest(db, kit_id),
             may_report=actor().may("report-lost"),
+            roster=rosters.lines(db, kit_id, now),
+            others=rosters.others(db, kit_id) if actor().may("manage-officers") else (),
+            may_manage=actor().may("manage-officers") and kit.retired is None,
             now=now,
         )
 

@@ -4,7 +4,16 @@ from server.db.tables.broker import BrokerCheck, Revocation, RevocationEffect
 from server.db.tables.cases import Application, Request, StatusCode, Visit
 from server.db.tables.custody import CustodyDocument, CustodyStep
 from server.db.tables.evidence import Holding, Incident
-from server.db.tables.fleet import Booking, Kit, KitLease, KitTenant, Municipality, Officer, Postcode
+from server.db.tables.fleet import (
+    Booking,
+    Kit,
+    KitLease,
+    KitOfficer,
+    KitTenant,
+    Municipality,
+    Officer,
+    Postcode,
+)
 from server.db.tables.people import Account, SignIn, Throttle
 from server.db.tables.quarantine import Quarantined
 from server.db.tables.shape import Base, OfTenant
@@ -22,6 +31,7 @@ __all__ = [
     "Incident",
     "Kit",
     "KitLease",
+    "KitOfficer",
     "KitTenant",
     "Message",
     "Municipality",

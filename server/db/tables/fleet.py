@@ -49,6 +49,7 @@ class Kit(Base):
     report_id: Mapped[int | None] = mapped_column(BigInteger)
     report_ses: Mapped[int] = mapped_column(BigInteger, default=0)
     report_seq: Mapped[int] = mapped_column(BigInteger, default=0)
+    roster_version: Mapped[int] = mapped_column(default=0)  # of its list of officers; 0: there is none
     lost: Mapped[datetime | None]  # reported lost: no leases and no bags any more, until it is found
 
 
@@ -63,6 +64,18 @@ class KitLease(Base):
     turned: Mapped[datetime]  # when this epoch began here
     granted: Mapped[datetime]
     ends: Mapped[datetime]  # when what was granted last ends, by the fleet's clock
+
+
+class KitOfficer(OfTenant, Base):
+    """An officer may open this kit; one who cannot yet has an enrolment: a key under a code (protocol 13)."""
+
+    __tablename__ = "kit_officer"
+    kit_id: Mapped[str] = mapped_column(ForeignKey("kit.kit_id"), primary_key=True)
+    officer_id: Mapped[str] = mapped_column(ForeignKey("officer.officer_id"), primary_key=True)
+    listed: Mapped[datetime]
+    enrolment: Mapped[bytes | None]
+    enrolment_until: Mapped[datetime | None]
+    on_kit: Mapped[datetime | None]  # since when the kit says so
 
 
 class KitTenant(OfTenant, Base):

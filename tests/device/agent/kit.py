@@ -143,7 +143,7 @@ class Kit:
         self.clock = SystemClock()
         now = self.clock.now()
         self.root = authority("Root")
-        issuing = authority("Issuing", self.root, 0)
+        self.issuing = issuing = authority("Issuing", self.root, 0)
         start, end = now - WEEK, now + WEEK
         kit = leaf(Role.KIT_SIGN, KIT, issuing, start=start, end=end)
         self.signer = KitSigner(KIT, Signer(kit.key, (kit.certificate, issuing.certificate)))
@@ -268,6 +268,7 @@ class Kit:
             clock=self.clock,
             sticks=Sticks(self.folder / "media", folders=True),
             roots=self.roots_path,
+            officer_roots=(self.root.certificate,),
             sys=self.folder / "sys",
         )
 

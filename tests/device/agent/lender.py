@@ -1,6 +1,7 @@
 """A fleet that hands out leases, at the agent's side of the spool: keys of its own, memory of its own."""
 
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -22,6 +23,7 @@ class Lender:
     visits: int = 12
     shares: dict[int, bytes] = field(default_factory=lambda: {0: b""})
     last: Asked | None = None
+    roster: Callable[[Asked], str] = lambda asked: ""
 
     @classmethod
     def of(cls, kit: Kit) -> "Lender":
@@ -50,6 +52,7 @@ class Lender:
             self.hours,
             self.visits,
             write_instant(datetime.now(UTC)),
+            self.roster(asked),
         )
         key = self.command_key
         return seal_granted(granted, asked.recipient, key, signed.key_id(key.public_key()))

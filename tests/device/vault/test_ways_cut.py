@@ -1,4 +1,5 @@
-"""The power goes at every single statement of a PIN change, a code, a lease, an epoch, a new door key.
+"""The power goes at every single statement of a PIN change, a code, a lease, an epoch, a new door key, and
+of officers who come and go.
 
 Each is done by a child that dies there, as `kill -9` would; what is left opens in exactly one way, and the
 record of the open visit is there.
@@ -14,13 +15,13 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from device.errors import Code, KitError
-from device.vault import lease
-from device.vault.database import Database
+from device.vault import door, lease, roster
+from device.vault.database import Database, Transaction
 from device.vault.gate import Gate
 from device.vault.lease import Shares
 from device.vault.recovery import Administrator
 from protocol.unlock_code import agree, read_challenge, write_code
-from tests.device.vault.kit import OFFICER, PIN, HandClock, Kit
+from tests.device.vault.kit import OFFICER, PIN, HandClock, Kit, pem_of, second_officer
 
 NEW = "916273"
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
@@ -29,6 +30,8 @@ SHARES = {1: bytes(range(32)), 2: bytes(range(32, 64))}
 KEY = X25519PrivateKey.generate()
 ADMINISTRATOR = Administrator("kit-test-01", KEY.public_key().public_bytes_raw())
 DIED = 9
+GONE, NONCE = "jan.claes", "01JDCT8Q9X7WQ2N5B3C4D5E6F7"
+NEWCOMER = second_officer("els.claes")
 
 Act = Callable[[Gate, Database, bytes], None]
 
@@ -63,11 +66,58 @@ def change_door(gate: Gate, database: Database, secret: bytes) -> None:
         lease.change_door(tx, vault, secret)
 
 
+def shut_out(gate: Gate, database: Database, secret: bytes) -> None:
+    """As the list says: while nobody is in, and the door key when somebody is."""
+    gate.shut_out([GONE])
+    gate.unlock(OFFICER, PIN)
+
+
+def let_in(gate: Gate, database: Database, secret: bytes) -> None:
+    def used(tx: Transaction) -> None:
+        roster.use(tx, NONCE)
+
+    key, chain = pem_of(NEWCOMER)
+    gate.add_officer(gate.unlock(OFFICER, PIN), "els.claes", "Els Claes", NEW, key, chain, used)
+
+
+@pytest.mark.parametrize("act", [shut_out, let_in], ids=lambda act: act.__name__)
+def test_a_cut_while_officers_come_and_go_leaves_the_others_and_nothing_half(
+    leased: Kit, tmp_path: Path, act: Act
+) -> None:
+    cuts = 0
+    while dies(leased, copied(leased, tmp_path / f"cut-{cuts}"), act, cuts):
+        ends_as_the_list_says(leased, tmp_path / f"cut-{cuts}", act)
+        cuts += 1
+    assert cuts > 3, "it was cut somewhere"
+
+
+def ends_as_the_list_says(kit: Kit, folder: Path, act: Act) -> None:
+    """What the agent does at its next look, and what is there then."""
+    database = Database(folder / "vault.db")
+    gate = Gate(database, kit.source, HandClock(), ADMINISTRATOR)
+    ids = {each.officer_id for each in gate.officers()}
+    if act is shut_out:
+        if GONE in ids:
+            gate.shut_out([GONE])
+        assert not database.rows("SELECT 1 FROM recovery WHERE officer_id = ?", (GONE,))
+        vault = gate.unlock(OFFICER, PIN)
+        assert not door.owed(database)
+        assert {each.officer_id for each in gate.officers()} == {OFFICER}
+    else:
+        assert ("els.claes" in ids) == roster.is_used(database, NONCE), "let in and used up, or neither"
+        vault = gate.unlock("els.claes", NEW) if "els.claes" in ids else gate.unlock(OFFICER, PIN)
+    assert vault.get("visit", "record").data == b"jpeg"
+    database.close()
+
+
 @pytest.fixture
 def leased(kit: Kit) -> Kit:
     """In epoch 1, with a record and a way back."""
     secret = kit.source.device_secret()
-    vault = Gate(kit.database, kit.source, kit.clock, ADMINISTRATOR).unlock(OFFICER, PIN)
+    gate = Gate(kit.database, kit.source, kit.clock, ADMINISTRATOR)
+    vault = gate.unlock(OFFICER, PIN)
+    gate.add_officer(vault, GONE, "Jan Claes", PIN, *pem_of(second_officer()))
+    kit.database.define(roster.TABLES)
     with kit.database.transaction() as tx:
         vault.new_visit_key(tx, "visit")
         vault.put(tx, "visit", "record", "photo", b"jpeg")

@@ -175,6 +175,7 @@ def test_no_id_of_the_url_map_is_forgotten_above(town: Town) -> None:
         "kits.show",
         "brokers.revoke",  # of the fleet administrator alone, who sees every kit
         *("kits.lost", "kits.found"),  # by administrators alone: test_lost_kits.py
+        *("rosters.put", "rosters.take"),  # the same: test_rosters.py
     }
 
 
