@@ -21,13 +21,13 @@ from provisioning.demo.props import PropFailed
 from provisioning.demo.running import DemoFailed, Script
 from provisioning.demo.stage import StageFailed
 from provisioning.demo.town_hall import TownHallFailed
-from provisioning.kit import KitFolderError
+from provisioning.program import ProgramRefused
 
 FAILURES = (
     AuthorityError,
     ChipFailed,
     DemoFailed,
-    KitFolderError,
+    ProgramRefused,
     ProgramFailed,
     PropFailed,
     StageFailed,
