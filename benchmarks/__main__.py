@@ -5,7 +5,7 @@ import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from benchmarks import card, sealing, unlock, visit
+from benchmarks import card, ingest, sealing, unlock, visit
 
 BUILD = Path("build")
 
@@ -20,6 +20,8 @@ def main() -> None:
         cards = card.measure(Path(folder))
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:
         unlocked = unlock.measure(Path(folder))
+    with tempfile.TemporaryDirectory(prefix="tl-") as folder:
+        taken = ingest.measure(Path(folder), ingest.SHORT)
     (BUILD / "bench.json").write_text(
         json.dumps(
             {
@@ -27,6 +29,7 @@ def main() -> None:
                 "visit": asdict(played),
                 "card": [asdict(read) for read in cards],
                 "unlock": asdict(unlocked),
+                "ingest": asdict(taken),
             },
             indent=1,
         )
@@ -44,6 +47,7 @@ def main() -> None:
     row("demo ready (props made anew)", played.ready_s, "s")
     card.say(cards)
     unlock.say(unlocked)
+    ingest.say(taken)
 
 
 def row(name: str, value: float, unit: str) -> None:

@@ -7,7 +7,6 @@ all alike. Growth: the same batches into a store of 100,000 and of 3 million row
 """
 
 import itertools
-import os
 import statistics
 import subprocess
 import sys
@@ -33,11 +32,9 @@ from tests.postgresql import Postgresql
 from tests.server.engines import Engine
 from tests.server.town import KIT, Ground, Town, fill_postgresql, make_ground
 
-MESSAGES = int(os.environ.get("THUISLOKET_BENCH_MESSAGES", "20000"))
-ROUNDS = int(os.environ.get("THUISLOKET_BENCH_ROUNDS", "5"))
 PATIENCE_S = 600.0
 TOPIC = topic_of(KIT, Tail.HEALTH)
-BATCH, GROWN_KITS, SMALL, LARGE = 400, 10_000, 100_000, 3_000_000
+BATCH, GROWN_KITS, SMALL = 400, 10_000, 100_000
 
 BARE = """
 import sqlite3, ssl, sys
@@ -63,10 +60,22 @@ client.loop_forever()
 
 
 @dataclass(frozen=True)
+class Size:
+    """Messages a round; rounds; rows in the store when growth is measured the second time."""
+
+    messages: int
+    rounds: int
+    grown: int
+
+
+WHOLE, SHORT = Size(20_000, 5, 3_000_000), Size(5_000, 3, 500_000)
+
+
+@dataclass(frozen=True)
 class IngestResult:
     """Messages a second, medians; ratios to `limit`; microseconds a row before and after growth."""
 
-    messages: int
+    size: Size
     limit: float
     sqlite: float
     postgresql: float
@@ -76,7 +85,8 @@ class IngestResult:
 
 
 class Stand:
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, messages: int) -> None:
+        self.messages = messages
         self.ground: Ground = make_ground(folder)
         self.broker = Mosquitto(folder / "broker", self.ground.pki)
         self.broker.start()
@@ -100,7 +110,7 @@ class Stand:
     def write_lines(self) -> None:
         """Reports that nobody has had yet."""
         with self.lines.open("wb") as file:
-            for _ in range(MESSAGES):
+            for _ in range(self.messages):
                 file.write(report(KIT, next(self.sequence))[1] + b"\n")
 
     def publish(self) -> "subprocess.Popen[bytes]":
@@ -109,7 +119,7 @@ class Stand:
             return subprocess.Popen(argv, stdin=lines)
 
     def limit(self) -> float:
-        argv = ["mosquitto_sub", "-q", "1", "-t", "tl/v1/kit/+/state/health", "-C", str(MESSAGES)]
+        argv = ["mosquitto_sub", "-q", "1", "-t", "tl/v1/kit/+/state/health", "-C", str(self.messages)]
         with (self.folder / "heard").open("wb") as heard:
             taker = subprocess.Popen([*argv, *self.options("ingest-fleet-ingest-1")], stdout=heard)
             time.sleep(1.0)
@@ -123,7 +133,7 @@ class Stand:
             for name in ("roots.pem", "ingest-fleet-ingest-1.pem", "ingest-fleet-ingest-1.key")
         ]
         argv = [sys.executable, "-c", BARE, str(self.broker.port), *files]
-        taker = subprocess.Popen([*argv, str(path), str(MESSAGES)], stdout=subprocess.PIPE)
+        taker = subprocess.Popen([*argv, str(path), str(self.messages)], stdout=subprocess.PIPE)
         assert taker.stdout is not None
         taker.stdout.readline()
         time.sleep(0.5)
@@ -131,7 +141,7 @@ class Stand:
 
     def ours(self, town: Town) -> float:
         before = rows(town.database)
-        wanted = before + MESSAGES
+        wanted = before + self.messages
         return self._rate(lambda: rows(town.database) >= wanted)
 
     def _rate(self, done: Callable[[], bool]) -> float:
@@ -140,7 +150,7 @@ class Stand:
         until(done, PATIENCE_S, "all messages")
         took = time.monotonic() - began
         sender.wait(30)
-        return MESSAGES / took
+        return self.messages / took
 
 
 @contextmanager
@@ -163,12 +173,12 @@ def worker(stand: Stand, folder: Path, engine: Engine) -> Iterator[Town]:
         town.close()
 
 
-def measure(folder: Path) -> IngestResult:
-    stand, server = Stand(folder), Postgresql(durable=True)
+def measure(folder: Path, size: Size = WHOLE) -> IngestResult:
+    stand, server = Stand(folder, size.messages), Postgresql(durable=True)
     fill_postgresql(stand.ground, server)
     rates: dict[str, list[float]] = {"limit": [], "sqlite": [], "postgresql": [], "bare": []}
     try:
-        for number in range(ROUNDS):
+        for number in range(size.rounds):
             turns: list[tuple[str, Callable[[], float]]] = [
                 ("limit", stand.limit),
                 ("sqlite", lambda: _one(stand, folder / f"s{number}", Engine())),  # noqa: B023
@@ -182,9 +192,9 @@ def measure(folder: Path) -> IngestResult:
     finally:
         stand.broker.stop()
         server.stop()
-    small, large = (1.0, 1.0) if os.environ.get("NOGROWTH") else growth(stand.ground, folder / "growth")
+    small, large = growth(stand.ground, folder / "growth", size.grown)
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    return IngestResult(MESSAGES, **medians, row_small_us=small, row_large_us=large)
+    return IngestResult(size, **medians, row_small_us=small, row_large_us=large)
 
 
 def _one(stand: Stand, folder: Path, engine: Engine) -> float:
@@ -192,8 +202,8 @@ def _one(stand: Stand, folder: Path, engine: Engine) -> float:
         return stand.ours(town)
 
 
-def growth(ground: Ground, folder: Path) -> tuple[float, float]:
-    """Microseconds a row on SQLite: median of batches after SMALL rows, and after LARGE."""
+def growth(ground: Ground, folder: Path, grown: int) -> tuple[float, float]:
+    """Microseconds a row on SQLite: median of batches after SMALL rows, and after `grown`."""
     town = Town(folder, ground)
     fill = (
         "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {count}) "
@@ -221,7 +231,7 @@ def growth(ground: Ground, folder: Path) -> tuple[float, float]:
             [(name, key, now, 0, 0, "unknown", 0, 0) for name in names],
         )
     sequence, result = itertools.count(1), []
-    for count in (SMALL, LARGE - SMALL):
+    for count in (SMALL, grown - SMALL):
         with town.database.engine.execution_options(thuisloket_writes=True).begin() as connection:
             connection.connection.cursor().execute(fill.format(count=count, health=health))
         times = []
@@ -230,7 +240,8 @@ def growth(ground: Ground, folder: Path) -> tuple[float, float]:
                 report(f"kit-{next(sequence) * 7919 % GROWN_KITS:05d}", next(sequence)) for _ in range(BATCH)
             ]
             began = time.process_time()
-            ingest.take_all(town.database, some, datetime.now(UTC))
+            heard = ingest.take_all(town.database, some, datetime.now(UTC))
+            assert {each.outcome for each in heard} == {"state"}
             times.append((time.process_time() - began) / BATCH * 1e6)
         result.append(statistics.median(times))
     town.close()
@@ -262,7 +273,7 @@ def rows(database: Database) -> int:
 
 
 def say(result: IngestResult) -> None:
-    print(f"ingest, QoS 1, acknowledged after the commit ({result.messages:,} reports a round)")
+    print(f"ingest, QoS 1, acknowledged after the commit ({result.size.messages:,} reports a round)")
     for name, value in (
         ("the broker alone, C to C", result.limit),
         ("ours on SQLite", result.sqlite),
@@ -271,7 +282,8 @@ def say(result: IngestResult) -> None:
     ):
         print(f"  {name:<44}{value:>9.0f} a second, {value / result.limit:.2f} of the broker")
     ratio = result.row_large_us / result.row_small_us
-    print(f"  {'a row at 3 million, against 100,000':<44}{ratio:>9.2f} times ({result.row_small_us:.0f} us)")
+    name = f"a row at {result.size.grown:,}, against {SMALL:,}"
+    print(f"  {name:<44}{ratio:>9.2f} times ({result.row_small_us:.0f} us of processor time)")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ PROGRAMS = {
     "finger": "device.emulators.finger",
     "signpad": "device.emulators.signpad",
     "camera": "device.emulators.camera",
+    "kits": "device.emulators.kits",
     "fuses": "device.emulators.fuses",
     "make-fingers": "device.emulators.make_fingers",
     "portrait": "device.emulators.portrait",

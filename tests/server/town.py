@@ -3,7 +3,7 @@
 import secrets
 import shutil
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
@@ -190,7 +190,14 @@ class Town:
         with self.database.writing(clerk.scope) as db:
             return visits.plan(db, clerk, request_id, officer, kit_id, starts, 45, now)
 
-    def packet(self, visit: Visit, seq: int = 1, kit_id: str = KIT, **changes: Any) -> Sealed:
+    def packet(
+        self,
+        visit: Visit,
+        seq: int = 1,
+        kit_id: str = KIT,
+        parts: Sequence[Part] = PARTS,
+        **changes: Any,
+    ) -> Sealed:
         """A sealed application of the visit, signed by the kit and an officer of the ground."""
         kit, officer = self.signer("kit-sign", kit_id), self.signer("officer", "an.peeters")
         recipients = self.recipients.recipients
@@ -207,10 +214,10 @@ class Town:
             "seq": seq,
             "prev": FIRST_PREV if seq == 1 else "d" * 64,
             "recipients": kids_of(recipients),
-            "contents": contents_of(PARTS),
+            "contents": contents_of(parts),
             "legal": Legal(reason="be.1991-07-19", retention_until="2030-01-01"),
         }
-        return seal(PARTS, Core(**(members | changes)), recipients, kit, officer)
+        return seal(parts, Core(**(members | changes)), recipients, kit, officer)
 
     def receipt(self, sealed: Sealed, verdict: str = "accepted", code: str = "", **changes: Any) -> str:
         """The service's signed answer to a packet."""
