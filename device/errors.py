@@ -69,6 +69,7 @@ class Code(StrEnum):
     RECIPIENTS_EXPIRED = "recipients-expired"
     RECIPIENTS_UNTRUSTED = "recipients-untrusted"
     CANNOT_SEAL = "cannot-seal"
+    RECAPTURE_LATE = "recapture-late"
     # the visit
     NOT_NOW = "not-now"
     UNKNOWN_VISIT = "unknown-visit"

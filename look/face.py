@@ -5,7 +5,7 @@ from typing import Any
 
 from flask import Blueprint, Flask, Response, g, request
 
-from look import moments
+from look import anew, moments
 from look.headers import protect
 from look.words import LANGUAGES, Words
 
@@ -29,7 +29,8 @@ def mount(
     `g.language` has it.
 
     Templates get `t(key, **values)`, `t_in(language, key, **values)`, `languages`, `language_names`,
-    `language()` and the filters `day`, `short_day`, `clock`, `moment`, `lasting`.
+    `language()`, `anew_only(parts)`, `anew_why(code)` (look/anew.py) and the filters `day`, `short_day`,
+    `clock`, `moment`, `lasting`.
     """
     blueprint = Blueprint(
         "look",
@@ -77,6 +78,8 @@ def mount(
         languages=tuple(languages),
         language_names=NAMES,
         language=language,
+        anew_only=lambda parts: anew.only(words, language(), parts),
+        anew_why=lambda code: anew.why(words, language(), code),
     )
     app.jinja_env.filters.update(
         day=said(moments.day),

@@ -10,7 +10,7 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
-from protocol import canonical, identity, signed
+from protocol import canonical, identity, recapture, signed
 from protocol.ids import is_ulid
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -66,7 +66,8 @@ class Place(_Member, frozen=True, kw_only=True):
 class BagVisit(_Member, frozen=True, kw_only=True):
     """One visit. `starts` and `ends` are instants; `municipality` is the tenant's name as shown.
 
-    `epoch` grows when the visit is given to another kit or taken back; the kit says it in its events."""
+    `epoch` grows when the visit is given to another kit or taken back; the kit says it in its events.
+    `supplements`: the visit takes only these parts anew, of an application that was made before."""
 
     visit_id: str
     service_id: str
@@ -80,6 +81,7 @@ class BagVisit(_Member, frozen=True, kw_only=True):
     place: Place
     evidence: Annotated[str, Meta(max_length=1000)] = ""
     epoch: Annotated[int, Meta(ge=1, le=1_000_000)] = 1
+    supplements: recapture.Asked | msgspec.UnsetType = msgspec.UNSET
 
 
 class DayBag(_Member, frozen=True, kw_only=True):
@@ -133,8 +135,20 @@ def _read(payload: bytes) -> DayBag:
         "tenant": all(identity.TENANT.fullmatch(visit.tenant) for visit in bag.visits),
         "service_id": all(identity.SERVICE_ID.fullmatch(visit.service_id) for visit in bag.visits),
         "officer_id": all(identity.OFFICER_ID.fullmatch(visit.officer_id) for visit in bag.visits),
+        "supplements": all(map(_is_lawful, bag.visits)),
     }
     wrong = [name for name, right in rules.items() if not right]
     if wrong:
         raise BadBag("bag-malformed", wrong[0])
     return bag
+
+
+def _is_lawful(visit: BagVisit) -> bool:
+    asked = visit.supplements
+    if asked is msgspec.UNSET:
+        return True
+    try:
+        read_instant(asked.until)
+    except ValueError:
+        return False
+    return recapture.is_lawful(asked)

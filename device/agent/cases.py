@@ -10,7 +10,8 @@ from device.agent.visit import NEW, Visit, evolve, fold
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock
 from device.vault.database import Database, Transaction
-from protocol.catalogue import Entry
+from protocol.catalogue import BadCatalogue, Entry, narrowed
+from protocol.recapture import Part
 
 Alongside = Callable[[Transaction], None]
 
@@ -49,17 +50,22 @@ class Cases:
             for visit_id, entries in self.journal.read().items()
         }
 
-    def entry(self, service_id: str) -> Entry:
-        """The catalogue's entry. KitError cannot-seal when this kit does not know the service."""
+    def entry(self, service_id: str, only: tuple[Part, ...] = ()) -> Entry:
+        """The catalogue's entry, with the steps of the parts in `only` alone where there are any.
+
+        KitError cannot-seal when this kit does not know the service, or the service has no such step."""
         found = self._catalogue.get(service_id)
         if found is None:
             raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a service this kit does not know")
-        return found
+        try:
+            return narrowed(found, only)
+        except BadCatalogue as problem:
+            raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
 
     def entry_of(self, visit_id: str) -> Entry:
         opened = self.visits[visit_id].opened
         assert opened is not None  # a journal begins with Opened
-        return self.entry(opened.service_id)
+        return self.entry(opened.service_id, opened.only)
 
     def of_packet(self, packet_id: str) -> str | None:
         """The visit whose packet this is."""
@@ -73,7 +79,7 @@ class Cases:
 
         Refused when the wish does not fit; KitError disk-full or vault-damaged. Nothing has changed then."""
         visit = self.visits.get(visit_id, NEW)
-        entry = self.entry(wish.service_id) if isinstance(wish, Open) else self.entry_of(visit_id)
+        entry = self.entry(wish.service_id, wish.only) if isinstance(wish, Open) else self.entry_of(visit_id)
         return self._write(visit_id, decide(visit, wish, entry.service), alongside)
 
     def expire(self, visit_id: str, fact: Expired, alongside: Alongside) -> Visit:

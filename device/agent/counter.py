@@ -39,7 +39,7 @@ from device.agent.events import (
 from device.agent.front import CaptureKind
 from device.agent.holder import Entered, PinPad, of_number, proving
 from device.agent.landmarks import Passed
-from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, pack, unpack
+from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, only, pack, unpack
 from device.agent.sealing import Sealer
 from device.agent.session import Session, is_open
 from device.agent.snapshot import Busy, Failure, VisitView
@@ -117,7 +117,7 @@ class Counter:
             raise Refused(Code.UNKNOWN_VISIT)
         visit = self._cases.visits.get(visit_id)
         card = None
-        self._cases.entry(request.service_id)  # or there is no way on
+        self._cases.entry(request.service_id, only(request))  # or there is no way on
         if visit is None:
             self._open(session, request)
         elif isinstance(visit.card, CardKept) and is_open(visit):
@@ -319,7 +319,7 @@ class Counter:
 
     def _open(self, session: Session, request: BagVisit) -> None:
         """Begin a visit that can be sealed: known by trying, before anyone is bothered."""
-        entry = self._cases.entry(request.service_id)
+        entry = self._cases.entry(request.service_id, only(request))
         self._sealer.dry_run(request, entry, session.vault)
         visit_id = request.visit_id
 
@@ -328,8 +328,9 @@ class Counter:
             session.vault.put(tx, visit_id, REQUEST, "request", pack(request))
 
         about = (visit_id, request.service_id, entry.digest, session.officer.officer_id, request.tenant)
-        opened = Open(*about, request.epoch)
-        self._cases.note(visit_id, opened, put)
+        asked = request.supplements
+        again = () if asked is msgspec.UNSET else (asked.parts, asked.packet_id, asked.code)
+        self._cases.note(visit_id, Open(*about, request.epoch, *again), put)
         self._noted()
 
     def _note(self, session: Session, visit_id: str, wish: Wish, alongside: Alongside = nothing_else) -> None:

@@ -49,6 +49,7 @@ from device.agent.events import (
     SignatureExcepted,
     SignatureKept,
     Uploaded,
+    Verdict,
     WaiveCard,
     Wish,
 )
@@ -98,7 +99,10 @@ def _check(lawful: bool, what: str, code: Code = Code.NOT_NOW) -> None:
 
 def _open(visit: Visit, wish: Open, service: Service) -> Event:
     _check(wish.service_id == service.service, "another service")
-    return Opened(wish.visit_id, wish.service_id, wish.catalogue, wish.officer_id, wish.tenant, wish.epoch)
+    _check(bool(wish.only) == bool(wish.supplements), "parts of no application, or none of one")
+    _check(set(wish.only) <= set(service.steps), "a part the service has no step for")
+    about = (wish.visit_id, wish.service_id, wish.catalogue, wish.officer_id, wish.tenant, wish.epoch)
+    return Opened(*about, wish.only, wish.supplements, wish.why)
 
 
 def _keep_card(visit: Visit, wish: KeepCard, service: Service) -> Event:
@@ -208,8 +212,9 @@ def _note_uploaded(visit: Visit, wish: NoteUploaded, service: Service) -> Event:
 
 def _note_answer(visit: Visit, wish: NoteAnswer, service: Service) -> Event:
     _check(visit.sealed is not None and wish.packet_id == visit.sealed.packet_id, "another packet")
-    _check(wish.verdict in ("accepted", "rejected"), "no such verdict")
-    return Answered(wish.packet_id, cast(Literal["accepted", "rejected"], wish.verdict), wish.code)
+    _check(wish.verdict in get_args(Verdict), "no such verdict")
+    _check(bool(wish.parts) == (wish.verdict == "recapture"), "parts go with a recapture")
+    return Answered(wish.packet_id, cast(Verdict, wish.verdict), wish.code, wish.parts)
 
 
 def _abandon(visit: Visit, wish: Abandon, service: Service) -> Event:

@@ -9,6 +9,7 @@ from typing import Literal
 import msgspec
 
 from device.ports import Finger, Hand
+from protocol.recapture import Part
 
 Step = Literal["card", "inform", "possession", "procedure", "photo", "fingers", "signature", "review", "seal"]
 
@@ -17,6 +18,7 @@ PossessionReason = Literal[
 ]
 FingerReason = Literal["missing", "injured", "tremor", "worn", "bandage", "paralysed"]
 Lasting = Literal["temporary", "permanent"]
+Verdict = Literal["accepted", "rejected", "recapture"]
 
 
 class Fact(msgspec.Struct, frozen=True, forbid_unknown_fields=True, tag_field="kind"):
@@ -30,6 +32,9 @@ class Opened(Fact, frozen=True):
     officer_id: str
     tenant: str
     epoch: int = 1  # of the assignment, from the day bag
+    only: tuple[Part, ...] = ()  # parts that are taken anew, and nothing else; all of the entry when empty
+    supplements: str = ""  # the packet whose parts they are
+    why: str = ""  # the service's code
 
 
 class CardKept(Fact, frozen=True):
@@ -125,8 +130,9 @@ class Uploaded(Fact, frozen=True):
 
 class Answered(Fact, frozen=True):
     packet_id: str
-    verdict: Literal["accepted", "rejected"]
+    verdict: Verdict
     code: str
+    parts: tuple[Part, ...] = ()  # asked for anew
 
 
 class Abandoned(Fact, frozen=True):
@@ -176,6 +182,9 @@ class Open(Wish, frozen=True):
     officer_id: str
     tenant: str
     epoch: int = 1
+    only: tuple[Part, ...] = ()
+    supplements: str = ""
+    why: str = ""
 
 
 class KeepCard(Wish, frozen=True):
@@ -267,6 +276,7 @@ class NoteAnswer(Wish, frozen=True):
     packet_id: str
     verdict: str
     code: str
+    parts: tuple[Part, ...] = ()
 
 
 class Abandon(Wish, frozen=True):

@@ -65,7 +65,8 @@ class Front(Protocol):
 
     def choose(self, visit_id: str) -> None:
         """Open a visit of today's list, or go on with it. Refused unknown-visit; KitError lease-ended;
-        recipients-expired, cannot-seal, disk-full when the dry run says it could not be sealed."""
+        recipients-expired, recapture-late, cannot-seal, disk-full when the dry run says that it could not be
+        sealed."""
         ...
 
     def leave(self) -> None:

@@ -162,7 +162,8 @@ class Outgoing:
                 self._store.drop_sealed(tx, packet_id)
 
             self._passed("answered:before")
-            self._cases.note(visit_id, NoteAnswer(packet_id, receipt.verdict, receipt.code), drop)
+            asked = receipt.asked.parts if receipt.asked is not None else ()
+            self._cases.note(visit_id, NoteAnswer(packet_id, receipt.verdict, receipt.code, asked), drop)
             self._passed("answered:after")
         self._spool.withdraw_packet(packet_id)
         self._passed("withdrawn:after")

@@ -6,7 +6,7 @@ from typing import Any
 import msgspec
 
 from device.agent.events import CardKept, CardWaived, PossessionExcepted, PossessionProven, SignatureExcepted
-from device.agent.records import KeptFinger, KeptSignature
+from device.agent.records import KeptFinger, KeptSignature, only
 from device.agent.visit import HANDS, Visit, validity_months
 from device.ports import CardReading, Hand, Photo
 from protocol.bag import BagVisit
@@ -20,7 +20,7 @@ class Records(msgspec.Struct, frozen=True):
     """What the vault held of the visit, unpacked. A part of it is absent where an exception stands."""
 
     card: CardReading | None
-    photo: Photo
+    photo: Photo | None
     fingers: Mapping[Hand, KeptFinger]
     signature: KeptSignature | None
     possession: Evidence | None = None
@@ -34,9 +34,10 @@ def make(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> tup
     parts = []
     if records.card is not None:
         parts.append(_json("identity.json", _identity(records.card)))
-        if records.card.photo is not None:
+        if records.card.photo is not None and not only(request):  # the service has it of the first visit
             parts.append(Part("card-photo.jpg", "image/jpeg", records.card.photo.jpeg))
-    parts.append(Part("photo.jpg", "image/jpeg", records.photo.jpeg))
+    if records.photo is not None:
+        parts.append(Part("photo.jpg", "image/jpeg", records.photo.jpeg))
     for hand, finger in records.fingers.items():
         parts.append(Part(f"{_finger_name(visit, hand)}.png", "image/png", finger.png))
     if records.signature is not None:
@@ -51,7 +52,8 @@ def make(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> tup
 def flags(visit: Visit, records: Records, example_picture: bool) -> tuple[str, ...]:
     """What a second person should know before opening; sorted codes, no fact about the citizen's body."""
     card, proven = visit.card, visit.possession
-    poor = [bool(records.photo.hints), *(bool(finger.hints) for finger in records.fingers.values())]
+    poor = [bool(finger.hints) for finger in records.fingers.values()]
+    poor.append(records.photo is not None and bool(records.photo.hints))
     said = {
         "test-trust": (isinstance(card, CardKept) and card.test_trust)
         or (isinstance(proven, PossessionProven) and proven.test_trust),
@@ -81,8 +83,7 @@ def _identity(card: CardReading) -> dict[str, Any]:
 
 
 def _application(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> dict[str, Any]:
-    assert visit.informed is not None
-    assert visit.procedure is not None
+    """What was done, step by step; of a step that this visit did not have, nothing is said."""
     assert visit.reviewed is not None
     told: dict[str, Any] = {
         "v": 1,
@@ -90,13 +91,18 @@ def _application(visit: Visit, request: BagVisit, records: Records, entry: Entry
         "catalogue": entry.digest,
         "catalogue_version": entry.service.version,
         "language": request.language,
-        "procedure": visit.procedure.procedure,
-        "informed": _plain(visit.informed),
         "reviewed": _plain(visit.reviewed),
-        "hands": {hand: _hand(visit, hand) for hand in HANDS},
-        "validity_months": validity_months(visit, entry.service),
         "measures": _measures(visit, records),
     }
+    if visit.procedure is not None:
+        told["procedure"] = visit.procedure.procedure
+    if visit.informed is not None:
+        told["informed"] = _plain(visit.informed)
+    if "fingers" in entry.service.steps:
+        told["hands"] = {hand: _hand(visit, hand) for hand in HANDS}
+        told["validity_months"] = validity_months(visit, entry.service)
+    if request.supplements is not msgspec.UNSET:
+        told["supplements"] = {"packet_id": request.supplements.packet_id, "code": request.supplements.code}
     if isinstance(visit.card, CardWaived):
         # Nothing on a card says who this is: the request does, and the officer has seen the document.
         told["card"] = {"state": "waived", **_plain(visit.card)}
@@ -109,7 +115,7 @@ def _application(visit: Visit, request: BagVisit, records: Records, entry: Entry
         told["possession"] = {"state": "proven", "certificate_valid": visit.possession.certificate_valid}
     if isinstance(visit.signature, SignatureExcepted):
         told["signature"] = {"state": "excepted", **_plain(visit.signature)}
-    else:
+    elif visit.signature is not None:
         told["signature"] = {"state": "given"}
     return told
 
@@ -123,7 +129,7 @@ def _hand(visit: Visit, hand: Hand) -> dict[str, Any]:
 
 
 def _measures(visit: Visit, records: Records) -> dict[str, Any]:
-    measured: dict[str, Any] = {"photo": _measured(records.photo)}
+    measured: dict[str, Any] = {"photo": _measured(records.photo)} if records.photo else {}
     for hand, finger in records.fingers.items():
         measured[_finger_name(visit, hand)] = {**_measured(finger), "device": finger.device}
     if records.signature is not None:

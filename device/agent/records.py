@@ -15,11 +15,17 @@ from device.ports import CardReading, FingerImage, Photo, SignatureInk
 from device.rendering import finger, ink
 from protocol.bag import BagVisit
 from protocol.possession import Evidence
+from protocol.recapture import Part
 
 Kind = Literal["request", "card", "possession", "photo", "finger", "signature"]
 PPI = 500
 REQUEST = "request"
 """Id of the record that holds the visit as it was asked for; there is one a visit."""
+
+
+def only(request: BagVisit) -> tuple[Part, ...]:
+    """The parts that this visit takes anew; none when it is a whole one."""
+    return () if request.supplements is msgspec.UNSET else request.supplements.parts
 
 
 class KeptFinger(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,7 +14,7 @@ from device.agent.journal import Journal
 from device.agent.visit import Stage, Visit, fold, stage
 from device.errors import Code, KitError, Refused, Remedy
 from device.vault.database import Database
-from protocol.catalogue import Entry
+from protocol.catalogue import Entry, narrowed
 
 
 @dataclass(frozen=True)
@@ -48,5 +48,5 @@ def replay(vault: Path, visit_id: str, catalogue: Mapping[str, Entry]) -> Replay
     visit = fold(entry.event for entry in entries)
     assert visit.opened is not None  # a journal begins with Opened
     entry = catalogue.get(visit.opened.service_id)
-    where = stage(visit, entry.service) if entry is not None else ""
+    where = stage(visit, narrowed(entry, visit.opened.only).service) if entry is not None else ""
     return Replayed(visit_id, len(entries), where, state_digest(visit))

@@ -1,12 +1,13 @@
 """Sealing: first a dry run before anyone is bothered, at the end the real thing, once and for good."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -15,7 +16,7 @@ from device.agent import parts
 from device.agent.events import CardKept, PossessionProven, SignatureKept
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
-from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, unpack
+from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, only, unpack
 from device.agent.visit import Visit, records
 from device.errors import Code, KitError, Remedy
 from device.ports import CardReading, Clock, Photo
@@ -27,19 +28,24 @@ from protocol.identity import BadIdentity, Role, check_use, role_of
 from protocol.ids import new_ulid
 from protocol.instant import read_instant, write_instant
 from protocol.possession import Evidence
+from protocol.recapture import Supplements
 from protocol.sealed import packet
-from protocol.sealed.manifest import GROUPS, Core, Legal
+from protocol.sealed.manifest import GROUPS, Core, Legal, group_of
 from protocol.sealed.packet import BadPacket, Keys, Part, Signer, Sink, Written
 from protocol.sealed.recipients import RecipientList
 
 LONGEST_VISIT = timedelta(hours=4)
 """What a visit that begins now needs must hold so long: recipient list and certificates."""
 
-_DUMMY = {  # a part in every group, the large ones larger than a capture is
+_DUMMY = {  # a part in every group but that of captures, larger than it is
     "identity.json": ("application/json", 4_096),
-    "photo.jpg": ("image/jpeg", 1_048_576),
     "evidence-dry-run.json": ("application/json", 4_096),
     "application.json": ("application/json", 16_384),
+}
+_CAPTURE = {  # by part, larger than a capture is
+    "photo": ("photo.jpg", "image/jpeg", 1_048_576),
+    "fingers": ("finger-right-index.png", "image/png", 1_048_576),
+    "signature": ("signature.png", "image/png", 1_048_576),
 }
 TEST_RECIPIENTS = "test-recipients"
 
@@ -92,9 +98,11 @@ class Sealer:
         memory, and throw it away: what cannot be sealed is known before anyone is bothered. What sealing
         needs must last for the whole visit.
 
-        KitError recipients-expired, recipients-untrusted, disk-full, cannot-seal."""
+        KitError recipients-expired, recipients-untrusted, recapture-late, disk-full, cannot-seal."""
         check_room(self._data)
-        dummy = tuple(Part(name, kind, os.urandom(size)) for name, (kind, size) in _DUMMY.items())
+        name, kind, size = _CAPTURE[next(iter(only(request)), "photo")]
+        sizes = {**_DUMMY, name: (kind, size)}
+        dummy = tuple(Part(each, sizes[each][0], os.urandom(sizes[each][1])) for each in _in_order(sizes))
         held, core, officer = self._core(new_ulid(), dummy, (), request, entry, vault, LONGEST_VISIT)
         with _refused():
             packet.seal(dummy, core, held.recipients, self._kit.signer, officer)
@@ -136,6 +144,9 @@ class Sealer:
         """To whom, what, and by which officer. `ahead`: for how long all that sealing needs must still be
         valid."""
         now = self._clock.now().astimezone(UTC)
+        asked = request.supplements
+        if asked is not msgspec.UNSET and now >= read_instant(asked.until):
+            raise KitError(Code.RECAPTURE_LATE, Remedy.OFFICER, asked.until)
         held = self._list(entry.service.service, now, vault)
         if now + ahead >= read_instant(held.expires):
             raise KitError(Code.RECIPIENTS_EXPIRED, Remedy.WORKSHOP, held.expires)
@@ -165,6 +176,7 @@ class Sealer:
                 retention_until=(now + timedelta(days=retention.biometric_days_max)).date().isoformat(),
             ),
             flags=tuple(sorted({*flags, *([TEST_RECIPIENTS] if held.test else [])})),
+            supplements=_supplements(request),
         )
         return held, core, officer
 
@@ -185,6 +197,18 @@ def _refused() -> Iterator[None]:
         raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
 
 
+def _in_order(names: Iterable[str]) -> list[str]:
+    """In the order of their groups, as in a manifest."""
+    return sorted(names, key=lambda name: GROUPS.index(group_of(name)))
+
+
+def _supplements(request: BagVisit) -> Supplements | msgspec.UnsetType:
+    asked = request.supplements
+    if asked is msgspec.UNSET:
+        return msgspec.UNSET
+    return Supplements(packet_id=asked.packet_id, parts=asked.parts)
+
+
 def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records:
     """What the facts name, from the vault. KitError vault-damaged when it is not what was kept."""
 
@@ -194,10 +218,9 @@ def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records
         return check(held[record].data, digest)
 
     photo, card, signature, proven = visit.photo, visit.card, visit.signature, visit.possession
-    assert photo is not None  # sealing is the last step
     return parts.Records(
         card=unpack(read(card.record, card.digest), CardReading) if isinstance(card, CardKept) else None,
-        photo=unpack(read(photo.record, photo.digest), Photo),
+        photo=unpack(read(photo.record, photo.digest), Photo) if photo is not None else None,
         fingers={
             hand: unpack(read(state.kept.record, state.kept.digest), KeptFinger)
             for hand, state in visit.hands.items()

@@ -11,6 +11,10 @@ from device.agent.events import Step
 from device.errors import Code, Remedy
 from device.ports import Address, Condition, Finger, Hand, HolderCertificate, Identity
 from protocol.catalogue.schema import Service
+from protocol.recapture import Part
+
+LineState = Literal["planned", "open", "sealed", "uploaded", "accepted", "rejected", "recapture", "abandoned"]
+SealedState = Literal["", "queued", "uploading", "uploaded", "accepted", "rejected", "recapture"]
 
 
 @dataclass(frozen=True)
@@ -65,7 +69,8 @@ class VisitLine:
     street: str
     place: str  # postcode and municipality
     note: str
-    state: Literal["planned", "open", "sealed", "uploaded", "accepted", "rejected", "abandoned"]
+    state: LineState
+    only: tuple[Part, ...] = ()  # a short visit that takes these parts anew
 
 
 @dataclass(frozen=True)
@@ -107,7 +112,7 @@ class VisitView:
     signature_record: str
     signature_excepted: str
     validity_note: Literal["", "twelve-months"]  # no prints for now: a card without them, 12 months
-    sealed: Literal["", "queued", "uploading", "uploaded", "accepted", "rejected"]
+    sealed: SealedState
     answer_code: str
     packet_id: str
     abandoned: str
@@ -116,6 +121,10 @@ class VisitView:
     possession: str = ""  # "proven", or why not
     where: Where | None = None
     card_record: str = ""  # its photo may be asked for with `part`, to compare
+    only: tuple[Part, ...] = ()  # the parts that are taken anew; none when it is a whole visit
+    why: str = ""  # with it: the service's code
+    until: datetime | None = None  # with it: when it must be sealed
+    asked_anew: tuple[Part, ...] = ()  # by the service, in its answer to what this visit sealed
 
 
 BusyWith = Literal[

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
-from typing import Literal
+
+import msgspec
 
 from device.agent.events import CardKept, CardWaived, PossessionExcepted, SignatureExcepted, SignatureKept
-from device.agent.snapshot import FingerView, PinView, VisitLine, VisitView
+from device.agent.records import only
+from device.agent.snapshot import FingerView, LineState, PinView, SealedState, VisitLine, VisitView
 from device.agent.visit import HANDS, Visit, is_done, next_step, validity_months, wanted_finger
 from device.ports import CardReading, Hand
 from protocol.bag import BagVisit
@@ -31,6 +33,7 @@ def visit_view(
     what the card in the reader said of its PIN."""
     kept_card = visit.card if isinstance(visit.card, CardKept) else None
     opened = _line(request, visit)
+    asked = None if request.supplements is msgspec.UNSET else request.supplements
     return VisitView(
         visit_id=opened.visit_id,
         step=next_step(visit, service),
@@ -56,6 +59,10 @@ def visit_view(
         packet_id=visit.sealed.packet_id if visit.sealed else "",
         abandoned=_abandoned(visit),
         card_record=kept_card.record if kept_card else "",
+        only=only(request),
+        why=asked.code if asked else "",
+        until=read_instant(asked.until) if asked else None,
+        asked_anew=visit.answered.parts if visit.answered else (),
     )
 
 
@@ -64,10 +71,11 @@ def summary(visit: Visit, service: Service) -> dict[str, str]:
 
     `card` is "read" or "<reason>/<document>"; a hand is its finger; `<hand>-excepted` lists
     "<finger>/<reason>/<lasting>" separated by spaces; `signature` is "given", "cannot" or "refuses";
-    `possession` (of a service that asks for it) "proven", or why not.
+    `possession` (of a service that asks for it) "proven", or why not; `only` names the parts taken anew.
     """
     codes = {
         "card": "",
+        "only": " ".join(visit.opened.only) if visit.opened else "",
         "informed": visit.informed.language if visit.informed else "",
         "procedure": visit.procedure.procedure if visit.procedure else "",
         "photo": "taken" if visit.photo else "",
@@ -110,6 +118,7 @@ def _line(request: BagVisit, visit: Visit | None) -> VisitLine:
         place=f"{place.postcode} {place.municipality}".strip(),
         note=place.note,
         state=_state(visit),
+        only=only(request),
     )
 
 
@@ -117,9 +126,7 @@ def _by_time(row: VisitLine) -> tuple[datetime, str]:
     return row.starts, row.visit_id
 
 
-def _state(
-    visit: Visit | None,
-) -> Literal["planned", "open", "sealed", "uploaded", "accepted", "rejected", "abandoned"]:
+def _state(visit: Visit | None) -> LineState:
     if visit is None:
         return "planned"
     if _abandoned(visit):
@@ -138,9 +145,7 @@ def _abandoned(visit: Visit) -> str:
     return "expired" if visit.expired else ""
 
 
-def _sealed(
-    visit: Visit, sending: str
-) -> Literal["", "queued", "uploading", "uploaded", "accepted", "rejected"]:
+def _sealed(visit: Visit, sending: str) -> SealedState:
     if visit.sealed is None:
         return ""
     if visit.answered:

@@ -165,6 +165,9 @@ def _within(snapshot: Snapshot) -> dict[str, Any]:
             "sealed": visit.sealed,
             "where": visit.where.step if visit.where else "",
             "answer_code": visit.answer_code,
+            "only": list(visit.only),
+            "why": visit.why,
+            "asked_anew": list(visit.asked_anew),
             "packet_id": visit.packet_id,
             "abandoned": visit.abandoned,
         }

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from device.agent.deciding import NO_CERTIFICATE
+from device.agent.events import Step
 from device.agent.holder import may_enter
 from device.agent.signin import RULES
 from device.agent.snapshot import Busy, Gate, Snapshot, VisitView
@@ -66,7 +67,7 @@ def _busy(busy: Busy) -> Place:
 def _visit(visit: VisitView, seen: frozenset[str]) -> Place:
     if visit.step is None:
         return Place("state")
-    if visit.step == "inform" and visit.identity is not None and card_mark(visit) not in seen:
+    if visit.step == after_card(visit) and visit.identity is not None and card_mark(visit) not in seen:
         return Place("inform", "who")
     if visit.step == "possession":
         return _possession(visit)
@@ -92,6 +93,11 @@ def _possession(visit: VisitView) -> Place:
     if visit.pin is None:
         return Place("possession")
     return Place("possession", "pin" if may_enter(visit.pin, visit.service.possession) else "not")
+
+
+def after_card(visit: VisitView) -> Step:
+    """The step that begins once the officer has looked at who is on the card."""
+    return visit.service.steps[1]
 
 
 def card_mark(visit: VisitView) -> str:

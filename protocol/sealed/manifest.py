@@ -9,7 +9,7 @@ from typing import Annotated, Literal, get_args
 import msgspec
 from msgspec import Meta
 
-from protocol import canonical, identity
+from protocol import canonical, identity, recapture
 from protocol.ids import is_ulid
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -75,7 +75,9 @@ class Payload(_Member, frozen=True):
 
 
 class Core(_Member, frozen=True, kw_only=True):
-    """The manifest without `payload`: what the sealed part repeats inside, so that no other label fits."""
+    """The manifest without `payload`: what the sealed part repeats inside, so that no other label fits.
+
+    `supplements` is there in a packet that brings parts of an earlier one anew, and only there."""
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
     suite: str = SUITES[0]
@@ -95,6 +97,7 @@ class Core(_Member, frozen=True, kw_only=True):
     contents: Annotated[tuple[Content, ...], Meta(min_length=1, max_length=64)]
     legal: Legal
     flags: Annotated[tuple[_Word, ...], Meta(max_length=16)] = ()
+    supplements: recapture.Supplements | msgspec.UnsetType = msgspec.UNSET
 
 
 class Manifest(Core, frozen=True, kw_only=True):
@@ -191,7 +194,19 @@ def _rules(manifest: Manifest) -> list[tuple[str, bool]]:
         ("contents", places == sorted(places)),
         ("payload", tuple(one.group for one in manifest.payload) == groups_of(manifest)),
         ("flags", list(manifest.flags) == sorted(set(manifest.flags))),
+        ("supplements", _is_lawful_supplement(manifest, names)),
     ]
+
+
+def _is_lawful_supplement(manifest: Manifest, names: Sequence[str]) -> bool:
+    about = manifest.supplements
+    if about is msgspec.UNSET:
+        return True
+    return (
+        recapture.is_lawful(about)
+        and about.packet_id != manifest.packet_id
+        and recapture.fits(names, about.parts)
+    )
 
 
 def _is_in_its_group(content: Content) -> bool:

@@ -1,4 +1,7 @@
-"""The competent service's signed answer to one sealed application; all that lets a kit delete it."""
+"""The competent service's signed answer to one sealed application; all that lets a kit delete it.
+
+An answer may ask for parts to be taken anew: then the service keeps what it has and waits for a supplement.
+"""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
@@ -7,13 +10,14 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
-from protocol import canonical, identity, signed
+from protocol import canonical, identity, recapture, signed
 from protocol.ids import is_ulid
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
 
 KIND = "receipt"
 LONGEST = 4096  # bytes of payload
+Verdict = Literal["accepted", "rejected", "recapture"]
 
 
 class BadReceipt(ValueError):
@@ -26,15 +30,25 @@ class BadReceipt(ValueError):
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
-    """`code` is empty for an accepted application and says why for a rejected one."""
+    """`code` is empty for an accepted application and says why for any other. `parts` and `until` (the
+    instant before which they must be sealed) are there when parts are asked for anew, and only then."""
 
     v: Annotated[int, Meta(ge=1, le=1)] = 1
     packet_id: str
     manifest_sha256: Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
     kit_id: str
-    verdict: Literal["accepted", "rejected"]
+    verdict: Verdict
     code: Annotated[str, Meta(pattern=r"^([a-z0-9][a-z0-9-]{0,39})?\Z")] = ""
     at: Annotated[str, Meta(pattern=INSTANT)]
+    parts: recapture.AskedParts | msgspec.UnsetType = msgspec.UNSET
+    until: Annotated[str, Meta(pattern=INSTANT)] | msgspec.UnsetType = msgspec.UNSET
+
+    @property
+    def asked(self) -> recapture.Asked | None:
+        """What is asked for anew, if anything."""
+        if self.parts is msgspec.UNSET or self.until is msgspec.UNSET:
+            return None
+        return recapture.Asked(packet_id=self.packet_id, parts=self.parts, code=self.code, until=self.until)
 
 
 def sign_receipt(receipt: Receipt, key: ec.EllipticCurvePrivateKey) -> str:
@@ -59,5 +73,21 @@ def verify_receipt(token: str, keys: Mapping[str, ec.EllipticCurvePublicKey]) ->
     if not is_ulid(receipt.packet_id) or not identity.KIT_ID.fullmatch(receipt.kit_id):
         raise BadReceipt("receipt-malformed", "packet_id or kit_id")
     if (receipt.verdict == "accepted") != (receipt.code == ""):
-        raise BadReceipt("receipt-malformed", "a code goes with a rejection, and only with one")
+        raise BadReceipt("receipt-malformed", "a code goes with what is not accepted, and only with that")
+    _check_asked(receipt)
     return receipt
+
+
+def _check_asked(receipt: Receipt) -> None:
+    members = {receipt.parts is not msgspec.UNSET, receipt.until is not msgspec.UNSET}
+    if members != {receipt.verdict == "recapture"}:
+        raise BadReceipt("receipt-malformed", "parts and until go with a recapture, and only with one")
+    asked = receipt.asked
+    if asked is None:
+        return
+    try:
+        lawful = recapture.in_order(asked.parts) and read_instant(asked.until) > read_instant(receipt.at)
+    except ValueError:
+        lawful = False
+    if not lawful:
+        raise BadReceipt("receipt-malformed", "parts or until")
