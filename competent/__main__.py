@@ -17,6 +17,7 @@ from competent.failure import Failed
 from competent.opening import explain as explained
 from competent.opening import read_packet, summary, write_packet, write_parts
 from competent.possession import NotProven, judge
+from competent.supplement import Beside, NotASupplement
 from competent.trust import read_keys, read_roots
 from protocol.instant import read_instant
 from protocol.sealed.manifest import GROUPS
@@ -66,6 +67,18 @@ def open_(
     shredded: Annotated[
         bool, typer.Option("--shredded", help="Groups may have been shredded: open what is left.")
     ] = False,
+    original: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE", help="Of a supplement: the packet of the application it belongs to; check it."
+        ),
+    ] = None,
+    asked: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --original: the receipt that asked for parts.")
+    ] = None,
+    receipt_key: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --original: the key of that receipt, PEM.")
+    ] = None,
     at: Annotated[
         datetime | None,
         typer.Option(
@@ -88,18 +101,27 @@ def open_(
             return
         if key is None or trust is None or out is None:
             raise typer.BadParameter("--key, --trust and --out are needed to open a packet")
+        if len({original is None, asked is None, receipt_key is None}) != 1:
+            raise typer.BadParameter("--original, --asked and --receipt-key go together")
         roots, keys = read_roots(trust), read_keys(key)
         opened = open_packet(data, keys, roots, roots, at or datetime.now(UTC), missing_ok=shredded)
+        if original is not None and asked is not None and receipt_key is not None:
+            Beside(original, asked, receipt_key, keys, roots).judge(opened)
         proof = {} if cards is None else {"possession": judge(opened, read_roots(cards))}
         write_parts(opened, out)
         told = "".join(f", possession {answer}" for answer in proof.values())
         answer = {**summary(opened), **proof}
         if answer["test"]:
             typer.echo("TEST: made in a trial, for no citizen; do not make a document of it", err=True)
+        if answer["supplements"] and original is None:
+            typer.echo("SUPPLEMENT: a part of another application; --original checks that it is", err=True)
         _tell(as_json, answer, f"{len(opened.parts)} parts in {out}{told}")
     except BadPacket as refusal:
         answer = {"verdict": "refused", "code": str(refusal.code), "detail": refusal.detail}
         _complain(as_json, answer, f"refused: {refusal}", 3)
+    except NotASupplement as refusal:
+        answer = {"verdict": "refused", "code": refusal.code, "detail": ""}
+        _complain(as_json, answer, f"refused: {refusal.code}", 3)
     except NotProven as refusal:
         answer = {"verdict": "refused", "code": f"possession-{refusal.code}", "detail": ""}
         _complain(as_json, answer, f"refused: possession-{refusal.code}", 3)

@@ -2,13 +2,15 @@
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from competent.asking import Persons, Whole
 from competent.behaviour import Behaviour
 from competent.failure import Failed
 from competent.keys import CMS_KEYS, IDENTITIES, RECEIPT_KEY
@@ -17,9 +19,13 @@ from competent.opening import write_parts
 from competent.trust import read_keys, read_private_key, read_roots
 from protocol import canonical
 from protocol.instant import write_instant
+from protocol.sealed.manifest import Manifest
 from protocol.sealed.outer import Outer, check_signatures, read_outer
 from protocol.sealed.packet import BadPacket, Key, Opened, open_packet
-from protocol.sealed.receipt import Receipt, sign_receipt
+from protocol.sealed.receipt import Receipt, Verdict, sign_receipt
+from protocol.sealed.supplement import CODES, refusal
+
+PATIENCE = timedelta(days=14)  # how long the service waits for what it asked anew
 
 
 class AnotherKey(ValueError):
@@ -53,12 +59,18 @@ class Intake:
             return self.ledger.enter(held), Behaviour("accept")
         behaviour = self.ledger.next_behaviour()
         opened, code = self._open(data, now)
-        application = self._judged(outer, code or behaviour.code, now, behaviour.seconds)
+        about = self._about(outer.manifest, opened)
+        if opened is not None and not code:
+            code = self._refusal(outer.manifest, about)
+        if code:
+            behaviour = replace(behaviour, code=code, parts=())
+        application = self._judged(outer, behaviour, now)
+        wholes = self._wholes(about, behaviour, now)
         if opened is not None and self.keep is not None:
             folder = self.keep / key
             if not folder.exists():
                 write_parts(opened, folder)
-        return self.ledger.enter(application, 2 if behaviour.kind == "duplicate" else 1), behaviour
+        return self.ledger.enter(application, 2 if behaviour.kind == "duplicate" else 1, wholes), behaviour
 
     def _open(self, data: bytes, now: datetime) -> tuple[Opened | None, str]:
         try:
@@ -66,15 +78,41 @@ class Intake:
         except BadPacket as refusal:
             return None, str(refusal.code)
 
-    def _judged(self, outer: Outer, code: str, now: datetime, delay_s: int) -> Application:
-        manifest = outer.manifest
+    def _about(self, manifest: Manifest, opened: Opened | None) -> Whole:
+        holder = Persons(self.receipt_key).of(opened) if opened is not None else ""
+        about = manifest.supplements
+        supplements = "" if about is msgspec.UNSET else about.packet_id
+        return Whole(manifest.packet_id, manifest.tenant, manifest.service_id, supplements, holder)
+
+    def _refusal(self, manifest: Manifest, about: Whole) -> str:
+        """Why a supplement is not taken; empty for one that is, and for what is none."""
+        if not about.supplements:
+            return ""
+        named = self.ledger.whole(about.supplements)
+        return refusal(manifest, named.original if named else None, about.holder)
+
+    def _wholes(self, about: Whole, behaviour: Behaviour, now: datetime) -> list[Whole]:
+        """What is known of the packet, and of the application it supplements, once it has its answer."""
+        waits = (behaviour.parts, write_instant(now + PATIENCE)) if behaviour.parts else ((), "")
+        if not about.supplements:
+            return [replace(about, parts=waits[0], until=waits[1])]
+        named = self.ledger.whole(about.supplements)
+        if named is None or behaviour.code in CODES:
+            return [about]
+        return [about, replace(named, parts=waits[0], until=waits[1])]
+
+    def _judged(self, outer: Outer, behaviour: Behaviour, now: datetime) -> Application:
+        manifest, code = outer.manifest, behaviour.code
+        verdict: Verdict = "recapture" if behaviour.parts else "rejected" if code else "accepted"
         receipt = Receipt(
             packet_id=manifest.packet_id,
             manifest_sha256=outer.manifest_sha256,
             kit_id=manifest.kit_id,
-            verdict="rejected" if code else "accepted",
+            verdict=verdict,
             code=code,
             at=write_instant(now),
+            parts=behaviour.parts or msgspec.UNSET,
+            until=write_instant(now + PATIENCE) if behaviour.parts else msgspec.UNSET,
         )
         parts = [{"name": content.name, "sha256": content.sha256} for content in manifest.contents]
         return Application(
@@ -86,7 +124,7 @@ class Intake:
             code,
             canonical.dumps(parts).decode(),
             sign_receipt(receipt, self.receipt_key),
-            time.time() + delay_s,
+            time.time() + behaviour.seconds,
         )
 
 

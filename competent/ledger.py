@@ -9,6 +9,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from competent.asking import TABLES as WHOLES
+from competent.asking import Whole, row_of, whole_of
 from competent.behaviour import ACCEPT, Behaviour, read_behaviour
 
 _TABLES = """
@@ -38,12 +40,14 @@ class Application:
 
 @dataclass(frozen=True)
 class Count:
-    """accepted and rejected applications, distinct visits among the accepted, deliveries of all."""
+    """accepted and rejected applications, distinct visits among the accepted, deliveries of all, and
+    applications that parts were asked for anew of."""
 
     accepted: int
     rejected: int
     distinct: int
     deliveries: int
+    recapture: int = 0
 
 
 _EVERYTHING = (
@@ -59,17 +63,25 @@ class Ledger:
         self._path = path
         path.parent.mkdir(parents=True, exist_ok=True)
         with self._open() as connection:
-            connection.executescript(_TABLES)
+            connection.executescript(_TABLES + WHOLES)
 
     def find(self, packet_id: str) -> Application | None:
         with self._open() as connection:
             return _find(connection, packet_id)
 
-    def enter(self, application: Application, deliveries: int = 1) -> Application:
-        """Enter an application, or count one more delivery of it; what the ledger then says of it."""
+    def whole(self, packet_id: str) -> Whole | None:
+        with self._open() as connection:
+            row = connection.execute("SELECT * FROM whole WHERE packet_id = ?", (packet_id,)).fetchone()
+        return None if row is None else whole_of(row)
+
+    def enter(
+        self, application: Application, deliveries: int = 1, wholes: Sequence[Whole] = ()
+    ) -> Application:
+        """Enter an application with what it changes of others, in one transaction, or count one more delivery
+        of it; what the ledger then says of it."""
         with self._open() as connection, connection:
             connection.execute("BEGIN IMMEDIATE")
-            connection.execute(
+            entered = connection.execute(
                 "INSERT INTO application VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 0) ON CONFLICT DO NOTHING",
                 (
                     application.packet_id,
@@ -83,6 +95,9 @@ class Ledger:
                     application.answer_from,
                 ),
             )
+            if entered.rowcount:
+                rows = [row_of(whole) for whole in wholes]
+                connection.executemany("INSERT OR REPLACE INTO whole VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
             connection.execute(
                 "UPDATE application SET deliveries = deliveries + ? WHERE packet_id = ?",
                 (deliveries, application.packet_id),
@@ -102,7 +117,8 @@ class Ledger:
             row = connection.execute(
                 "SELECT count(*) FILTER (WHERE verdict = 'accepted'),"
                 " count(*) FILTER (WHERE verdict = 'rejected'),"
-                " count(DISTINCT visit_id) FILTER (WHERE verdict = 'accepted'), coalesce(sum(deliveries), 0)"
+                " count(DISTINCT visit_id) FILTER (WHERE verdict = 'accepted'), coalesce(sum(deliveries), 0),"
+                " count(*) FILTER (WHERE verdict = 'recapture')"
                 " FROM application"
             ).fetchone()
         return Count(*row)

@@ -96,6 +96,7 @@ def summary(opened: Opened) -> dict[str, Any]:
         "test": bool(TEST_FLAGS.intersection(manifest.flags)),
         "suite": manifest.suite,
         "officer_signature": manifest.officer_signature,
+        "supplements": msgspec.to_builtins(manifest.supplements) if manifest.supplements else None,
         "shredded": list(opened.shredded),
         "parts": [
             msgspec.to_builtins(content)

@@ -14,6 +14,7 @@ import typer
 from flask import Flask
 from gunicorn.app.base import BaseApplication
 
+from competent.behaviour import WORDS
 from competent.failure import Failed
 from competent.intake import open_intake
 from competent.ledger import Ledger
@@ -46,9 +47,7 @@ def reference(
     keep: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Keep opened parts there (none are kept otherwise).")
     ] = None,
-    order: Annotated[
-        str, typer.Option(help="accept, reject:<code>, delay:<seconds>, duplicate or lose, once or --times.")
-    ] = "",
+    order: Annotated[str, typer.Option(help=f"{WORDS}, once or --times.")] = "",
     times: Annotated[int, typer.Option(min=1, max=1000, help="For how many new applications.")] = 1,
     count: Annotated[bool, typer.Option("--count", help="Print what was taken in, as JSON.")] = False,
 ) -> None:

@@ -60,10 +60,11 @@ class Line:
 
 @dataclass(frozen=True)
 class Judged:
-    """`ends`: names of the steps that are there and right, in order."""
+    """`supplements`: the application that the packet brings parts of anew, by the kit's own word; else ""."""
 
     packet_id: str
     lines: tuple[Line, ...]
+    supplements: str = ""
 
     @property
     def sound(self) -> bool:
@@ -98,7 +99,8 @@ def judge(chain: Chain, trust: Trust) -> Judged:
         before = digest(step) if step else before
         if step is not None:
             seen.append(step.step)
-    return Judged(chain.packet_id, tuple(lines))
+    about = manifest.supplements if manifest is not None else msgspec.UNSET
+    return Judged(chain.packet_id, tuple(lines), "" if about is msgspec.UNSET else about.packet_id)
 
 
 def _read(token: str, trust: Trust) -> Step:
@@ -174,7 +176,9 @@ def _answer(step: Step, text: str, documents: Mapping[str, str], trust: Trust, m
     about = (receipt.packet_id, receipt.manifest_sha256, receipt.kit_id)
     if about != (step.packet_id, step.manifest_sha256, manifest.kit_id):
         raise _Wrong("evidence-of-another")
-    return f"{manifest.service_id} {receipt.verdict}"
+    asked = receipt.asked
+    again = f": {', '.join(asked.parts)}" if asked is not None else ""
+    return f"{manifest.service_id} {receipt.verdict}{again}"
 
 
 def _receipt_keys(

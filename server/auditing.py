@@ -96,6 +96,9 @@ def _print(chain: "Chain", trusted: "Trust", due: "tuple[Name, ...]", as_json: b
     ]
     answer = {"packet_id": chain.packet_id, "sound": not problems, "steps": steps, "missing": missing}
     words = [f"{chain.packet_id}  {'sound' if not problems else 'BROKEN'}"]
+    if judged.supplements:
+        answer["supplements"] = judged.supplements
+        words.append(f"     supplements {judged.supplements}")
     words += [
         f"{line.n:>3}  {line.at:<26}{line.step or '':<11}{line.by}  {line.problem}".rstrip()
         for line in judged.lines

@@ -12,7 +12,7 @@ from server.db.field_key import FieldKey
 from server.db.notices import Bell
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
-from server.fleet import bags, holdings, ingest, outbox, reconciling, retention, uploads
+from server.fleet import bags, holdings, ingest, outbox, reconciling, retention, supplements, uploads
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.custody import Custodian
@@ -148,6 +148,8 @@ class Worker:
             throttle.sweep(db, now)
             ingest.sweep(db, now)
             holdings.watch(db, now)
+            for packet_id in supplements.expire(db, now):
+                log.warning("nobody took the parts anew in time", packet=packet_id)
             for packet_id in reconciling.reconcile(db, now):
                 log.error("forwarding put back in the queue", packet=packet_id)
             for packet_id in reconciling.half_arrived(db):

@@ -11,7 +11,7 @@ import httpx
 import typer
 
 from provisioning.ca import AuthorityError
-from provisioning.demo import headless, interactive
+from provisioning.demo import headless, interactive, recapture
 from provisioning.demo.cast import CITIZENS
 from provisioning.demo.chip import ChipFailed
 from provisioning.demo.player import StepFailed
@@ -49,6 +49,9 @@ def demo(
     with_tpm: Annotated[
         bool, typer.Option("--with-tpm", help="the kit's keys in a software TPM (Debian's swtpm)")
     ] = False,
+    with_recapture: Annotated[
+        bool, typer.Option("--with-recapture", help="with --headless: the service asks for the photo again")
+    ] = False,
 ) -> None:
     """A whole fleet on loopback, with a kit and emulated peripherals."""
     signal.signal(signal.SIGTERM, _interrupted)
@@ -56,8 +59,13 @@ def demo(
     try:
         if headless_:
             script = Script(portrait, CITIZENS[:1], spare_ports, with_pin, with_tpm)
-            headless.play(folder, script, progress)
-            _print(f"{time.monotonic() - began:7.2f} s  in all: one visit, from power-on to the receipt")
+            if with_recapture:
+                recapture.play(folder, script, progress)
+                what = "one visit, and a short one for the photo"
+            else:
+                headless.play(folder, script, progress)
+                what = "one visit"
+            _print(f"{time.monotonic() - began:7.2f} s  in all: {what}, from power-on to the receipt")
         else:
             script = Script(portrait, CITIZENS, spare_ports, with_pin, with_tpm)
             interactive.play(folder, script, progress)

@@ -5,15 +5,17 @@ import sqlite3
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 from provisioning.demo import troupe
-from provisioning.demo.kiosk import Kiosk
+from provisioning.demo.kiosk import Kiosk, State
 from provisioning.demo.player import Played, Player, Role, Watcher
 from provisioning.demo.progress import Progress
 from provisioning.demo.running import Demo, Script, running
+from provisioning.demo.town_hall import Planned
 
 SETTLE_S = 20.0
 COMMAND_S = 60.0
@@ -35,64 +37,81 @@ def play(folder: Path, script: Script, progress: Progress) -> None:
 
 def play_visit(demo: Demo, progress: Progress, watcher: Watcher | None = None, patience: int = 1) -> str:
     """The first visit of today, from the PIN to the answer; the id of its packet."""
-
-    def tell(played: Played) -> None:
-        progress.note(played.step, played.seconds)
-
-    visit, officer = demo.visits[0], demo.world.officers[0]
-    kiosk = Kiosk(demo.world.ports["kiosk"])
-    try:
-        role = Role(officer.officer_id, officer.pin, visit.visit_id, visit.citizen.key)
-        state = Player(kiosk, demo.hands, role, watcher).play(tell, patience)
-    finally:
-        kiosk.close()
+    state = play_one(demo, demo.visits[0], progress, watcher, patience)
     if state["sealed"] != "accepted":
         raise NotAsItMust(f"the application was {state['sealed']}: {state['answer_code']}")
     return str(state["packet_id"])
 
 
-def check(demo: Demo, packet_id: str) -> None:
-    """NotAsItMust unless exactly one application is accepted everywhere and the kit holds nothing of it."""
+def play_one(
+    demo: Demo, visit: Planned, progress: Progress, watcher: Watcher | None = None, patience: int = 1
+) -> State:
+    """A visit of today, from the PIN to whatever the service answers; what the kiosk shows then."""
+
+    def tell(played: Played) -> None:
+        progress.note(played.step, played.seconds)
+
+    officer = demo.world.officers[0]
+    kiosk = Kiosk(demo.world.ports["kiosk"])
+    try:
+        role = Role(officer.officer_id, officer.pin, visit.visit_id, visit.citizen.key)
+        return Player(kiosk, demo.hands, role, watcher).play(tell, patience)
+    finally:
+        kiosk.close()
+
+
+def check(demo: Demo, *packet_ids: str) -> None:
+    """NotAsItMust unless exactly one application is accepted everywhere, in so many packets (the first and
+    what supplements it), and the kit holds nothing of it."""
     count = troupe.count_at_service(demo.world)
     if (count["accepted"], count["distinct"], count["rejected"]) != (1, 1, 0):
         raise NotAsItMust(f"the service has {count}")
-    _settles(
-        lambda: demo.town_hall.applications() == {packet_id: "accepted"},
+    settles(
+        lambda: demo.town_hall.applications() == dict.fromkeys(packet_ids, "accepted"),
         lambda: f"the fleet says {demo.town_hall.applications()}",
     )
     kit = demo.world.layout.kit
-    _settles(
-        lambda: not _on_shelf(kit) and not _in_spool(kit, packet_id),
-        lambda: f"still on the kit: {_on_shelf(kit)} on the shelf, {_in_spool(kit, packet_id)}",
+    settles(
+        lambda: not _on_shelf(kit) and not _in_spool(kit, packet_ids),
+        lambda: f"still on the kit: {_on_shelf(kit)} on the shelf, {_in_spool(kit, packet_ids)}",
     )
-    _settles(
+    settles(
         lambda: _left(demo) == (None, 0),
         lambda: f"the fleet counts days of the oldest biometric, and incidents: {_left(demo)}",
     )
 
 
-def check_custody(demo: Demo, packet_id: str) -> None:
-    """NotAsItMust unless the fleet's own command finds every step from the seal to the last deletion."""
+def check_custody(demo: Demo, packet_id: str, supplements: str = "") -> None:
+    """NotAsItMust unless the fleet's own command finds every step from the seal to the last deletion, of a
+    packet that supplements this one (or none)."""
     wanted = {"sealed", "committed", "erased", "forwarded", "answered", "deleted", "purged"}
-    _settles(lambda: _custody(demo, packet_id) == (True, wanted), lambda: str(_custody(demo, packet_id)))
+    whole = (True, wanted, supplements)
+    settles(lambda: _judged(demo, packet_id) == whole, lambda: str(custody(demo, packet_id)))
 
 
-def _custody(demo: Demo, packet_id: str) -> tuple[bool, set[str]]:
+def _judged(demo: Demo, packet_id: str) -> tuple[bool, set[str], str]:
+    chain = custody(demo, packet_id)
+    steps = {step["step"] for step in chain.get("steps", ())}
+    return bool(chain.get("sound")), steps, str(chain.get("supplements", ""))
+
+
+def custody(demo: Demo, packet_id: str) -> dict[str, Any]:
+    """What the fleet's command prints of the chain; what it complained of when it printed none."""
     fleet = ["-m", "server", "custody", packet_id, "--config", str(demo.world.layout.fleet_toml), "--json"]
     told = subprocess.run(
         [sys.executable, *fleet], capture_output=True, text=True, timeout=COMMAND_S, check=False
     )
     try:
-        chain = json.loads(told.stdout)
+        chain: dict[str, Any] = json.loads(told.stdout)
     except json.JSONDecodeError:
-        return False, {told.stderr.strip()}
-    return bool(chain["sound"]), {step["step"] for step in chain["steps"]}
+        return {"failed": told.stderr.strip()}
+    return chain
 
 
 def _left(demo: Demo) -> tuple[int | None, int]:
     """Days of the oldest biometric anywhere, None when there is none; and incidents."""
-    custody = demo.town_hall.custody()
-    return custody["oldest_days"], custody["incidents"]
+    told = demo.town_hall.custody()
+    return told["oldest_days"], told["incidents"]
 
 
 def _on_shelf(kit: Path) -> int:
@@ -101,12 +120,13 @@ def _on_shelf(kit: Path) -> int:
         return int(vault.execute("SELECT count(*) FROM packet").fetchone()[0])
 
 
-def _in_spool(kit: Path, packet_id: str) -> list[str]:
-    """Files of the spool that are large enough to be a packet and named after it."""
-    return [str(path.relative_to(kit)) for path in (kit / "data" / "spool").rglob(f"*{packet_id}*")]
+def _in_spool(kit: Path, packet_ids: Sequence[str]) -> list[str]:
+    """Files of the spool that are named after one of these packets."""
+    found = [path for each in packet_ids for path in (kit / "data" / "spool").rglob(f"*{each}*")]
+    return [str(path.relative_to(kit)) for path in found]
 
 
-def _settles(so: Callable[[], bool], otherwise: Callable[[], str]) -> None:
+def settles(so: Callable[[], bool], otherwise: Callable[[], str]) -> None:
     deadline = time.monotonic() + SETTLE_S
     while not so():
         if time.monotonic() > deadline:

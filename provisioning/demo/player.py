@@ -23,7 +23,7 @@ CAPTURE_S = 60.0
 INSERTED_S = 5.0
 BAG_S = 40.0
 ANSWER_S = 90.0
-FINAL = ("accepted", "rejected")
+FINAL = ("accepted", "rejected", "recapture")
 
 
 class StepFailed(Exception):

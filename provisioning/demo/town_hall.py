@@ -86,10 +86,16 @@ class TownHall:
         if answer.status_code != httpx.codes.SEE_OTHER:
             raise TownHallFailed(f"planning {request_id}: HTTP {answer.status_code}")
 
-    def visit_of(self, request_id: str) -> str:
-        """The id of today's visit for a request."""
+    def asked_anew(self, request_id: str) -> dict[str, Any] | None:
+        """What the competent service wants anew of this request's application."""
+        again: list[dict[str, Any] | None]
+        again = [each["again"] for each in self._get("requests") if each["request_id"] == request_id]
+        return again[0] if again else None
+
+    def visit_of(self, request_id: str, *, short: bool = False) -> str:
+        """The id of today's visit for a request; of the short one, that takes parts anew."""
         for visit in self._get("visits"):
-            if visit["request_id"] == request_id:
+            if visit["request_id"] == request_id and bool(visit["only"]) == short:
                 return str(visit["visit_id"])
         raise TownHallFailed(f"no visit of today for {request_id}")
 

@@ -85,7 +85,7 @@ def count_at_service(world: World) -> dict[str, int]:
 
 
 def order_service(world: World, behaviour: str, times: int = 1) -> None:
-    """How the service treats the next applications: accept, reject:<code>, delay:<s>, duplicate, lose."""
+    """How the service treats the next applications: as `competent.behaviour.WORDS` has it."""
     with _service_client(world) as client:
         client.post(
             f"{world.url('service')}/control",

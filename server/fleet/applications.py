@@ -1,7 +1,8 @@
 """Sealed applications and the one state each of them is in; the fleet routes them and never opens one.
 
 What was created is always the sum of all states: a row comes with the kit's word that it sealed, or with the
-packet itself, whichever is first, and from then on only moves.
+packet itself, whichever is first, and from then on only moves. A supplement has a row of its own and is
+counted in the application it belongs to.
 """
 
 from dataclasses import dataclass
@@ -16,38 +17,9 @@ from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
 from server.db.tables import Application, Visit
 from server.db.turns import take_turn
-from server.fleet import custody, holdings, outbox, stale, visits
+from server.fleet import custody, holdings, outbox, recaptures, stale, supplements, visits
+from server.fleet.moving import move
 from server.fleet.refused import Refused
-
-# Where an application may go from where it is. A receipt is final.
-MAY: dict[ApplicationState, frozenset[ApplicationState]] = {
-    ApplicationState.SEALED: frozenset({ApplicationState.UPLOADED, ApplicationState.EXPIRED}),
-    ApplicationState.UPLOADED: frozenset(
-        {
-            ApplicationState.FORWARDED,
-            ApplicationState.ACCEPTED,
-            ApplicationState.REJECTED,
-            ApplicationState.RECAPTURE,
-            ApplicationState.STUCK,
-            ApplicationState.EXPIRED,
-        }
-    ),
-    ApplicationState.FORWARDED: frozenset(
-        {
-            ApplicationState.ACCEPTED,
-            ApplicationState.REJECTED,
-            ApplicationState.RECAPTURE,
-            ApplicationState.STUCK,
-            ApplicationState.EXPIRED,
-        }
-    ),
-    ApplicationState.STUCK: frozenset({ApplicationState.UPLOADED, ApplicationState.EXPIRED}),
-    # The answer to what was taken anew is the answer to the whole.
-    ApplicationState.RECAPTURE: frozenset({ApplicationState.ACCEPTED, ApplicationState.REJECTED}),
-    ApplicationState.EXPIRED: frozenset(),
-    ApplicationState.ACCEPTED: frozenset(),
-    ApplicationState.REJECTED: frozenset(),
-}
 
 
 @dataclass(frozen=True)
@@ -65,6 +37,8 @@ class Packet:
     size: int
     blob_sha256: str
     sealing: str  # protocol.custody.sealing: what the kit signed
+    supplements: str = ""  # the application it brings parts of anew
+    parts: tuple[str, ...] = ()  # and which
 
 
 def announced(
@@ -92,6 +66,7 @@ def announced(
             created=now,
             changed=now,
             reason="",
+            supplements=asked.packet_id if (asked := recaptures.of_visit(db, visit)) else None,
         )
         db.add(application)
         holdings.begun(db, visit, kit_id, packet_id, ulid_time(packet_id), now)
@@ -102,12 +77,15 @@ def announced(
 
 def arrived(db: Session, packet: Packet, now: datetime) -> Application:
     """The packet is on our disk: count it as uploaded and see that it is forwarded. Once: a second time does
-    nothing. Refused: unknown-visit, wrong-visit, packet-differs, sequence-used."""
+    nothing. Refused: unknown-visit, wrong-visit, wrong-supplement, packet-differs, sequence-used."""
     visit = db.get(Visit, packet.visit_id, with_for_update=True)
     if visit is None:
         raise Refused("unknown-visit")
     if visit.tenant != packet.tenant or visit.service_id != packet.service_id:
         raise Refused("wrong-visit")
+    asked = recaptures.of_visit(db, visit)
+    if (packet.supplements, packet.parts) != ((asked.packet_id, tuple(asked.parts)) if asked else ("", ())):
+        raise Refused("wrong-supplement")
     application = announced(db, packet.packet_id, visit, packet.kit_id, packet.manifest_sha256, now)
     if application.kit_id != packet.kit_id or application.visit_id != packet.visit_id:
         raise Refused("packet-differs")
@@ -126,7 +104,7 @@ def arrived(db: Session, packet: Packet, now: datetime) -> Application:
     application.kit_cert_serial, application.seq = packet.kit_cert_serial, packet.seq
     application.size, application.blob_sha256 = packet.size, packet.blob_sha256
     application.uploaded = now
-    _move(application, ApplicationState.UPLOADED, now)
+    move(application, ApplicationState.UPLOADED, now)
     db.flush()
     custody.arrived(db, application, packet.sealing, now)
     why = stale.why(db, visit, packet.kit_id, application.epoch, packet.packet_id)
@@ -144,7 +122,7 @@ def arrived(db: Session, packet: Packet, now: datetime) -> Application:
 def offered(db: Session, application: Application, now: datetime) -> None:
     """The service has it and will answer later."""
     if application.state == ApplicationState.UPLOADED:
-        _move(application, ApplicationState.FORWARDED, now)
+        move(application, ApplicationState.FORWARDED, now)
         custody.note(db, application, "forwarded", now)
         outbox.put_once(db, "doorbell", application.kit_id, now)  # its screen says where it is
 
@@ -152,25 +130,27 @@ def offered(db: Session, application: Application, now: datetime) -> None:
 def answered(db: Session, application: Application, receipt: Receipt, token: str, now: datetime) -> None:
     """The service's signed answer, verified and about this packet: kept for the kit, which is told."""
     state = ApplicationState(receipt.verdict)
-    _move(application, state, now)
+    move(application, state, now)
     application.reason, application.receipt, application.answered = receipt.code, token, now
     custody.answered(db, application, token, now)
     outbox.put_once(db, "doorbell", application.kit_id, now)
     visit = db.get(Visit, application.visit_id, with_for_update=True)
     assert visit is not None  # a foreign key says so
-    if visits.move(db, visit, VisitState.CLOSED, receipt.code) and state is ApplicationState.REJECTED:
+    closed = visits.move(db, visit, VisitState.CLOSED, receipt.code)
+    if closed and state is ApplicationState.REJECTED and not supplements.says_nothing(application, receipt):
         visits.reopen(db, visit)
+    supplements.answered(db, application, receipt, visit, now)
 
 
 def stuck(application: Application, reason: str, now: datetime) -> None:
     """Forwarding cannot go on by itself; a person decides."""
-    _move(application, ApplicationState.STUCK, now)
+    move(application, ApplicationState.STUCK, now)
     application.reason = reason[:80]
 
 
 def expired(db: Session, application: Application, now: datetime) -> None:
     """Ninety days were over before anybody answered: it exists no more, and its request can be planned."""
-    _move(application, ApplicationState.EXPIRED, now)
+    move(application, ApplicationState.EXPIRED, now)
     application.reason = "hard-limit"
     visit = db.get_one(Visit, application.visit_id)
     visits.move(db, visit, VisitState.CLOSED, "hard-limit")
@@ -197,14 +177,16 @@ def release(db: Session, actor: Actor, packet_id: str, now: datetime) -> None:
 def send(db: Session, application: Application, now: datetime) -> None:
     """From stuck on its way again; one that is on its way stays so."""
     if application.state == ApplicationState.STUCK:
-        _move(application, ApplicationState.UPLOADED, now)
+        move(application, ApplicationState.UPLOADED, now)
         application.reason = ""
         outbox.put(db, "forward", application.packet_id, now)
 
 
 def counts(db: Session) -> dict[ApplicationState, int]:
-    """How many are in each state, in the scope of the session; every state is named."""
-    rows = db.execute(select(Application.state, func.count()).group_by(Application.state))
+    """How many are in each state, in the scope of the session; every state is named. A supplement is no
+    application: it is counted in its own."""
+    wholes = select(Application.state, func.count()).where(Application.supplements.is_(None))
+    rows = db.execute(wholes.group_by(Application.state))
     found = {ApplicationState(state): count for state, count in rows}
     return {state: found.get(state, 0) for state in ApplicationState}
 
@@ -215,9 +197,3 @@ def newest(db: Session, limit: int = 100) -> list[Application]:
     return list(
         db.scalars(select(Application).order_by(stuck_first, Application.changed.desc()).limit(limit))
     )
-
-
-def _move(application: Application, state: ApplicationState, now: datetime) -> None:
-    if state not in MAY[ApplicationState(application.state)]:
-        raise Refused("application-state")
-    application.state, application.changed = state, now

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import or_, select
 from sqlalchemy.orm import Session
@@ -12,7 +13,7 @@ from protocol.instant import write_instant
 from protocol.lifecycle import VisitState
 from server.db.field_key import FieldKey
 from server.db.tables import Kit, Request, Visit
-from server.fleet import municipalities, outbox, persons, visits
+from server.fleet import municipalities, outbox, persons, recaptures, visits
 from server.fleet.blobs import BlobStore
 
 
@@ -75,7 +76,7 @@ def renew(db: Session, now: datetime) -> None:
 def _line(db: Session, fields: FieldKey, visit: Visit, names: dict[str, str]) -> BagVisit:
     request = db.get(Request, visit.request_id)
     assert request is not None  # a foreign key says so
-    person = persons.open_(fields, request)
+    person, asked = persons.open_(fields, request), recaptures.of_visit(db, visit)
     return BagVisit(
         visit_id=visit.visit_id,
         service_id=visit.service_id,
@@ -99,4 +100,5 @@ def _line(db: Session, fields: FieldKey, visit: Visit, names: dict[str, str]) ->
         ),
         evidence=request.evidence,
         epoch=visit.epoch,
+        supplements=recaptures.told(asked) if asked is not None else msgspec.UNSET,
     )

@@ -11,12 +11,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from protocol.lifecycle import ApplicationState
-from protocol.sealed.receipt import BadReceipt
+from protocol.sealed.receipt import BadReceipt, Receipt
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.db.tables import Application
+from server.db.tables import Application, Recapture
 from server.fleet import applications
 from server.fleet.blobs import BlobStore
 from server.fleet.forwarding.connectors import Connectors
@@ -127,8 +128,8 @@ class Collection:
                 raise Refused("receipt-keys-unknown") from problem
             except BadReceipt as problem:
                 raise Refused(problem.code) from problem
-            if row.state in (ApplicationState.ACCEPTED, ApplicationState.REJECTED):
-                if row.state != receipt.verdict:
+            if row.receipt is not None:
+                if not _is_the_same(db, row, receipt):
                     raise Refused("already-answered")
             elif row.state not in _WAITING:
                 raise Refused("not-fetched")
@@ -143,6 +144,14 @@ class Collection:
         own = f"{row.service_id}/{row.tenant}"
         line = own if own in self._lines else row.service_id
         return self._lines.get(line) == collector
+
+
+def _is_the_same(db: Session, row: Application, receipt: Receipt) -> bool:
+    """Whether it says what the answer that was taken said. What was asked for anew may be settled since."""
+    asked = db.get(Recapture, row.packet_id)
+    if asked is None:
+        return receipt.verdict == row.state
+    return receipt.asked is not None and list(receipt.asked.parts) == asked.parts
 
 
 def _asker(service: Service) -> str:

@@ -10,8 +10,9 @@ from sqlalchemy.orm import Session
 
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import Birth, Health
+from protocol.recapture import Part
 from server.db.tables import Application, Kit, Officer, Request
-from server.fleet import applications, holdings, incidents, kits, leases, visits
+from server.fleet import applications, holdings, incidents, kits, leases, recaptures, visits
 from server.fleet.tally import Tally, tally
 
 _T = TypeVar("_T")
@@ -50,6 +51,7 @@ class VisitLine:
     place: str
     state: str
     reason: str
+    only: tuple[Part, ...] = ()  # a short visit that takes these parts anew
 
 
 @dataclass(frozen=True)
@@ -169,7 +171,7 @@ def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[Visi
         if (visit.state, visit.reason) != (VisitState.ABANDONED, visits.UNASSIGNED)
     ]
     officers = {row.officer_id: row.name for row in db.scalars(select(Officer))}
-    wanted = [visit.request_id for visit in rows]
+    wanted, short = [visit.request_id for visit in rows], recaptures.parts_of(db, rows)
     places = {
         row.request_id: f"{row.postcode} {row.municipality}"
         for row in db.scalars(select(Request).where(Request.request_id.in_(wanted)))
@@ -185,6 +187,7 @@ def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[Visi
             place=places[visit.request_id],
             state=visit.state,
             reason=visit.reason,
+            only=short.get(visit.visit_id, ()),
         )
         for visit in rows
     )

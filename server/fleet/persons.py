@@ -25,6 +25,13 @@ def open_(key: FieldKey, request: Request) -> Person:
     )
 
 
+def missing(person: Person) -> tuple[str, ...]:
+    """Which facts a short visit needs that the request does not have: whom to visit and where, how to make an
+    appointment, and the number that the card must have."""
+    needed = ("name", "street", "phone", "national_number")
+    return tuple(name for name in needed if not getattr(person, name))
+
+
 def twin(key: FieldKey, tenant: str, draft: Draft) -> str:
     """The same for two requests about the same person and service, and nothing else can be read from it."""
     person = draft.person

@@ -12,9 +12,9 @@ from protocol.ids import ALPHABET, new_ulid
 from protocol.lifecycle import VisitState
 from server.auth.roles import Actor
 from server.db.field_key import FieldKey
-from server.db.tables import Request, StatusCode
+from server.db.tables import Recapture, Request, StatusCode
 from server.db.turns import take_turn
-from server.fleet import municipalities, persons
+from server.fleet import municipalities, persons, recaptures
 from server.fleet.drafts import Draft, Person
 from server.fleet.refused import Invalid, Refused
 
@@ -84,6 +84,7 @@ class Opened:
     request: Request
     person: Person = field(repr=False)
     also: int  # later requests that were added to this one
+    again: Recapture | None = None  # what the service wants anew of its application
 
 
 def listed(db: Session, key: FieldKey, actor: Actor, limit: int = 200) -> list[Opened]:
@@ -92,8 +93,11 @@ def listed(db: Session, key: FieldKey, actor: Actor, limit: int = 200) -> list[O
     to_plan = Request.state.in_((VisitState.REQUESTED, VisitState.ABANDONED))
     query = select(Request).where(Request.merged_into.is_(None))
     rows = db.scalars(query.order_by(to_plan.desc(), Request.created.desc()).limit(limit)).all()
-    more = _merged(db)
-    return [Opened(row, persons.open_(key, row), more.get(row.request_id, 0)) for row in rows]
+    more, again = _merged(db), recaptures.open_by_request(db)
+    return [
+        Opened(row, persons.open_(key, row), more.get(row.request_id, 0), again.get(row.request_id))
+        for row in rows
+    ]
 
 
 def opened(db: Session, key: FieldKey, actor: Actor, request_id: str) -> Opened:
@@ -102,7 +106,8 @@ def opened(db: Session, key: FieldKey, actor: Actor, request_id: str) -> Opened:
     row = db.get(Request, request_id)
     if row is None:
         raise Refused("unknown-request")
-    return Opened(row, persons.open_(key, row), _merged(db).get(request_id, 0))
+    again = recaptures.open_of(db, request_id)
+    return Opened(row, persons.open_(key, row), _merged(db).get(request_id, 0), again)
 
 
 def of_code(db: Session, code: str) -> Request | None:

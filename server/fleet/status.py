@@ -9,10 +9,12 @@ from sqlalchemy.orm import Session
 from protocol.lifecycle import ApplicationState, VisitState
 from server.auth import throttle
 from server.db.tables import Application, Request
-from server.fleet import custody, requests, visits
+from server.fleet import custody, recaptures, requests, visits
 from server.fleet.refused import Refused
 
-State = Literal["received", "planned", "not-visited", "visited", "sent", "accepted", "rejected"]
+State = Literal[
+    "received", "planned", "not-visited", "visited", "sent", "again", "again-planned", "accepted", "rejected"
+]
 TRIES, WINDOW = 20, timedelta(minutes=15)
 
 
@@ -25,8 +27,15 @@ def ask(db: Session, code: str, place: str, now: datetime) -> State | None:
     request = requests.of_code(db, code)
     if request is None:
         return None
-    if request.merged_into is not None or request.state == VisitState.REQUESTED:
+    if request.merged_into is not None:
         return "received"  # of a request that was added to another, the other's course is not told
+    if recaptures.open_of(db, request.request_id) is not None:
+        if visits.plannable(request):
+            return "again"
+        if request.state == VisitState.PLANNED:
+            return "again-planned"
+    if request.state == VisitState.REQUESTED:
+        return "received"
     if request.state == VisitState.PLANNED:
         return "planned"
     states = _applications(db, request)

@@ -1,6 +1,7 @@
 """Created = queued + sent + accepted + refused, always: one query over the one table that has the states.
 
-The database holds no state but those of `protocol.lifecycle` (a CHECK), and each is in one of the four.
+A supplement is a part of its application and counted in it: until the service has answered the whole, that is
+sent. The database holds no state but those of `protocol.lifecycle` (a CHECK), and each is in one of the four.
 """
 
 from collections.abc import Iterable
@@ -41,6 +42,7 @@ def tally(db: Session) -> tuple[Tally, dict[str, Tally]]:
     rows = db.execute(
         select(Municipality.name, func.count(), *columns)
         .select_from(Application)
+        .where(Application.supplements.is_(None))
         .join(Municipality, Municipality.tenant == Application.tenant)
         .group_by(Municipality.tenant, Municipality.name)
         .order_by(Municipality.name)

@@ -13,6 +13,7 @@ from hashlib import file_digest
 from pathlib import Path
 from typing import Literal
 
+import msgspec
 from cryptography import x509
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -226,6 +227,7 @@ def _judge(dock: Dock, row: Upload, part: Path, now: datetime) -> Packet:
     manifest = outer.manifest
     if manifest.packet_id != row.packet_id:
         raise Refused("wrong-packet-id")
+    about = manifest.supplements
     return Packet(
         packet_id=manifest.packet_id,
         visit_id=manifest.visit_id,
@@ -238,6 +240,8 @@ def _judge(dock: Dock, row: Upload, part: Path, now: datetime) -> Packet:
         size=row.size,
         blob_sha256=row.sha256,
         sealing=sealing(outer.manifest_bytes, outer.signatures.kit),
+        supplements=about.packet_id if about is not msgspec.UNSET else "",
+        parts=about.parts if about is not msgspec.UNSET else (),
     )
 
 

@@ -10,7 +10,7 @@ from protocol.ids import new_ulid
 from protocol.lifecycle import VisitState
 from server.auth.roles import Actor
 from server.db.tables import Booking, Kit, Officer, Request, Visit
-from server.fleet import kits, outbox
+from server.fleet import kits, outbox, recaptures
 from server.fleet.refused import Refused
 
 ZONE = ZoneInfo("Europe/Brussels")
@@ -30,7 +30,8 @@ def plan(
     now: datetime,
 ) -> Visit:
     """Give a request to an officer and a kit at a time. Refused: not-allowed, unknown-request,
-    request-not-open, unknown-officer, unknown-kit, bad-minutes, in-the-past, officer-taken, kit-taken."""
+    request-not-open, unknown-officer, unknown-kit, bad-minutes, in-the-past, after-deadline, officer-taken,
+    kit-taken. Where the service wants parts anew it is a short visit, for these alone."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     request = db.get(Request, request_id, with_for_update=True)
@@ -50,6 +51,9 @@ def plan(
     if local_day(starts) < local_day(now):
         raise Refused("in-the-past")
     ends = starts + timedelta(minutes=minutes)
+    asked = recaptures.open_of(db, request_id)
+    if asked is not None and ends > asked.until:
+        raise Refused("after-deadline")
     for resource, code in ((f"officer:{officer_id}", "officer-taken"), (f"kit:{kit_id}", "kit-taken")):
         if _taken(db, resource, starts, ends):
             raise Refused(code)
@@ -64,6 +68,7 @@ def plan(
         ends=ends,
         state=VisitState.PLANNED,
         reason="",
+        recapture=asked.asked_by if asked is not None else None,
     )
     db.add(visit)
     for resource in (f"officer:{officer_id}", f"kit:{kit_id}"):

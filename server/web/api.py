@@ -7,15 +7,17 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Literal
 
+import msgspec
 from apiflask import APIBlueprint
 from pydantic import BaseModel, ConfigDict
 from sqlalchemy import select
 
 from protocol.lifecycle import ApplicationState, VisitState
-from server.db.tables import Request
+from protocol.recapture import Part
+from server.db.tables import Recapture, Request
 from server.fleet import applications as sealed
 from server.fleet import kits as cases
-from server.fleet import overview, tally
+from server.fleet import overview, recaptures, tally
 from server.fleet.visits import local_day
 from server.web.context import actor, context
 
@@ -52,10 +54,11 @@ class Visit(Answer):
     officer: str
     kit_id: str
     state: VisitState
+    only: list[Part]
 
 
 class Visits(Answer):
-    """The visits of today, in Belgium."""
+    """The visits of today, in Belgium. `only`: the parts that a short visit takes anew; else empty."""
 
     visits: list[Visit]
 
@@ -68,10 +71,13 @@ class Application(Answer):
     state: ApplicationState
     reason: str
     changed: datetime
+    supplements: str | None
 
 
 class Applications(Answer):
-    """`counts` has every application in the scope; `applications` the stuck ones and the last changed."""
+    """`counts` has every application in the scope; `applications` the stuck ones and the last changed.
+
+    A packet that `supplements` another is listed, and counted in that one."""
 
     counts: dict[ApplicationState, int]
     applications: list[Application]
@@ -97,6 +103,15 @@ class Custody(Answer):
     municipalities: dict[str, Tally]
 
 
+class Again(Answer):
+    """What the competent service wants anew, why (its code), and when it must be sealed."""
+
+    packet_id: str
+    parts: list[Part]
+    code: str
+    until: datetime
+
+
 class RequestSeen(Answer):
     request_id: str
     created: datetime
@@ -105,6 +120,7 @@ class RequestSeen(Answer):
     postcode: str
     language: Literal["nl", "fr", "de", "en"]
     half_days: list[str]
+    again: Again | None
 
 
 class Requests(Answer):
@@ -157,6 +173,7 @@ def visits() -> Visits:
                 officer=line.officer,
                 kit_id=line.kit_id,
                 state=VisitState(line.state),
+                only=list(line.only),
             )
             for line in lines
         ]
@@ -181,6 +198,7 @@ def applications() -> Applications:
                 state=ApplicationState(row.state),
                 reason=row.reason,
                 changed=row.changed,
+                supplements=row.supplements,
             )
             for row in rows
         ],
@@ -211,6 +229,7 @@ def requests() -> Requests:
     to_plan = Request.state.in_((VisitState.REQUESTED, VisitState.ABANDONED))
     query = select(Request).where(Request.merged_into.is_(None))
     with context().database.reading(actor().scope) as db:
+        asked = recaptures.open_by_request(db)
         rows = db.scalars(query.order_by(to_plan.desc(), Request.created.desc()).limit(200)).all()
     return Requests(
         requests=[
@@ -223,8 +242,13 @@ def requests() -> Requests:
                     "postcode": row.postcode,
                     "language": row.language,
                     "half_days": row.half_days,
+                    "again": _again(asked.get(row.request_id)),
                 }
             )
             for row in rows
         ]
     )
+
+
+def _again(asked: Recapture | None) -> dict[str, object] | None:
+    return msgspec.to_builtins(recaptures.told(asked)) if asked is not None else None

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from protocol.custody import write_chain
-from server.fleet import applications, custody
+from server.fleet import applications, custody, recaptures
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -14,9 +14,11 @@ blueprint = Blueprint("applications", __name__)
 @blueprint.get("/applications")
 def listing() -> str:
     with context().database.reading(actor().scope) as db:
+        rows = applications.newest(db)
         return render_template(
             "fleet/applications.html",
-            rows=applications.newest(db),
+            rows=rows,
+            asked=recaptures.by_answer(db, [row.packet_id for row in rows]),
             counts=applications.counts(db),
             may_release=actor().may("release"),
         )

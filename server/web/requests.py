@@ -5,12 +5,12 @@ from datetime import date, datetime, time, timedelta
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 
-from server.fleet import kits, officers, requests, visits
+from server.fleet import kits, officers, persons, recaptures, requests, visits
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
 blueprint = Blueprint("requests", __name__)
-MINUTES = (30, 45, 60, 90)
+MINUTES, SHORT = (30, 45, 60, 90), (15, 30, 45)
 
 
 @blueprint.get("/requests")
@@ -74,20 +74,23 @@ def _page(request_id: str, given: dict[str, str], problem: str) -> str:
         except Refused:
             abort(404)
         tenant = opened.request.tenant
+        there_were = visits.of_request(db, request_id)
         there = officers.of_tenant(db, tenant)
         return render_template(
             "fleet/request-one.html",
             row=opened,
             birth=date.fromisoformat(opened.person.birth_date),
             number=_spelled(opened.person.national_number),
-            visits=visits.of_request(db, request_id),
+            visits=there_were,
             officers=there,
             officer_names={officer.officer_id: officer.name for officer in there},
             kits=kits.serving(db, tenant),
             plannable=visits.plannable(opened.request) and actor().may("plan"),
             given=given,
             problem=problem,
-            minutes=MINUTES,
+            minutes=SHORT if opened.again else MINUTES,
+            missing=persons.missing(opened.person) if opened.again else (),
+            parts=recaptures.parts_of(db, there_were),
             today=visits.local_day(now),
             default_day=visits.local_day(now + timedelta(days=1)),
         )

@@ -16,6 +16,7 @@ from server.db.tables.fleet import (
 )
 from server.db.tables.people import Account, SignIn, Throttle
 from server.db.tables.quarantine import Quarantined
+from server.db.tables.recaptures import Recapture
 from server.db.tables.shape import Base, OfTenant
 from server.db.tables.traffic import Message, OutboxRow, Report, Upload
 
@@ -40,6 +41,7 @@ __all__ = [
     "OutboxRow",
     "Postcode",
     "Quarantined",
+    "Recapture",
     "Report",
     "Request",
     "Revocation",

@@ -62,6 +62,8 @@ class Visit(OfTenant, Base):
     state: Mapped[str] = mapped_column(String(12))
     reason: Mapped[str] = mapped_column(String(40), default="")  # why it was abandoned, a code
     epoch: Mapped[int] = mapped_column(default=1)  # grows when the kit that has it no longer does
+    # Key of the Recapture this short visit is for. No foreign key: the tables would point in a circle.
+    recapture: Mapped[str | None] = mapped_column(String(26))
 
 
 class Application(OfTenant, Base):
@@ -76,6 +78,8 @@ class Application(OfTenant, Base):
     state: Mapped[str] = mapped_column(String(10), index=True)  # protocol.lifecycle.ApplicationState
     manifest_sha256: Mapped[str] = mapped_column(String(64))
     epoch: Mapped[int | None]  # of the assignment it was made under, once the kit has said
+    # The application that this packet brings parts of anew; such a packet is counted in that one.
+    supplements: Mapped[str | None] = mapped_column(String(26), index=True)
     created: Mapped[datetime]
     changed: Mapped[datetime]
     # Known once the packet is here:
