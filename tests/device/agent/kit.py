@@ -8,6 +8,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
@@ -34,7 +35,7 @@ from protocol.ids import new_ulid
 from protocol.instant import write_instant
 from protocol.sealed import agekeys
 from protocol.sealed.packet import Opened, Signer, open_packet
-from protocol.sealed.receipt import Receipt, sign_receipt
+from protocol.sealed.receipt import Receipt, Verdict, sign_receipt
 from protocol.sealed.recipients import Recipient, RecipientList, receipt_key, sign_list
 from tests.device.agent.peripherals import NUMBER, Bench
 from tests.protocol.certificates import Holder, authority, leaf
@@ -119,13 +120,13 @@ class Service:
         roots = [self.root.certificate]
         return open_packet(data, [self.identity], roots, roots, datetime.now(UTC))
 
-    def answer(self, data: bytes, verdict: str = "accepted", code: str = "", **changes: str) -> str:
+    def answer(self, data: bytes, verdict: Verdict = "accepted", code: str = "", **changes: Any) -> str:
         opened = self.open(data)
         receipt = Receipt(
             packet_id=opened.outer.manifest.packet_id,
             manifest_sha256=opened.outer.manifest_sha256,
             kit_id=KIT,
-            verdict="accepted" if verdict == "accepted" else "rejected",
+            verdict=verdict,
             code=code,
             at=write_instant(datetime.now(UTC)),
         )

@@ -33,6 +33,7 @@ from device.ports import Address, CardReading, Condition, Finger, Hand, Identity
 from protocol import catalogue
 from protocol.bag import BagVisit, Citizen, Place
 from protocol.ids import new_ulid
+from protocol.recapture import Asked, Part
 
 PIN = "271828"
 AN = Officer("an.peeters", "An Peeters")
@@ -232,8 +233,10 @@ class MemoryDesk:
         self._open = visit_id
         if visit_id not in self._known:
             self._known[visit_id] = NEW
-            wish = events.Open(visit_id, request.service_id, self.entry.digest, AN.officer_id, request.tenant)
-            self.wish(wish)
+            about = (visit_id, request.service_id, self.entry.digest, AN.officer_id, request.tenant, 1)
+            asked = request.supplements
+            again = () if asked is msgspec.UNSET else (asked.parts, asked.packet_id, asked.code)
+            self.wish(events.Open(*about, *again))
         self._show()
 
     def leave(self) -> None:
@@ -359,8 +362,15 @@ class MemoryDesk:
         self._sending = self._packet
         self._show(link=Link(True, 1, 12, share))
 
-    def answer(self, verdict: str, code: str = "") -> None:
-        self.wish(events.NoteAnswer(self._packet, verdict, code))
+    def answer(self, verdict: str, code: str = "", *parts: Part) -> None:
+        self.wish(events.NoteAnswer(self._packet, verdict, code, parts))
+
+    def ask_anew(self, *parts: Part) -> None:
+        """Today's first visit is a short one, for these parts alone."""
+        about = Asked(packet_id=self._packet, parts=parts, code="photo-blurred", until="2026-12-07T11:00:00Z")
+        first = self._requests[self.first]
+        self._requests[self.first] = msgspec.structs.replace(first, supplements=about)
+        self.entry = catalogue.narrowed(ENTRY, parts)
 
     def known(self) -> Visit:
         """The open visit, as the rules hold it."""

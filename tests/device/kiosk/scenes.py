@@ -15,6 +15,7 @@ from device.agent.snapshot import (
 from device.errors import Code, Remedy
 from device.ports import Condition
 from protocol.ids import new_ulid
+from protocol.recapture import Part
 from tests.catalogue import with_possession
 from tests.device.kiosk.carrying import CARRYING
 from tests.device.kiosk.front import CARD, INK, NOW, OFFICERS, PIN, MemoryDesk
@@ -264,12 +265,29 @@ def _uploading(play: Play) -> None:
     play.desk.send(0.4)
 
 
-def _answered(verdict: str, code: str = "") -> Callable[[Play], None]:
+def _answered(verdict: str, code: str = "", *parts: Part) -> Callable[[Play], None]:
     def play_it(play: Play) -> None:
         play.sealed()
-        play.desk.answer(verdict, code)
+        play.desk.answer(verdict, code, *parts)
 
     return play_it
+
+
+def _short(then: Callable[[Play], None]) -> Callable[[Play], None]:
+    """A visit that only takes the photo anew."""
+
+    def play_it(play: Play) -> None:
+        play.desk.ask_anew("photo")
+        then(play)
+
+    return play_it
+
+
+def _short_review(play: Play) -> None:
+    play.who()
+    play.post("/step/card/seen")
+    play.post("/step/photo/take")
+    play.desk.finish()
 
 
 def _where(play: Play) -> None:
@@ -382,7 +400,12 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "state-uploading": (_uploading, "/"),
     "state-accepted": (_answered("accepted"), "/"),
     "state-rejected": (_answered("rejected", "photo-unusable"), "/"),
+    "state-recapture": (_answered("recapture", "photo-blurred", "photo", "signature"), "/"),
     "state-where": (_where, "/"),
+    "short-visits": (_short(Play.unlock), "/"),
+    "short-card": (_short(Play.open), "/"),
+    "short-who": (_short(Play.who), "/"),
+    "short-review": (_short(_short_review), "/"),
     "abandon": (Play.photo, "/abandon"),
     "abandoned": (_abandoned, "/"),
     "problem": (Play.unlock, "/nowhere"),
