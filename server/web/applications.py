@@ -38,7 +38,11 @@ def show(packet_id: str) -> str:
         else:
             audit = custody.audit(chain, context().trust, custody.due(db, packet_id))
         return render_template(
-            "fleet/application-one.html", row=row, told=custody.told(db, packet_id), audit=audit
+            "fleet/application-one.html",
+            row=row,
+            asked=recaptures.by_answer(db, [packet_id]).get(packet_id),
+            told=custody.told(db, packet_id),
+            audit=audit,
         )
 
 

@@ -8,7 +8,7 @@ from flask.testing import FlaskClient
 
 from device.kiosk import create_kiosk
 from tests.device.kiosk.front import NOW, MemoryDesk
-from tests.device.kiosk.scenes import Play
+from tests.device.kiosk.play import Play
 
 HERE = "http://localhost"
 JSON = {"Accept": "application/json"}

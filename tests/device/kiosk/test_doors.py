@@ -9,7 +9,7 @@ from device.agent.snapshot import Gate
 from device.errors import Code, Remedy
 from tests.device.kiosk.conftest import csrf, send
 from tests.device.kiosk.front import CARD, PIN, MemoryDesk
-from tests.device.kiosk.scenes import Play
+from tests.device.kiosk.play import Play
 
 
 def told(browser: FlaskClient) -> dict[str, object]:

@@ -7,7 +7,7 @@ from flask.testing import FlaskClient
 from device.kiosk.browser import MOST, Browsers
 from tests.device.kiosk.conftest import HERE, JSON, csrf, new_browser, send
 from tests.device.kiosk.front import PIN, MemoryDesk
-from tests.device.kiosk.scenes import Play
+from tests.device.kiosk.play import Play
 
 OPEN = (
     *("screens.index", "screens.desk", "officer.unlock", "officer.language"),

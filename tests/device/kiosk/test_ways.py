@@ -6,7 +6,7 @@ from flask.testing import FlaskClient
 from device.kiosk.browser import COOKIE
 from tests.device.kiosk.conftest import csrf, send
 from tests.device.kiosk.front import CHALLENGE, CODE, PIN, MemoryDesk
-from tests.device.kiosk.scenes import Play
+from tests.device.kiosk.play import Play
 
 NEW = "916273"
 
