@@ -19,7 +19,7 @@ def mount(
     words: Words,
     languages: Sequence[str] = LANGUAGES,
     *,
-    default: str | None = None,
+    default: str | Callable[[], str] | None = None,
     choose: Callable[[], str | None] | None = None,
 ) -> None:
     """Register templates `look/...`, files under `/look/` (endpoint `look.static`) and each page's language.
@@ -44,7 +44,7 @@ def mount(
     def language() -> str:
         """Of this page; found at the first question, so a refusal before any view has one too."""
         if "language" not in g:
-            g.language = _language(languages, default, choose)
+            g.language = _language(languages, default() if callable(default) else default, choose)
         return str(g.language)
 
     def set_language() -> None:

@@ -11,25 +11,14 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
-from protocol import canonical, signed
+from protocol import canonical, signed, word
 from protocol.identity import KIT_ID
 from protocol.instant import PATTERN as INSTANT
-from protocol.instant import read_instant
+from protocol.word import BadCommand
 
 KIND = "command"
-LONGEST = 4096  # bytes of payload
-Action = Literal["lock", "self-test", "collect-logs", "renew-certificate", "shred-by-rule"]
+Action = Literal["lock", "report-now", "self-test", "try-uploads-now", "reconnect"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
-Refusal = Literal["signature", "malformed", "unknown-action", "other-kit", "expired", "replayed"]
-
-
-class BadCommand(ValueError):
-    """A command that must not be carried out."""
-
-    def __init__(self, code: Refusal, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code: Refusal = code
-        self.detail = detail
 
 
 class Command(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -59,30 +48,14 @@ def verify_command(
 
     BadCommand, in this order: signature, malformed, unknown-action, other-kit, replayed, expired. Without a
     clock every command is expired: what is due by rule happens anyway."""
-    try:
-        payload = signed.verify(token, KIND, keys)
-    except signed.BadSignature as problem:
-        raise BadCommand("signature", problem.code) from problem
-    command = _read(payload)
-    if command.kit_id != kit_id:
-        raise BadCommand("other-kit")
-    if command.counter <= last:
-        raise BadCommand("replayed", f"counter {command.counter}, {last} was seen")
-    if now is None or now >= read_instant(command.not_after):
-        raise BadCommand("expired", command.not_after)
+    command = _read(word.opened(token, KIND, keys))
+    seen = f"counter {command.counter}, {last} was seen" if command.counter <= last else ""
+    word.judge(command, kit_id, replayed=seen, now=now)
     return command
 
 
 def _read(payload: bytes) -> Command:
-    try:
-        if len(payload) > LONGEST:
-            raise ValueError("too long")
-        command = msgspec.convert(canonical.loads(payload), Command)
-        ends = read_instant(command.not_after) > read_instant(command.issued)
-    except (ValueError, msgspec.ValidationError) as problem:
-        raise BadCommand("malformed") from problem
-    if not ends:
-        raise BadCommand("malformed", "it ends before it begins")
+    command = word.read(payload, Command)
     if command.action not in ACTIONS:
         raise BadCommand("unknown-action", command.action)
     return command

@@ -10,14 +10,12 @@ import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
-from protocol import canonical, signed
-from protocol.command import BadCommand
+from protocol import canonical, signed, word
 from protocol.identity import KIT_ID
 from protocol.instant import PATTERN as INSTANT
-from protocol.instant import read_instant
+from protocol.word import BadCommand
 
 KIND = "desired"
-LONGEST = 4096
 BOUNDS: dict[str, tuple[int, int]] = {
     "health-every-s": (10, 3600),
     "idle-lock-s": (30, 900),
@@ -49,7 +47,7 @@ class DesiredState(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_o
 def sign_desired(wish: DesiredState, key: ec.EllipticCurvePrivateKey, kid: str) -> str:
     """Compact JWS by the fleet's command key. BadCommand malformed where it breaks a bound."""
     payload = canonical.dumps(msgspec.to_builtins(wish))
-    if any(problem_of(name, value) for name, value in _read(payload).settings.items()):
+    if any(problem_of(name, value) for name, value in word.read(payload, DesiredState).settings.items()):
         raise BadCommand("malformed", "a setting that no kit would take")
     return signed.sign(KIND, payload, key, kid)
 
@@ -60,17 +58,9 @@ def verify_desired(
     """The wish in `token` for `kit_id`, which holds version `held`. A setting that this kit does not know is
     let through: it is refused by name, so that the fleet sees it. BadCommand signature, malformed, other-kit,
     replayed (older than what is held; the same version again is fine), expired."""
-    try:
-        payload = signed.verify(token, KIND, keys)
-    except signed.BadSignature as problem:
-        raise BadCommand("signature", problem.code) from problem
-    wish = _read(payload)
-    if wish.kit_id != kit_id:
-        raise BadCommand("other-kit")
-    if wish.version < held:
-        raise BadCommand("replayed", f"version {wish.version}, {held} is held")
-    if now is None or now >= read_instant(wish.not_after):
-        raise BadCommand("expired", wish.not_after)
+    wish = word.read(word.opened(token, KIND, keys), DesiredState)
+    older = f"version {wish.version}, {held} is held" if wish.version < held else ""
+    word.judge(wish, kit_id, replayed=older, now=now)
     return wish
 
 
@@ -82,16 +72,3 @@ def problem_of(name: str, value: int | str) -> Literal["", "unknown", "out-of-ra
     if name in WORDS:
         return "" if value in WORDS[name] else "out-of-range"
     return "unknown"
-
-
-def _read(payload: bytes) -> DesiredState:
-    try:
-        if len(payload) > LONGEST:
-            raise ValueError("too long")
-        wish = msgspec.convert(canonical.loads(payload), DesiredState)
-        ends = read_instant(wish.not_after) > read_instant(wish.issued)
-    except (ValueError, msgspec.ValidationError) as problem:
-        raise BadCommand("malformed") from problem
-    if not ends:
-        raise BadCommand("malformed", "it ends before it begins")
-    return wish

@@ -28,6 +28,7 @@ from server.web import (
     quarantine,
     requests,
     rosters,
+    steering,
 )
 from server.web.context import Context, put
 from server.web.gate import guard
@@ -107,6 +108,7 @@ def _bare() -> APIFlask:
         dashboard.blueprint,
         requests.blueprint,
         kits.blueprint,
+        steering.blueprint,
         brokers.blueprint,
         applications.blueprint,
         incidents.blueprint,

@@ -14,13 +14,14 @@ from typing import Annotated
 
 import typer
 
-from server import administration, auditing, broker_commands, couriering, logs
+from server import administration, auditing, broker_commands, couriering, logs, steering
 from server.cli import Config, Json, failures, opened, say
 from server.config import read
 from server.processes import Supervisor, on_stop
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
 administration.add_to(app)
+steering.add_to(app)
 app.add_typer(couriering.courier, name="courier")
 app.command()(auditing.custody)
 app.add_typer(broker_commands.app, name="broker")

@@ -9,25 +9,30 @@ import itertools
 import threading
 import time
 from collections.abc import Iterable, Sequence
+from datetime import datetime
 
 import structlog
 from cryptography import x509
+from sqlalchemy.orm import Session
 
 from protocol.ids import new_ulid
-from protocol.messages import Body, Doorbell, Envelope, FleetState, Receipts, encode, instant
+from protocol.messages import Body, Desired, Doorbell, Envelope, FleetState, Receipts, encode, instant
 from protocol.mqtt5 import Publish, Will
 from protocol.topics import FLEET_LISTENS, Tail, topic_of
 from server.broker.line import Line
 from server.db.engine import Database
 from server.db.notices import Bell
 from server.db.scope import EVERYONE
-from server.fleet import ingest, outbox
-from server.fleet.outbox import Claim
+from server.fleet import ingest, notices, outbox, questions, twins
+from server.fleet.outbox import Claim, Queue
 from server.settings import Mqtt
 from server.work import utc_now
 
 IDLE_S = 0.2
 RUNG_S = 1.0  # the same where a bell rings for new work
+OURS: tuple[Queue, ...] = ("receipt", "doorbell", "answer", "desired", "notice")
+KEPT_BY_BROKER = frozenset({Tail.DESIRED, Tail.NOTICE})
+"""Retained: who comes later hears the newest."""
 WINDOW = 100  # pieces of work claimed at once; a batch of receipts is one message a kit
 ANSWER_S = 20.0
 
@@ -106,11 +111,15 @@ class Ingest:
         """Publish what waits for kits; False when nothing did."""
         now = utc_now()
         with self._database.reading(EVERYONE) as db:
-            if not outbox.due(db, ["receipt", "doorbell"], now):
+            if not outbox.due(db, OURS, now):
                 return False
         with self._database.writing(EVERYONE) as db:
-            claims = outbox.claim(db, ["receipt", "doorbell"], WINDOW, now)
-        sent = [(message, self._publish(topic, body)) for message, topic, body in _messages(claims)]
+            claims = outbox.claim(db, OURS, WINDOW, now)
+            messages = [*_batched(claims), *_single(db, claims, now)]
+        sent = [
+            (same, self._publish((kit_id, tail), body, retain=tail in KEPT_BY_BROKER))
+            for same, kit_id, tail, body in messages
+        ]
         deadline = time.monotonic() + ANSWER_S
         answered = {
             claim
@@ -149,16 +158,39 @@ class Ingest:
         return topic, encode(topic, envelope)
 
 
-def _messages(claims: Iterable[Claim]) -> list[tuple[list[Claim], tuple[str, Tail], Body]]:
-    """One message a kit for all its receipts, and one for all its doorbells."""
-    by_kit: dict[tuple[str, str], list[Claim]] = {}
+_Message = tuple[list[Claim], str, Tail, Body]
+
+
+def _batched(claims: Iterable[Claim]) -> list[_Message]:
+    """One message a kit for all its receipts, and one for each of its doorbells."""
+    alike: dict[tuple[str, str, str], list[Claim]] = {}
     for claim in claims:
-        by_kit.setdefault((claim.queue, claim.subject), []).append(claim)
-    messages: list[tuple[list[Claim], tuple[str, Tail], Body]] = []
-    for (queue, kit_id), same in by_kit.items():
+        if claim.queue in ("receipt", "doorbell"):
+            bell = claim.body if claim.queue == "doorbell" else ""
+            alike.setdefault((claim.queue, claim.subject, bell), []).append(claim)
+    messages: list[_Message] = []
+    for (queue, kit_id, bell), same in alike.items():
         if queue == "receipt":
             ids = tuple(dict.fromkeys(claim.body for claim in same))
-            messages.append((same, (kit_id, Tail.RECEIPTS), Receipts(ids=ids)))
+            messages.append((same, kit_id, Tail.RECEIPTS, Receipts(ids=ids)))
         else:
-            messages.append((same, (kit_id, Tail.DOORBELL), Doorbell(job="inbox")))
+            ring = Doorbell(job="jobs" if bell == "jobs" else "inbox")
+            messages.append((same, kit_id, Tail.DOORBELL, ring))
+    return messages
+
+
+def _single(db: Session, claims: Iterable[Claim], now: datetime) -> list[_Message]:
+    """Answers, wishes and the notice to all, made up now."""
+    messages: list[_Message] = []
+    for claim in claims:
+        if claim.queue == "answer":
+            messages.append(([claim], *questions.answer(db, claim.subject, claim.body, now)))
+        elif claim.queue == "desired":
+            document = twins.document(db, claim.subject)
+            if document is None:
+                outbox.done(db, claim)  # the kit was retired meanwhile
+            else:
+                messages.append(([claim], claim.subject, Tail.DESIRED, Desired(document)))
+        elif claim.queue == "notice":
+            messages.append(([claim], "", Tail.NOTICE, notices.said(db, now)))
     return messages

@@ -12,7 +12,18 @@ from server.db.field_key import FieldKey
 from server.db.notices import Bell
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
-from server.fleet import bags, holdings, ingest, outbox, reconciling, retention, supplements, uploads
+from server.fleet import (
+    bags,
+    holdings,
+    ingest,
+    jobs,
+    outbox,
+    reconciling,
+    retention,
+    supplements,
+    twins,
+    uploads,
+)
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.custody import Custodian
@@ -56,7 +67,7 @@ class Worker:
     def run(self, stop: threading.Event) -> None:
         """Work until `stop` is set; the work in hand is finished first."""
         rung: dict[str, threading.Event] = {"forward": threading.Event(), "bag": threading.Event()}
-        rung["custody"] = threading.Event()
+        rung["custody"], rung["steer"] = threading.Event(), threading.Event()
 
         def ring(queue: str) -> None:
             for event in [rung[queue]] if queue in rung else () if queue else rung.values():
@@ -66,6 +77,7 @@ class Worker:
             *(lambda: self._drain("forward", self._forward, rung, stop) for _ in range(FORWARDERS)),
             lambda: self._drain("bag", self._bag, rung, stop),
             lambda: self._drain("custody", self._sign, rung, stop),
+            lambda: self._drain("steer", self._steer, rung, stop),
             lambda: self._tidy(stop),
         ]
         threads = [threading.Thread(target=loop, name=f"work-{number}") for number, loop in enumerate(loops)]
@@ -121,6 +133,16 @@ class Worker:
     def _sign(self, claim: Claim) -> str:
         return self._custodian.sign(self._database, claim, utc_now())
 
+    def _steer(self, claim: Claim) -> str:
+        """Sign a job or the settings of a kit. The command key is here and not with who asks for it."""
+        what, _, job = claim.body.partition(" ")
+        with self._database.writing(EVERYONE) as db:
+            if not outbox.done(db, claim):
+                return "lease-lost"
+            if what == "job":
+                return jobs.sign(db, self._sealer, job, utc_now())
+            return twins.sign(db, self._sealer, claim.subject, utc_now())
+
     def _bag(self, claim: Claim) -> str:
         with self._database.writing(EVERYONE) as db:
             if not outbox.done(db, claim):
@@ -150,6 +172,8 @@ class Worker:
             holdings.watch(db, now)
             for packet_id in supplements.expire(db, now):
                 log.warning("nobody took the parts anew in time", packet=packet_id)
+            jobs.sweep(db, now)
+            twins.renew(db, now)
             for packet_id in reconciling.reconcile(db, now):
                 log.error("forwarding put back in the queue", packet=packet_id)
             for packet_id in reconciling.half_arrived(db):

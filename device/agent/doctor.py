@@ -12,6 +12,7 @@ from device.agent.journal import Journal
 from device.agent.leasing import left_of
 from device.agent.readiness import Found
 from device.agent.recipients import Recipients
+from device.agent.setup import Setup
 from device.agent.term import Left
 from device.errors import Code, KitError, Remedy
 from device.ports import Clock, Condition, KeySource
@@ -55,6 +56,28 @@ def examine(
         battery=measured.battery,
         protection=source.protection,
         key_device=key_device,
+        lease=left,
+    )
+
+
+def look_around(
+    setup: Setup, conditions: Mapping[str, Condition], officers: int, visits: int, left: Left
+) -> Found:
+    """The same from within an agent that runs, which has the peripherals open and the vault read."""
+    now, measured = setup.clock.now(), health.measure(setup.sys, setup.data)
+    services = tuple(setup.catalogue)
+    return Found(
+        now=now,
+        time_source=time_source(now, read_newest(Layout(setup.spool.root))),
+        peripherals=conditions,
+        vault=officers,
+        journal=visits,
+        disk_free_mb=measured.disk_free_mb,
+        certificates={"sign": setup.kit.until},
+        recipients=_or_problem(lambda at: _sealable_until(setup.recipients, services, at), now),
+        device_secret=_problem(setup.key_source.device_secret),
+        battery=measured.battery,
+        protection=setup.key_source.protection,
         lease=left,
     )
 

@@ -25,6 +25,13 @@ Landmark = Literal[
     "lease:after",
     "epoch:before",  # every visit's key is about to be wrapped under another store key
     "epoch:after",
+    "command:before",  # a job of the fleet came: judged, not yet in the vault
+    "command:after",  # in the vault, still in the spool
+    "job:before",  # it is about to be done
+    "job:after",  # done, not yet noted
+    "job-told:before",  # its steps are in the outbox, not yet noted as told
+    "wish:before",  # another wish of the fleet is about to be committed
+    "wish:after",
     "roster:before",  # officers come and go
     "roster:after",
 ]

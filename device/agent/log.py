@@ -52,6 +52,12 @@ def _plain(value: object) -> object:
     return WITHHELD
 
 
+def set_level(name: str) -> None:
+    """The least important line that is written from now on: info, warning or error."""
+    least = logging.getLevelNamesMapping()[name.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(least))
+
+
 def configure(to: TextIO | None = None) -> None:
     """For the whole process, once, before anything is logged."""
     out = to or sys.stderr

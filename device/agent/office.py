@@ -12,11 +12,14 @@ from device.agent.access import Access, Ways
 from device.agent.captures import Captures, Running, Taken
 from device.agent.cases import Cases
 from device.agent.counter import Counter
+from device.agent.doctor import look_around
 from device.agent.errands import Errands
 from device.agent.front import CaptureKind
+from device.agent.jobs import Deeds
 from device.agent.leasing import GRACE, Leasing
 from device.agent.outgoing import Outgoing
 from device.agent.pulse import Pulse
+from device.agent.readiness import is_ready, judge
 from device.agent.retention import Calendar, Retention
 from device.agent.roster import Officers
 from device.agent.screen import Screen
@@ -25,6 +28,7 @@ from device.agent.session import begin, read_bag
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
 from device.agent.snapshot import Failure, Gate, Lease, Link, Officer, ParcelLine, Snapshot, Where
+from device.agent.steering import Steering
 from device.agent.workers import Post
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Finger, Hand
@@ -110,9 +114,12 @@ class Office:
             let_go=self.counter.leave,
         )
         self.errands = Errands(setup, post)
+        deeds = Deeds(self.lock, lambda: self._pulse.hurry(), self._is_well)
+        self._steering = Steering(setup, self._database, calendar, deeds)
+        self._tuned = self._steering.tuned
         protection = setup.key_source.protection
         self._pulse = Pulse(
-            setup.spool, clock, setup.sys, setup.data, setup.health_every_s, setup.kit.until, protection
+            setup.spool, clock, setup.sys, setup.data, self._tuned, setup.kit.until, protection
         )
         self._link: LinkStatus = setup.spool.link()
         self._places: Places = setup.spool.places()
@@ -204,7 +211,7 @@ class Office:
         self.captures.watch()
         if self.captures.running is not None or self.errands.is_running:
             self._idle_since = now
-        if self.counter.session is not None and now - self._idle_since > self._setup.idle_lock_s:
+        if self.counter.session is not None and now - self._idle_since > self._tuned.idle_lock_s:
             log.info("idle")
             self.lock()
         self.sign_in.tick()
@@ -226,6 +233,7 @@ class Office:
         self._look_at_officers()
         self._access.push()
         self._take_bag()
+        self._steering.look(self.counter.in_visit)
         self._link = self._setup.spool.link()
         self._places = self._setup.spool.places()
         self._pulse.beat(
@@ -280,6 +288,7 @@ class Office:
                 courier=self.errands.view,
                 test_trust=self.counter.test_trust,
                 example_picture=camera is not None and camera.example,
+                language=self._tuned.language,
                 reduced_protection=self._setup.key_source.protection == "reduced",
             )
         )
@@ -349,6 +358,11 @@ class Office:
         except KitError as problem:
             log.error("vault-unsettled", code=str(problem.code), detail=problem.detail)
         self._outgoing.push()
+
+    def _is_well(self) -> bool:
+        conditions, officers, visits = self.captures.conditions, len(self._officers), len(self._cases.visits)
+        found = look_around(self._setup, conditions, officers, visits, self._leasing.left())
+        return is_ready(judge(found))
 
     def _begun(self, tx: Transaction, visit_id: str) -> None:
         self._leasing.begun(tx, visit_id)

@@ -8,6 +8,7 @@ import structlog
 
 from device.agent import health
 from device.agent.snapshot import Link
+from device.agent.wishes import Tuned
 from device.errors import KitError
 from device.ports import Clock, Condition
 from device.spool.spool import Spool
@@ -26,7 +27,7 @@ class Pulse:
         clock: Clock,
         sys: Path,
         data: Path,
-        every_s: float,
+        tuned: Tuned,
         certificate_until: datetime,
         protection: health.Protection,
     ) -> None:
@@ -34,12 +35,16 @@ class Pulse:
         self._clock = clock
         self._sys = sys
         self._data = data
-        self._every_s = every_s
+        self._tuned = tuned
         self._started = instant(clock.now())
         self._certificate_until = instant(certificate_until)
         self._protection = protection
         self._birth: Birth | None = None
         self._due = clock.monotonic()
+
+    def hurry(self) -> None:
+        """The next beat tells all."""
+        self._due = self._clock.monotonic()
 
     def beat(
         self,
@@ -56,7 +61,7 @@ class Pulse:
                 self._spool.show("birth", encode_body(Tail.BIRTH, born))
                 self._birth = born
             if self._clock.monotonic() >= self._due:
-                self._due = self._clock.monotonic() + self._every_s
+                self._due = self._clock.monotonic() + self._tuned.health_every_s
                 measured = health.measure(self._sys, self._data)
                 body = health.health(measured, conditions, link, reports, in_visit, drafts)
                 self._spool.show("health", encode_body(Tail.HEALTH, body))

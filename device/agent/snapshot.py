@@ -255,3 +255,4 @@ class Snapshot:
     test_trust: bool = False
     example_picture: bool = False
     reduced_protection: bool = True
+    language: str = ""  # the officer's, until another is chosen; "": as the kit's file says

@@ -83,7 +83,7 @@ def words() -> look.Words:
 def create_kiosk(front: Front, language: str, clock: Clock) -> Flask:
     """The app, to be served on loopback with at least eight threads (each follower of the desk holds one).
 
-    `language` is the officer's until another is chosen.
+    `language` is the officer's until another is chosen, by the fleet or at the screen.
     """
     app = Flask(__name__)
     texts = words()
@@ -91,7 +91,7 @@ def create_kiosk(front: Front, language: str, clock: Clock) -> Flask:
     app.extensions["desk"] = desk
 
     guard.mount(app, desk.browsers)
-    look.mount(app, texts, default=language, choose=_citizens_language)
+    look.mount(app, texts, default=lambda: front.now().language or language, choose=_citizens_language)
     Saying(texts).mount(app)
     for blueprint in (
         *(screens.screens, officer.officer, steps.steps, steps.redo),

@@ -104,7 +104,7 @@ class Hatch:
         there = [(seq, name) for seq, name in self._at.event_names() if name in wanted]
         return [name for seq, name in there if safefile.drop(self._at.event(seq, name))]
 
-    def shown(self, name: Literal["birth", "health"]) -> bytes | None:
+    def shown(self, name: Literal["birth", "health", "reported"]) -> bytes | None:
         """The newest body that the agent shows under `name`, JSON, unchecked."""
         return safefile.take(self._at.shown / f"{name}.json", layout.MAX_SHOWN)
 

@@ -8,6 +8,8 @@ bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
 try-now                      the agent's: a person does not want to wait; the uplink drops it
 lease.request, lease.ready   the agent puts, the uplink drops when it is answered; lease.grant the other way
+commands/<job>.jws, wish.jws the uplink puts, the agent judges; it drops commands it has dealt with
+tuning.json, reconnect       the agent's: what the uplink is set to; that it is to connect anew
 link.json, session           the uplink's; damaged/ is what could not be read any more
 """
 
@@ -29,10 +31,12 @@ MAX_REPORTS = 10_000
 MAX_SHOWN = 16 * 1024
 MAX_PLACES = 64 * 1024
 MAX_LEASE = 64 * 1024
+MAX_COMMAND = 12_000
+MAX_COMMANDS = 64
 
 _PACKET = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.sealed")
 _EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
-_FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged")
+_FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged", "commands")
 
 
 class SpoolRefused(ValueError):
@@ -48,7 +52,7 @@ class Layout:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.packets, self.marks, self.events, self.shown, self.receipts, self.damaged = (
+        self.packets, self.marks, self.events, self.shown, self.receipts, self.damaged, self.commands = (
             root / name for name in _FOLDERS
         )
         self.event_counter = root / "events.seq"
@@ -61,6 +65,9 @@ class Layout:
         self.session = root / "session"
         self.try_now = root / "try-now"
         self.newest = root / "newest"
+        self.wish = root / "wish.jws"
+        self.tuning = root / "tuning.json"
+        self.reconnect = root / "reconnect"
         self.agent_bell = root / "agent.bell"
         self.uplink_bell = root / "uplink.bell"
         self.agent_lock = root / "agent.lock"
@@ -94,6 +101,9 @@ class Layout:
     def receipt(self, packet_id: str) -> Path:
         return self.receipts / f"{checked(packet_id)}.jws"
 
+    def command(self, job: str) -> Path:
+        return self.commands / f"{checked(job)}.jws"
+
     def event(self, seq: int, message_id: str) -> Path:
         return self.events / f"{seq:012d}-{checked(message_id)}.json"
 
@@ -108,7 +118,7 @@ class Layout:
         return [stem for stem in stems if is_ulid(stem)]
 
     def _folders(self) -> tuple[Path, ...]:
-        return (self.packets, self.marks, self.events, self.shown, self.receipts, self.damaged)
+        return tuple(self.root / name for name in _FOLDERS)
 
 
 class Claim:

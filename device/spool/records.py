@@ -39,6 +39,13 @@ class Mark(_Record, frozen=True):
     final: bool = False
 
 
+class Tuning(_Record, frozen=True):
+    """What the fleet wishes of the uplink, as the agent took it; None leaves it to the configuration."""
+
+    piece_bytes: Annotated[int, Meta(ge=4096, le=131_072)] | None = None
+    log_level: Literal["info", "warning", "error"] | None = None
+
+
 class Whereabouts(_Record, frozen=True):
     """The last hand-over of an application that the fleet knows of (docs/protocol.md 10)."""
 

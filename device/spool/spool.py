@@ -24,7 +24,7 @@ from protocol.topics import EVENTS, Tail
 
 _WRITER = "agent"
 _STALE_S = 120.0  # the uplink speaks every 30 s
-_SHOWN = {"birth": Tail.BIRTH, "health": Tail.HEALTH}
+_SHOWN = {"birth": Tail.BIRTH, "health": Tail.HEALTH, "reported": Tail.REPORTED}
 
 
 class Spool:
@@ -57,7 +57,7 @@ class Spool:
         checked(packet_id)
         if not 0 < len(data) <= layout.MAX_PACKET:
             raise SpoolRefused("too-big" if data else "empty", f"{len(data)} bytes")
-        with self._lock, _room():
+        with self._lock, room():
             there = self._at.packet(packet_id)
             if there is not None:
                 if safefile.take(there, layout.MAX_PACKET) != data:
@@ -100,7 +100,7 @@ class Spool:
 
     def try_now(self) -> None:
         """A person does not want to wait: offer everything again, also what was refused for good."""
-        with self._lock, _room():
+        with self._lock, room():
             safefile.put(self._at.try_now, b"", writer=_WRITER)
         self.ring_uplink()
 
@@ -124,7 +124,7 @@ class Spool:
         message_id = checked(message_id) if message_id else new_ulid()
         now = datetime.now(UTC)
         source = time_source(now, read_newest(self._at))
-        with self._lock, _room():
+        with self._lock, room():
             there = self._at.event_names()
             last = max(read_number(self._at.event_counter), there[-1][0] if there else 0)
             if message_id not in {name for _, name in there}:
@@ -142,15 +142,16 @@ class Spool:
     def reports_waiting(self) -> int:
         return len(self._at.event_names())
 
-    def show(self, name: Literal["birth", "health"], body: bytes) -> None:
-        """Replace what the fleet sees of this kit: JSON of `messages.Birth` or `Health`, newest only."""
+    def show(self, name: Literal["birth", "health", "reported"], body: bytes) -> None:
+        """Replace what the fleet sees of this kit: JSON of `messages.Birth`, `Health` or `Reported`,
+        newest only."""
         if name not in _SHOWN:
             raise SpoolRefused("bad-name", str(name)[:40])
         decode_body(_SHOWN[name], body)
         if len(body) > layout.MAX_SHOWN:
             raise SpoolRefused("too-big", f"{len(body)} bytes")
         path = self._at.shown / f"{name}.json"
-        with self._lock, _room():
+        with self._lock, room():
             if safefile.take(path, layout.MAX_SHOWN) == body:
                 return
             safefile.put(path, body, writer=_WRITER, durable=False)
@@ -176,7 +177,7 @@ class Spool:
         path = self._at.receipt(packet_id)
         if not 0 < len(receipt) <= layout.MAX_RECEIPT or not receipt.isascii():
             raise SpoolRefused("too-big" if receipt else "empty")
-        with self._lock, _room():
+        with self._lock, room():
             safefile.put(path, receipt.encode("ascii"), writer="courier")
 
     def drop_receipt(self, packet_id: str) -> bool:
@@ -253,7 +254,7 @@ def _share(mark: Mark) -> float:
 
 
 @contextmanager
-def _room() -> Iterator[None]:
+def room() -> Iterator[None]:
     """A full disk is the administrator's to put right; any other failure of the disk is not survivable."""
     try:
         yield

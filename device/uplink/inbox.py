@@ -18,6 +18,7 @@ from device.spool.hatch import Hatch
 from device.spool.layout import SpoolRefused
 from device.spool.records import Places
 from device.uplink.backoff import Backoff
+from device.uplink.claim import claimed
 from device.uplink.door import Door
 from device.uplink.leases import Leases
 from device.uplink.problems import LinkDown
@@ -127,18 +128,10 @@ class Inbox:
     def _store_receipt(self, receipt: str) -> str:
         """The packet it is for, once it is on disk; "" for one that is not taken, which the fleet keeps."""
         try:
-            packet_id = msgspec.json.decode(_payload(receipt), type=_Answers).packet_id
+            packet_id = msgspec.json.decode(claimed(receipt), type=_Answers).packet_id
             self._hatch.store_receipt(packet_id, receipt)
         except (msgspec.DecodeError, UnicodeDecodeError, binascii.Error, SpoolRefused) as problem:
             log.warning("receipt-not-taken", problem=type(problem).__name__)
             return ""
         log.info("receipt", packet=packet_id)
         return packet_id
-
-
-def _payload(receipt: str) -> bytes:
-    """The claimed content of a compact JWS; only to know under which name to keep it."""
-    parts = receipt.encode("ascii", "replace").split(b".")
-    if len(parts) != 3:
-        raise binascii.Error("not a compact JWS")
-    return base64.urlsafe_b64decode(parts[1] + b"=" * (-len(parts[1]) % 4))

@@ -33,11 +33,17 @@ class Link:
     ) -> None:
         self._settings, self._hatch, self._standing, self._off = settings, hatch, standing, off
         self._up, self._inbox = up, inbox
+        self._again = Event()
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def wake(self) -> None:
         """There is something new in the spool, or it is time to stop. May be called from any thread."""
         os.eventfd_write(self._wake, 1)
+
+    def again(self) -> None:
+        """End the session, and begin the next at once. May be called from any thread."""
+        self._again.set()
+        self.wake()
 
     def close(self) -> None:
         os.close(self._wake)
@@ -57,12 +63,13 @@ class Link:
         self._standing.mqtt(online=False)
 
     def _one_session(self, stop: Event) -> None:
+        self._again.clear()
         session = Session(self._settings, self._hatch, self._standing, self._wake, self._inbox)
         try:
             session.open()
             self._standing.mqtt(online=True)
             self._up()
-            session.serve(stop.is_set)
+            session.serve(lambda: stop.is_set() or self._again.is_set())
             if self._off.is_set():
                 session.say_off()
         finally:

@@ -1,8 +1,15 @@
 """The uplink's log: JSON lines on stderr, ids and codes only (it never holds anything else)."""
 
+import logging
 import sys
 
 import structlog
+
+
+def set_level(name: str) -> None:
+    """The least important line that is written from now on: info, warning or error."""
+    least = logging.getLevelNamesMapping()[name.upper()]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(least))
 
 
 def log_to_stderr() -> None:

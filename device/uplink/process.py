@@ -11,9 +11,11 @@ from threading import Event
 import structlog
 
 from device.spool.hatch import Hatch
+from device.spool.steering_hatch import SteeringHatch
 from device.uplink.door import Door
 from device.uplink.inbox import Inbox
 from device.uplink.link import Link
+from device.uplink.logs import set_level
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
 from device.uplink.tls import Trust, context
@@ -78,12 +80,22 @@ def _listen(
     inbox: Inbox,
 ) -> None:
     """Pass the agent's rings on, until the stop or until a thread has ended."""
+    steering, level = SteeringHatch(settings.spool), "info"
     looked = time.monotonic()
     while not stop.is_set() and not any(thread.done() for thread in threads):
         rang = hatch.wait_for_uplink(_LISTEN_S)
         if rang or time.monotonic() - looked > settings.look_every_s:
             looked = time.monotonic()
             link.wake()
+            if steering.asked_to_reconnect():
+                log.info("reconnect")
+                link.again()
+                uploads.hurry()
+                inbox.wake()
+            wanted = steering.tuning().log_level or "info"
+            if wanted != level:
+                set_level(wanted)
+                level = wanted
             if hatch.asked_to_try():
                 uploads.release()
             uploads.wake()

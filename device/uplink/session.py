@@ -22,8 +22,10 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from device.spool.hatch import Hatch
+from device.spool.steering_hatch import SteeringHatch
 from device.spool.timesource import time_source
 from device.uplink.problems import LinkDown, code_of
+from device.uplink.questions import Questions
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
 from device.uplink.tls import context
@@ -49,10 +51,14 @@ from protocol.topics import Tail, kit_listens, topic_of
 log = structlog.get_logger()
 
 PLACES = 8  # events under way at a time, and what we take from the broker unacknowledged
-_STATES = 3  # presence, birth and health may be under way beside the events
+_STATES = 6  # presence, birth, health, reported and two questions may be under way beside the events
 _OVERHEAD = 24  # fixed header, lengths, packet id, properties of a PUBLISH
 _TICK_S = 1.0  # keepalive and time-outs are looked at this often
-_SHOWN: dict[Literal["birth", "health"], Tail] = {"birth": Tail.BIRTH, "health": Tail.HEALTH}
+_SHOWN: dict[Literal["birth", "health", "reported"], Tail] = {
+    "birth": Tail.BIRTH,
+    "health": Tail.HEALTH,
+    "reported": Tail.REPORTED,
+}
 
 
 class Session:
@@ -72,6 +78,7 @@ class Session:
         self._welcome: ReasonCode | None = None
         self._ended = ""
         self._looked = float("-inf")
+        self._questions = Questions(SteeringHatch(settings.spool), self._ask, settings.inbox_every_s)
         self._client = self._make_client()
 
     # --- the life of a session ------------------------------------------------------------------------
@@ -113,6 +120,7 @@ class Session:
             if now - self._looked > self._settings.look_every_s:
                 self._looked = now
                 self._send_states()
+                self._questions.look()
                 self._send_events()
             if not self._pump(min(_TICK_S, self._settings.look_every_s)):
                 raise LinkDown(self._ended or "link-lost")
@@ -184,13 +192,16 @@ class Session:
             mid = self._client.publish(topic, data, qos=1).mid
             self._window.sent(report.id, mid, now)
 
-    def _publish(self, tail: Tail, body: Body) -> int:
+    def _ask(self, tail: Tail, body: Body) -> None:
+        self._publish(tail, body, retain=False)
+
+    def _publish(self, tail: Tail, body: Body, *, retain: bool = True) -> int:
         topic = topic_of(self._settings.kit_id, tail)
         data = encode(topic, self._state(body))
         if not self._fits(topic, data):
             log.error("state-too-big", topic=tail, bytes=len(data), largest=self._largest)
             return 0
-        mid = self._client.publish(topic, data, qos=1, retain=True).mid
+        mid = self._client.publish(topic, data, qos=1, retain=retain).mid
         self._unacked.add(mid)
         return mid
 
@@ -284,13 +295,19 @@ class Session:
                     self._window.done(message_id)
                     log.info("event-receipted", message=message_id)
                 self._looked = float("-inf")
+            case Doorbell(job="jobs"):
+                self._questions.hurry(twin=False)
+                self._looked = float("-inf")
             case Doorbell():
                 self._inbox()
             case FleetState():
                 self._standing.fleet(body.s == "online")
                 if body.s == "online" and not message.retain:  # news, not what was so when we subscribed
                     self._window.hurry()
+                    self._questions.hurry()
                     self._looked = float("-inf")
+            case _:
+                self._questions.take(body)
 
 
 def _reason_code(reason: ReasonCode) -> str:

@@ -8,6 +8,7 @@ import structlog
 
 from device.spool.hatch import Hatch
 from device.spool.records import Mark, Waiting
+from device.spool.steering_hatch import SteeringHatch
 from device.uplink.backoff import Backoff
 from device.uplink.door import Door
 from device.uplink.problems import LinkDown
@@ -24,6 +25,7 @@ class Uploads:
 
     def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
+        self._steering = SteeringHatch(settings.spool)
         self._work, self._hurry, self._released = Event(), Event(), Event()
         self._insisted: set[str] = set()  # refused for good, but a person asked to try them once more
         self._patience = Backoff(settings.retry_first_s, settings.retry_most_s)
@@ -123,7 +125,8 @@ class Uploads:
 
         fresh = packet_id not in self._tried and packet.mark is None
         self._tried.add(packet_id)
-        sending = Sending(self._door, packet_id, size, file, self._settings.piece_bytes, sent)
+        piece = self._steering.tuning().piece_bytes or self._settings.piece_bytes
+        sending = Sending(self._door, packet_id, size, file, piece, sent)
         if not sending.send(self._digests[packet_id], fresh, stop):
             return
         self._hatch.mark(packet_id, Mark("uploaded", size, size))

@@ -4,17 +4,30 @@ from typing import Annotated, Literal
 
 from msgspec import Meta
 
-from protocol.command import Refusal
 from protocol.messages.fields import Count, Instant, Jws, Said, Strict, Ulid, Version
+from protocol.word import Refusal
 
 Setting = Literal["language", "health-every-s", "idle-lock-s", "upload-piece-bytes", "log-level"]
-"""What can be wished of a kit from afar; everything else is in its own configuration."""
+"""What can be wished of a kit from afar; everything else is in its own configuration. A wish that a kit does
+not know by name is the one that its report leaves out."""
 
 JobState = Literal[
-    "accepted", "downloading", "installed", "confirmed", "done", "failed", "rolled-back", "refused"
+    "accepted",
+    "running",
+    "downloading",
+    "installed",
+    "confirmed",
+    "done",
+    "failed",
+    "rolled-back",
+    "refused",
 ]
 JobCode = Literal["", Refusal, "in-visit", "nothing-to-do", "not-possible", "timed-out", "self-test"]
 """Why a job was refused or failed."""
+
+
+WishRefusal = Literal["", "signature", "malformed", "other-kit", "expired", "replayed"]
+"""Why a kit did not take a newer wish."""
 
 
 class SettingResult(Strict, frozen=True):
@@ -29,7 +42,7 @@ class Reported(Said, frozen=True, kw_only=True, tag="reported"):
     """What the kit made of the newest desired document it could verify. `version` 0: none yet."""
 
     version: Count
-    refused: Literal["", "signature", "malformed", "other-kit", "expired", "replayed"] = ""
+    refused: WishRefusal = ""
     results: Annotated[tuple[SettingResult, ...], Meta(max_length=16)] = ()
 
 

@@ -18,6 +18,7 @@ Power = Literal[
     "acknowledge",  # say that an incident was looked into
     "report-lost",  # a kit that is lost, or found again
     "manage-officers",  # who may open which kit
+    "steer",  # give kits jobs and settings
 ]
 ROLES: tuple[Role, ...] = get_args(Role)
 
@@ -25,10 +26,13 @@ MAY: dict[Role, frozenset[Power]] = {
     "planner": frozenset({"see-fleet", "see-requests", "make-requests", "plan", "decide", "release"}),
     "inclusion": frozenset({"see-fleet", "see-requests", "make-requests", "decide"}),
     "admin": frozenset(
-        {"see-fleet", "release", "see-metrics", "acknowledge", "report-lost", "manage-officers"}
+        {"see-fleet", "release", "see-metrics", "acknowledge", "report-lost", "manage-officers", "steer"}
     ),
     "fleet-admin": frozenset(
-        {"see-fleet", "release", "see-metrics", "revoke", "acknowledge", "report-lost", "manage-officers"}
+        {
+            *("see-fleet", "release", "see-metrics", "revoke", "acknowledge", "report-lost"),
+            *("manage-officers", "steer"),
+        }
     ),
 }
 

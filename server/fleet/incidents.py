@@ -18,6 +18,7 @@ Code = Literal[
     "deletion-forged",  # a certificate that the kit did not sign
     "deletion-foreign",  # a certificate of another kit
     "deletion-unknown",  # a certificate about what this kit never had
+    "command-unknown",  # the kit refused, or did, what we never asked
     "deleted-unanswered",  # destroyed as if answered, and nobody has answered
 ]
 

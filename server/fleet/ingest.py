@@ -17,12 +17,17 @@ from protocol.lifecycle import VisitState
 from protocol.messages import (
     AccessEvent,
     ApplicationEvent,
+    AskJobs,
+    AskTime,
+    AskTwin,
     BadMessage,
     Birth,
     DeletionEvent,
     Envelope,
     Health,
+    JobEvent,
     Presence,
+    Reported,
     VisitEvent,
     decode,
     moment,
@@ -34,11 +39,14 @@ from server.fleet import (
     applications,
     deletions,
     holdings,
+    jobs,
     kits,
     outbox,
+    questions,
     reports,
     rosters,
     stale,
+    twins,
     visits,
     ways,
 )
@@ -119,7 +127,12 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, 
     kit = batch.kits.get(envelope.kit)
     if kit is None or not kit.active:
         return "unknown-kit"
-    if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent | AccessEvent):
+    if isinstance(body, Reported):
+        return twins.take(db, envelope, body, now)
+    if isinstance(body, AskJobs | AskTwin | AskTime):
+        questions.asked(db, envelope.kit, body, now)
+        return "asked"
+    if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent | AccessEvent | JobEvent):
         return "not-for-us"
     # Also for one we have already: the kit sends again because our first receipt got lost.
     outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
@@ -130,6 +143,8 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, 
     elif isinstance(body, AccessEvent):
         rosters.heard(db, envelope.kit, body.what, body.officer, now)
         outcome = ways.outcome(body)
+    elif isinstance(body, JobEvent):
+        outcome = jobs.heard(db, envelope.kit, body, now)
     else:
         outcome = _event(db, envelope.kit, body, moment(envelope.ts), now)
     db.add(Message(kit_id=envelope.kit, message_id=envelope.id, received=now, outcome=outcome))

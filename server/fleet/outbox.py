@@ -18,7 +18,9 @@ from sqlalchemy.orm import Session
 from server.db.notices import announce
 from server.db.tables import OutboxRow
 
-Queue = Literal["forward", "bag", "doorbell", "receipt", "custody", "broker"]
+Queue = Literal[
+    "forward", "bag", "doorbell", "receipt", "custody", "broker", "steer", "answer", "desired", "notice"
+]
 
 LEASE = timedelta(seconds=60)
 LONGEST_WAIT_S = 300.0
@@ -41,13 +43,16 @@ def put(db: Session, queue: Queue, subject: str, now: datetime, body: str = "") 
     db.add(OutboxRow(queue=queue, subject=subject, body=body, run_after=now, attempts=0, owner="", error=""))
 
 
-def put_once(db: Session, queue: Queue, subject: str, now: datetime) -> None:
+def put_once(db: Session, queue: Queue, subject: str, now: datetime, body: str = "") -> None:
     """As `put`, unless the same work waits already and nobody has begun it."""
     waiting = select(OutboxRow.row_id).where(
-        OutboxRow.queue == queue, OutboxRow.subject == subject, OutboxRow.lease_until.is_(None)
+        OutboxRow.queue == queue,
+        OutboxRow.subject == subject,
+        OutboxRow.body == body,
+        OutboxRow.lease_until.is_(None),
     )
     if db.scalar(waiting.limit(1)) is None:
-        put(db, queue, subject, now)
+        put(db, queue, subject, now, body)
 
 
 def concerns(db: Session, queue: Queue, subject: str) -> bool:

@@ -3,16 +3,36 @@
 from collections.abc import Callable
 from datetime import datetime
 
-from flask import Blueprint, abort, redirect, render_template, url_for
+from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
+from protocol.command import ACTIONS
+from protocol.desired import BOUNDS, WORDS
 from protocol.messages import moment
-from server.fleet import holdings, kits, leases, overview, revocations, rosters, visits, ways
+from server.fleet import (
+    holdings,
+    jobs,
+    kits,
+    leases,
+    overview,
+    revocations,
+    rosters,
+    twins,
+    visits,
+    ways,
+)
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
 blueprint = Blueprint("kits", __name__)
+SAID_NO = frozenset(
+    {
+        *("kit-retired", "unknown-action", "bad-end", "too-many-jobs", "job-begun"),
+        *("unknown-setting", "setting-out-of-range"),
+    }
+)
+"""Why a job or a setting was not taken, as the page says it."""
 
 
 @blueprint.get("/kits/<kit_id>")
@@ -44,6 +64,13 @@ def show(kit_id: str) -> str:
             roster=rosters.lines(db, kit_id, now),
             others=rosters.others(db, kit_id) if actor().may("manage-officers") else (),
             may_manage=actor().may("manage-officers") and kit.retired is None,
+            jobs=jobs.of_kit(db, kit_id),
+            actions=ACTIONS,
+            twin=twins.standing(db, kit_id),
+            bounds=BOUNDS,
+            words=WORDS,
+            may_steer=actor().may("steer") and kit.retired is None,
+            no=request.args.get("no") if request.args.get("no") in SAID_NO else None,
             now=now,
         )
 

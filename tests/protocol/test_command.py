@@ -9,11 +9,14 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocol import canonical, signed
-from protocol.command import ACTIONS, BadCommand, Command, sign_command, verify_command
+from protocol.command import ACTIONS, Command, sign_command, verify_command
 from protocol.desired import BOUNDS, WORDS, DesiredState, problem_of, sign_desired, verify_desired
 from protocol.instant import write_instant
+from protocol.word import BadCommand
 
 VECTORS = Path(__file__).parents[1] / "vectors" / "mqtt"
 KEY = ec.generate_private_key(ec.SECP256R1())
@@ -152,3 +155,35 @@ def test_the_literal_commands_are_judged_as_the_protocol_says() -> None:
                 verify_command(one["token"], keys, "kit-a", one["last"], now)
         else:
             assert verify_command(one["token"], keys, "kit-a", one["last"], now).action == "lock"
+
+
+GOOD = (sign_command(command(), KEY, "command-1"), sign_desired(wish(), KEY, "command-1"))
+
+
+@given(st.one_of(st.text(max_size=200), st.from_regex(r"[A-Za-z0-9_-]{0,80}(\.[A-Za-z0-9_-]{0,80}){0,3}")))
+def test_whatever_is_brought_as_a_command_is_refused_and_nothing_else_happens(token: str) -> None:
+    for verify in (verify_command, verify_desired):
+        with pytest.raises(BadCommand, match=r"^signature"):
+            verify(token, KEYS, "kit-a", 0, NOW)
+
+
+@given(st.sampled_from(GOOD), st.integers(0, 2000), st.integers(0, 127))
+def test_a_command_with_one_other_character_is_refused(token: str, at: int, character: int) -> None:
+    at %= len(token)
+    changed = token[:at] + chr(character) + token[at + 1 :]
+    if changed != token:
+        with pytest.raises(BadCommand, match=r"^signature"):
+            (verify_command if token == GOOD[0] else verify_desired)(changed, KEYS, "kit-a", 0, NOW)
+
+
+@given(
+    st.dictionaries(st.text(max_size=12), st.one_of(st.integers(1 - 2**53, 2**53 - 1), st.text(max_size=12)))
+)
+def test_whatever_the_right_key_signs_it_is_a_command_or_refused(members: dict[str, object]) -> None:
+    payload = {
+        "v": 1, "kit_id": "kit-a", "job": JOB, "counter": 5, "action": "lock",
+        "issued": "2026-11-23T09:30:00Z", "not_after": "2026-11-23T10:30:00Z",
+    } | {name: value for name, value in members.items() if name.isascii()}  # fmt: skip
+    if len(payload) > 7:  # a member that no command has
+        with pytest.raises(BadCommand, match=r"^malformed"):
+            verify_command(forged("command", payload), KEYS, "kit-a", 4, NOW)

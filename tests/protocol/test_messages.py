@@ -185,7 +185,7 @@ def changed(tail: Tail, path: str, value: Any) -> bytes:
         (Tail.VISIT, "body", []),
         (Tail.VISIT, "body.kind", "other"),
         (Tail.JOB, "body.job", "01ARZ3NDEKTSV4RRFFQ69G5FAW"),
-        (Tail.JOB, "body.state", "running"),
+        (Tail.JOB, "body.state", "begun"),
         (Tail.JOB, "body.code", "no reason"),
         (Tail.REPORTED, "body.results.0.key", "citizen"),
         (Tail.REPORTED, "body.version", -1),

@@ -18,6 +18,7 @@ from server.db.tables.people import Account, SignIn, Throttle
 from server.db.tables.quarantine import Quarantined
 from server.db.tables.recaptures import Recapture
 from server.db.tables.shape import Base, OfTenant
+from server.db.tables.steering import FleetNotice, KitJob, KitTwin
 from server.db.tables.traffic import Message, OutboxRow, Report, Upload
 
 __all__ = [
@@ -28,12 +29,15 @@ __all__ = [
     "BrokerCheck",
     "CustodyDocument",
     "CustodyStep",
+    "FleetNotice",
     "Holding",
     "Incident",
     "Kit",
+    "KitJob",
     "KitLease",
     "KitOfficer",
     "KitTenant",
+    "KitTwin",
     "Message",
     "Municipality",
     "OfTenant",
