@@ -173,6 +173,9 @@ def test_no_id_of_the_url_map_is_forgotten_above(town: Town) -> None:
         "incidents.acknowledge",  # an administrator's: tests/server/fleet/test_deletions.py
         "quarantine.decide",
         "kits.show",
+        "steering.give",  # an administrator's: tests/server/fleet/test_jobs.py
+        "steering.cancel",
+        "steering.wish",
         "brokers.revoke",  # of the fleet administrator alone, who sees every kit
         *("kits.lost", "kits.found"),  # by administrators alone: test_lost_kits.py
         *("rosters.put", "rosters.take"),  # the same: test_rosters.py
