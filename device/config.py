@@ -42,6 +42,7 @@ class Fleet(Table, frozen=True):
     ca: Text
     certificate: Text
     key: Text
+    mqtt_version: Literal["auto", "5", "3.1.1"] = "auto"
 
 
 class Signing(Table, frozen=True):
@@ -184,6 +185,7 @@ def settle(file: File, folder: Path) -> Config:
             spool=data / "spool",
             mqtt_host=file.fleet.mqtt_host,
             mqtt_port=file.fleet.mqtt_port,
+            mqtt_version=file.fleet.mqtt_version,
             https=file.fleet.https,
             ca=folder / file.fleet.ca,
             certificate=folder / file.fleet.certificate,

@@ -9,6 +9,7 @@ import structlog
 
 from device.spool.hatch import Hatch
 from device.uplink.backoff import Backoff
+from device.uplink.dialect import Dialect
 from device.uplink.problems import LinkDown
 from device.uplink.session import Session
 from device.uplink.settings import UplinkSettings
@@ -34,6 +35,7 @@ class Link:
         self._settings, self._hatch, self._standing, self._off = settings, hatch, standing, off
         self._up, self._inbox = up, inbox
         self._again = Event()
+        self._dialect = Dialect(settings.mqtt_version, settings.older_s)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def wake(self) -> None:
@@ -56,6 +58,7 @@ class Link:
                 self._one_session(stop)
             except LinkDown as problem:
                 log.warning("mqtt-down", code=problem.code, detail=problem.detail)
+                self._dialect.failed(problem.code)
                 self._standing.mqtt(online=False, problem=problem.code)
             if time.monotonic() - began > self._settings.steady_s:
                 patience.reset()
@@ -64,9 +67,12 @@ class Link:
 
     def _one_session(self, stop: Event) -> None:
         self._again.clear()
-        session = Session(self._settings, self._hatch, self._standing, self._wake, self._inbox)
+        session = Session(
+            self._settings, self._hatch, self._standing, self._wake, self._inbox, self._dialect.now()
+        )
         try:
             session.open()
+            self._dialect.opened()
             self._standing.mqtt(online=True)
             self._up()
             session.serve(lambda: stop.is_set() or self._again.is_set())

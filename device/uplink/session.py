@@ -24,6 +24,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from device.spool.hatch import Hatch
 from device.spool.steering_hatch import SteeringHatch
 from device.spool.timesource import time_source
+from device.uplink.dialect import Version
 from device.uplink.problems import LinkDown, code_of
 from device.uplink.questions import Questions
 from device.uplink.settings import UplinkSettings
@@ -65,10 +66,16 @@ class Session:
     """`wake` is a file descriptor that becomes readable when the spool has something new."""
 
     def __init__(
-        self, settings: UplinkSettings, hatch: Hatch, standing: Standing, wake: int, inbox: Callable[[], None]
+        self,
+        settings: UplinkSettings,
+        hatch: Hatch,
+        standing: Standing,
+        wake: int,
+        inbox: Callable[[], None],
+        version: Version,
     ) -> None:
         self._settings, self._hatch, self._standing = settings, hatch, standing
-        self._wake, self._inbox = wake, inbox
+        self._wake, self._inbox, self._version = wake, inbox, version
         self._number = hatch.next_session()
         self._seq = 0
         self._window = Window(PLACES, settings.receipt_s, settings.retry_first_s, settings.retry_most_s)
@@ -85,18 +92,12 @@ class Session:
 
     def open(self) -> None:
         """Connect and wait for the broker's welcome. LinkDown when there is none."""
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = self._settings.session_expiry_s
-        properties.ReceiveMaximum = PLACES
-        properties.MaximumPacketSize = 2 * MAX_BYTES
         try:
-            # clean_start=False always: the broker does not keep a session over its own restart otherwise.
             self._client.connect(
                 self._settings.mqtt_host,
                 self._settings.mqtt_port,
                 self._settings.keepalive_s,
-                clean_start=False,
-                properties=properties,
+                **(_of_five(self._settings) if self._version == "5" else {}),
             )
         except OSError as problem:
             raise LinkDown(code_of(problem), type(problem).__name__) from problem
@@ -109,7 +110,7 @@ class Session:
             self.cut()
             # Over TLS 1.3 a refused certificate is a connection that ends before the first word.
             raise LinkDown(_reason_code(self._welcome) if self._welcome else "refused", self._ended)
-        log.info("mqtt-up", session=self._number)
+        log.info("mqtt-up", session=self._number, version=self._version)
 
     def serve(self, stopping: Callable[[], bool]) -> None:
         """Send and take until `stopping` or until the connection ends, which is LinkDown."""
@@ -230,15 +231,19 @@ class Session:
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=settings.kit_id,
-            protocol=mqtt.MQTTv5,
+            # Of 3.1.1, whose CONNECT says what of 5 is "clean start 0 and an expiry"; of 5 it must be None.
+            clean_session=None if self._version == "5" else False,
+            protocol=mqtt.MQTTv5 if self._version == "5" else mqtt.MQTTv311,
             reconnect_on_failure=False,
         )
         client.tls_set_context(
             context(settings.ca, settings.certificate, settings.key, self._hatch.newest_time())
         )
         client.connect_timeout = settings.connect_s
-        will = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
-        will.WillDelayInterval = settings.will_delay_s
+        will = None  # of 3.1.1: said at once, and overtaken by the session number of the next connect
+        if self._version == "5":
+            will = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
+            will.WillDelayInterval = settings.will_delay_s
         topic = topic_of(settings.kit_id, Tail.PRESENCE)
         lost = encode(topic, self._state(Presence(s="lost")))
         client.will_set(topic, lost, qos=1, retain=True, properties=will)
@@ -308,6 +313,16 @@ class Session:
                     self._looked = float("-inf")
             case _:
                 self._questions.take(body)
+
+
+def _of_five(settings: UplinkSettings) -> dict[str, Any]:
+    """What CONNECT says in MQTT 5 alone. Clean start 0 always: mosquitto does not keep a session over its own
+    restart otherwise."""
+    properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+    properties.SessionExpiryInterval = settings.session_expiry_s
+    properties.ReceiveMaximum = PLACES
+    properties.MaximumPacketSize = 2 * MAX_BYTES
+    return {"clean_start": False, "properties": properties}
 
 
 def _reason_code(reason: ReasonCode) -> str:

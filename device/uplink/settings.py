@@ -8,7 +8,7 @@ from pathlib import Path
 class UplinkSettings:
     """`https` is `https://host[:port]`; `certificate` is the kit-tls leaf and its issuing CA, `ca` the roots.
 
-    Times in seconds. Everything from `keepalive_s` on has the value of production."""
+    Times in seconds. Everything from `mqtt_version` on has the value of production."""
 
     kit_id: str
     spool: Path
@@ -18,6 +18,8 @@ class UplinkSettings:
     ca: Path
     certificate: Path
     key: Path
+    mqtt_version: str = "auto"  # or "5", "3.1.1"
+    older_s: float = 6 * 3600.0  # after so long at 3.1.1, a broker is tried at 5 again
     keepalive_s: int = 60
     will_delay_s: int = 30
     session_expiry_s: int = 7 * 24 * 3600
