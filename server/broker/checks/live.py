@@ -17,7 +17,16 @@ QUEUE = 300
 
 def foreign_topic(stand: Stand) -> str:
     with Link(stand.place, stand.one) as one:
-        for topic in (f"tl/v1/kit/{stand.two.name}/up/evt/visit", "tl/v1/fleet/state", "anything"):
+        levels = (
+            "up/evt/visit",
+            "up/req/jobs",
+            "up/job/01ARZ3NDEKTSV4RRFFQ69G5FAV",
+            "state/reported",
+            "down/job",
+        )
+        foreign = [f"tl/v1/kit/{stand.two.name}/{level}" for level in levels]
+        own = f"tl/v1/kit/{stand.one.name}/down/desired"  # what is said to a kit, nobody but the fleet says
+        for topic in (*foreign, own, "tl/v1/all/down/notice", "tl/v1/fleet/state", "anything"):
             reason = one.publish(topic, b"0")
             if reason < REFUSED:
                 raise Red(f"a kit may publish on {topic}", "use the dynamic security plugin; `broker agree`")
@@ -29,6 +38,8 @@ def shared_subscription(stand: Stand) -> str:
         "$share/ingest/tl/v1/kit/+/up/evt/+",
         "tl/v1/kit/+/up/#",
         f"tl/v1/kit/{stand.two.name}/down/#",
+        f"tl/v1/kit/{stand.two.name}/down/res/jobs",
+        "$share/ingest/tl/v1/kit/+/up/req/+",
         "#",
     )
     with Link(stand.place, stand.one) as one:
