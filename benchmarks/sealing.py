@@ -1,16 +1,15 @@
 """Sealing and durably storing an application, against the bare durable write of the same bytes, and peers.
 
-What the officer waits for: the captures read from the vault and decrypted, sealed to two post-quantum
-recipients in three groups, signed twice, the packet stored and the visit's key destroyed in one transaction,
-its slot overwritten. The bare write is a new file, fsync, rename and fsync of the folder. Peers do less than
-ours: `age` and `openssl cms` encrypt to two recipients and write a file, which is then flushed.
+Counted from the last capture kept until the application is on disk and nobody can read its captures any more:
+captures read from the vault and decrypted, digested, sealed to two post-quantum recipients in three groups,
+signed twice, the packet written and flushed, its row and the end of the visit's key in one transaction, the
+slot overwritten. File keys are wrapped before the first capture, as the kit does it; `wrapped late` is the
+same without, as after a restart. The bare write is a new file, fsync, rename and fsync of the folder. Peers
+do less than ours (benchmarks/peers.py).
 """
 
 import os
-import shutil
 import statistics
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -19,6 +18,8 @@ from pathlib import Path
 
 from cryptography import x509
 
+from benchmarks.peers import peers, write_durably
+from benchmarks.traced import Traced, trace
 from device.vault.database import Database
 from device.vault.store import OpenVault
 from protocol.ids import new_ulid
@@ -38,6 +39,7 @@ SHARES = {  # of the bytes of an application
     "application.json": ("application/json", 0.01),
 }
 SIZES = (150_000, 2_000_000)
+OURS = ("ours", "wrapped late")
 
 
 @dataclass(frozen=True)
@@ -49,8 +51,7 @@ class SealingResult:
     ms: Mapping[str, float]
     cpu_ms: float
     ratios: Mapping[str, float]
-    flushes: int | None  # until the officer is told
-    flushes_after: int | None  # and in the quiet moment that follows
+    traced: Traced | None
 
 
 class Kit:
@@ -65,14 +66,16 @@ class Kit:
         self.recipients = [Recipient(kid=f"key-{n}", age1pq=age.generate()[1]) for n in (1, 2)]
         self.vault = OpenVault(Database(folder / "vault.db"), os.urandom(32))
 
-    def capture(self, size: int) -> str:
-        """A visit of so many bytes, captured, the log as empty as a kit's is by then."""
+    def capture(self, size: int, content: Callable[[int], bytes] = os.urandom) -> str:
+        """A visit of so many bytes, captured and reviewed, the log as short as a kit's is by then."""
         visit_id = new_ulid()
         with self.vault.database.transaction() as tx:
             self.vault.new_visit_key(tx, visit_id)
             for name, (_, share) in SHARES.items():
-                self.vault.put(tx, visit_id, name, "photo", os.urandom(int(size * share)))
+                self.vault.put(tx, visit_id, name, "photo", content(int(size * share)))
         self.vault.database.settle()
+        with self.vault.database.transaction() as tx:  # the review is a fact of its own, and small
+            self.vault.put(tx, visit_id, "reviewed", "photo", b"nl")
         return visit_id
 
     def wrap(self) -> Keys:
@@ -120,23 +123,25 @@ def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:
     plain = os.urandom(size)
     others: dict[str, Callable[[], None]] = {"bare": lambda: write_durably(folder / "bare", plain)}
     others |= peers(folder, plain)
-    seconds: dict[str, list[float]] = {name: [] for name in ("ours", "after", *others)}
+    seconds: dict[str, list[float]] = {name: [] for name in (*OURS, "after", *others)}
     cpu = []
     for turn in range(rounds):
-        visit_id = kit.capture(size)
-        names = ["ours", *others] if turn % 2 else [*others, "ours"]
-        for name in names:
+        for name in [*OURS, *others] if turn % 2 else [*others, *OURS]:
+            visit_id = kit.capture(size) if name in OURS else ""
+            keys = kit.wrap() if name == "ours" else None
             began, busy = time.perf_counter(), time.process_time()
-            if name == "ours":
-                kit.seal(visit_id)
-                cpu.append(time.process_time() - busy)
+            if name in OURS:
+                kit.seal(visit_id, keys)
             else:
                 others[name]()
             seconds[name].append(time.perf_counter() - began)
-        began = time.perf_counter()
+            if name == "ours":
+                cpu.append(time.process_time() - busy)
+                began = time.perf_counter()
+                kit.settle()
+                seconds["after"].append(time.perf_counter() - began)
         kit.settle()
-        seconds["after"].append(time.perf_counter() - began)
-    flushes = count_flushes(folder / "counted", size)
+    traced = trace(folder / "counted", size)
     return SealingResult(
         bytes=size,
         rounds=rounds,
@@ -147,84 +152,8 @@ def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:
             for name, each in seconds.items()
             if name not in ("bare", "after")
         },
-        flushes=flushes[0] if flushes else None,
-        flushes_after=flushes[1] if flushes else None,
+        traced=traced,
     )
-
-
-def write_durably(path: Path, data: bytes) -> None:
-    unfinished = path.with_suffix(".new")
-    with unfinished.open("wb", buffering=0) as file:
-        file.write(data)
-        os.fsync(file.fileno())
-    unfinished.rename(path)
-    flush(path.parent)
-
-
-def flush(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def peers(folder: Path, plain: bytes) -> dict[str, Callable[[], None]]:
-    """Programs of Debian that are here, each with a flush of its file and of the folder."""
-    found: dict[str, Callable[[], None]] = {}
-    if shutil.which("age"):
-        made = [subprocess.run(["age-keygen"], capture_output=True, check=True).stdout for _ in range(2)]
-        to = [line.split()[-1].decode() for one in made for line in one.splitlines() if b"public" in line]
-        command = ["age", "-r", to[0], "-r", to[1], "-o", str(folder / "peer.age")]
-        found["age"] = lambda: run_and_flush(command, plain, folder / "peer.age")
-    if shutil.which("openssl"):
-        for name in ("one", "two"):
-            made_by = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"]
-            made_by += ["-nodes", "-keyout", os.devnull, "-subj", f"/CN={name}", "-out", str(folder / name)]
-            subprocess.run(made_by, check=True, capture_output=True)
-        cms = ["openssl", "cms", "-encrypt", "-binary", "-outform", "DER", "-aes-256-gcm"]
-        cms += ["-out", str(folder / "peer.cms"), str(folder / "one"), str(folder / "two")]
-        found["openssl cms"] = lambda: run_and_flush(cms, plain, folder / "peer.cms")
-    return found
-
-
-def run_and_flush(command: list[str], plain: bytes, path: Path) -> None:
-    subprocess.run(command, input=plain, check=True, capture_output=True)
-    flush(path)
-    flush(path.parent)
-
-
-MARKS = (b"seal begins\n", b"seal ends\n", b"settled\n")
-
-
-def count_flushes(folder: Path, size: int) -> tuple[int, int] | None:
-    """How often the kernel is asked to flush until an application is kept, and after. None without strace."""
-    if not shutil.which("strace"):
-        return None
-    log = folder.with_suffix(".strace")
-    tracer = ["strace", "-f", "-s", "20", "-e", "trace=fsync,fdatasync,write", "-o", str(log)]
-    program = [sys.executable, "-m", "benchmarks.sealing", str(folder), str(size)]
-    done = subprocess.run([*tracer, *program], capture_output=True, check=False)
-    if done.returncode != 0:
-        return None
-    text = log.read_text()
-    begin, end, settled = (text.index(mark.decode().strip()) for mark in MARKS)
-    return sum(text.count(call, begin, end) for call in ("fsync(", "fdatasync(")), sum(
-        text.count(call, end, settled) for call in ("fsync(", "fdatasync(")
-    )
-
-
-def marked(folder: Path, size: int) -> None:
-    """One application, with marks that a tracer sees."""
-    folder.mkdir()
-    kit = Kit(folder)
-    for _ in range(2):  # the second of a kit is like all that follow
-        visit_id = kit.capture(size)
-    os.write(2, MARKS[0])
-    kit.seal(visit_id)
-    os.write(2, MARKS[1])
-    kit.settle()
-    os.write(2, MARKS[2])
 
 
 def say(results: list[SealingResult]) -> None:
@@ -234,8 +163,7 @@ def say(results: list[SealingResult]) -> None:
             times = f"{result.ratios[name]:>8.2f} times the bare write" if name in result.ratios else ""
             print(f"  {name:<44}{value:>9.2f} ms{times}")
         print(f"  {'processor time of ours':<44}{result.cpu_ms:>9.2f} ms")
-        print(f"  {'flushes until kept, and after':<44}{result.flushes!s:>6}, {result.flushes_after}")
-
-
-if __name__ == "__main__":
-    marked(Path(sys.argv[1]), int(sys.argv[2]))
+        if result.traced is not None:
+            found = result.traced
+            print(f"  {'flushes until kept, and after':<44}{found.flushes:>6}, {found.flushes_after}")
+            print(f"  {'bytes of captures written readable':<44}{found.plaintext:>6} of {found.canaries}")

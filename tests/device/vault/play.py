@@ -3,7 +3,7 @@
 `python -m tests.device.vault.play do FOLDER WORDS VISITS [SYNCHRONOUS]`. Every landmark the desk passes is
 appended to the file WORDS after it is passed, so what stands there had been said to the officer: the desk
 moves on only afterwards. It is written with `pwrite`, which a recorder of the vault's writes sees in order.
-SYNCHRONOUS weakens the database, for tests of the tests.
+SYNCHRONOUS weakens the database once the kit is founded, for tests of the tests.
 
 `python -m tests.device.vault.play resume KIT_TOML VISIT...` goes on with visits of such a kit, to their end.
 """
@@ -104,12 +104,12 @@ def do(top: Desktop, visit: BagVisit, until: str | None) -> None:
 
 
 def main(folder: str, words: str, count: str, synchronous: str = "") -> None:
-    if synchronous:
-        weaken(synchronous)
     said = Words(Path(words))
     kit = Kit(Path(folder))
     kit.write_config(NO_PORT)
     os.sync()  # configuration and certificates, as the image brings them
+    if synchronous:
+        weaken(synchronous)
     play(kit, said, int(count))
 
 

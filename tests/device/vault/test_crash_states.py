@@ -90,14 +90,15 @@ def test_no_power_cut_loses_what_was_acknowledged_or_leaves_half_a_visit(
     assert len(bench.story.keys) >= VISITS - 1, "the keys of the visits were seen, to be looked for later"
 
 
-@pytest.mark.parametrize(("synchronous", "finding"), [("NORMAL", "acknowledged"), ("OFF", "vault-damaged")])
-def test_the_same_search_finds_what_a_weaker_database_loses(synchronous: str, finding: str) -> None:
+@pytest.mark.parametrize("synchronous", ["NORMAL", "OFF"])
+def test_the_same_search_finds_what_a_weaker_database_loses(synchronous: str) -> None:
+    """The kit was founded as it should be: what is lost is what the officer saw as kept in a visit."""
     wrong: Counter[str] = Counter()
     with in_memory() as folder:
         weak = Bench(folder, synchronous)
         for state in states(weak.ops, 300):
             wrong.update(weak.judge(state))
-    assert any(finding in problem for problem in wrong)
+    assert sum(count for problem, count in wrong.items() if "acknowledged" in problem) > 10, wrong
 
 
 def test_the_judge_sees_a_fact_that_is_missing(bench: Bench) -> None:
