@@ -15,6 +15,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from protocol import access
+from protocol.sealed.outer import MAGIC
 from provisioning.ca import Authority
 from provisioning.demo import headless
 from provisioning.demo.cast import Citizen
@@ -25,6 +26,7 @@ from server.config import read
 from server.db.engine import Database
 from server.work import utc_now
 from tests.system.conftest import Staged
+from tests.system.recording import recording
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -142,7 +144,7 @@ def test_nobody_but_the_service_learns_whose_application_it_is(staged: Staged) -
     with staged((CANARY,)) as demo:
         layout = demo.world.layout
         assert finds_below(layout.cards), "the search must find what is there in clear"
-        with listening_to_everything(demo) as heard:
+        with listening_to_everything(demo) as heard, recording(demo) as said:
             packet_id = headless.play_visit(demo, Progress(lambda line: None))
             headless.check(demo, packet_id)
             time.sleep(1.0)  # the last health and receipts
@@ -150,6 +152,10 @@ def test_nobody_but_the_service_learns_whose_application_it_is(staged: Staged) -
         for part in (b"state/birth", b"state/health", b"up/evt/", b"down/rcpt", b"down/job"):
             assert part in topics, "the watcher must have heard all of the traffic"
         assert not finds(topics)
+        bodies = b"".join(said)
+        for part in (b"PATCH /kit/v1/uploads/", MAGIC, b'"receipts"', b" 200 "):
+            assert part in bodies, "the recorder must have read all of the traffic"
+        assert not finds(bodies)
         places = (layout.logs, layout.fleet, layout.broker, layout.kit, layout.service, layout.run)
         assert (layout.kit / "data" / "vault.db-wal").exists()
         assert not finds_below(*places)
