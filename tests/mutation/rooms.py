@@ -14,8 +14,8 @@ class Room:
 
 AGENT = "tests/device/agent"
 VAULT = (  # not those of power cuts and whole disks: they take minutes
-    *("database", "gate", "keysource", "lease", "quota", "recovery", "shelf", "shredding", "slots", "store"),
-    *("tries", "ways_cut", "cards"),
+    *("database", "gate", "keysource", "lease", "parcels", "quota", "recovery", "shelf", "shredding"),
+    *("slots", "store", "tries", "ways_cut", "cards"),
 )
 ROOMS: Mapping[str, Room] = {
     "sealed": Room(
@@ -33,7 +33,7 @@ ROOMS: Mapping[str, Room] = {
         ),
         tuple(
             f"{AGENT}/test_{name}.py"
-            for name in ("visit", "visit_possession", "any_visit", "journal", "reckoning", "retention")
+            for name in ("visit", "visit_possession", "any_visit", "journal", "reckoning", "time_limits")
         ),
     ),
 }
