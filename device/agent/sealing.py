@@ -150,7 +150,7 @@ class Sealer:
         held = self._list(entry.service.service, now, vault)
         if now + ahead >= read_instant(held.expires):
             raise KitError(Code.RECIPIENTS_EXPIRED, Remedy.WORKSHOP, held.expires)
-        officer = Signer(vault.signing_key(), vault.chain)
+        officer = vault.signer()
         for signer in (self._kit.signer, officer):
             if not signer.chain[0].not_valid_before_utc <= now < signer.chain[0].not_valid_after_utc - ahead:
                 raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a signing certificate is not valid today")

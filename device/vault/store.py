@@ -10,6 +10,7 @@ from device.errors import Code, KitError, Remedy
 from device.vault import keys
 from device.vault.database import Database, Transaction
 from device.vault.shelf import SealedPacket, Store
+from protocol.sealed.packet import Signer
 
 __all__ = ["OpenVault", "Record", "SealedPacket", "Store"]
 
@@ -46,9 +47,8 @@ class OpenVault(Store):
         super().__init__(database)
         self.officer_id = officer_id
         self.name = name
-        self.chain = tuple(chain)
         self._store_key: bytes | None = store_key
-        self._signing_key = signing_key
+        self._signer = None if signing_key is None else Signer(signing_key, tuple(chain))
         self._door_key = door_key
         self._identity = identity
 
@@ -58,7 +58,7 @@ class OpenVault(Store):
 
     def lock(self) -> None:
         self._store_key = None
-        self._signing_key = None
+        self._signer = None
         self._door_key, self._identity = b"", ""
 
     def door_key(self) -> bytes:
@@ -77,11 +77,11 @@ class OpenVault(Store):
             raise KitError(Code.LOCKED, Remedy.OFFICER)
         return self._store_key
 
-    def signing_key(self) -> ec.EllipticCurvePrivateKey:
-        """The officer's own key, for the second signature on a manifest."""
-        if self._signing_key is None:
+    def signer(self) -> Signer:
+        """The officer's own, for the second signature on a manifest; KitError locked."""
+        if self._signer is None:
             raise KitError(Code.LOCKED, Remedy.OFFICER)
-        return self._signing_key
+        return self._signer
 
     def rewrap(self, tx: Transaction, store_key: bytes) -> None:
         """Put the key of every visit under another store key. `turn` to it once this is on disk."""

@@ -23,8 +23,8 @@ def fails(call, *arguments):
 def test_the_right_pin_opens_the_vault_and_brings_the_officers_key(kit):
     vault = kit.unlock()
     assert (vault.officer_id, vault.name) == (OFFICER, "An Peeters")
-    assert vault.chain == tuple(WORLD.officer_signer.chain)
-    assert vault.signing_key().private_numbers() == WORLD.officer.key.private_numbers()
+    assert vault.signer().chain == tuple(WORLD.officer_signer.chain)
+    assert vault.signer().key.private_numbers() == WORLD.officer.key.private_numbers()
     assert kit.gate.officers() == [KnownOfficer(OFFICER, "An Peeters")]
 
 
@@ -65,7 +65,7 @@ def test_officers_open_the_same_vault_each_with_their_own_pin_and_key(kit):
         vault.put(tx, "visit", "record", "photo", b"jpeg")
     theirs = kit.unlock("jan.claes", "730418")
     assert theirs.get("visit", "record").data == b"jpeg"
-    assert theirs.signing_key().private_numbers() == jan.key.private_numbers()
+    assert theirs.signer().key.private_numbers() == jan.key.private_numbers()
     assert fails(kit.unlock, "jan.claes", PIN) == Code.WRONG_PIN
     assert [known.officer_id for known in kit.gate.officers()] == [OFFICER, "jan.claes"]
 
@@ -91,7 +91,7 @@ def test_another_pin_opens_after_a_change_and_the_old_one_does_not(kit):
     kit.gate.change_pin(OFFICER, PIN, "916273")
     assert fails(kit.unlock) == Code.WRONG_PIN
     again = kit.unlock(OFFICER, "916273")
-    assert again.signing_key().private_numbers() == WORLD.officer.key.private_numbers()
+    assert again.signer().key.private_numbers() == WORLD.officer.key.private_numbers()
 
 
 def test_a_change_needs_the_old_pin_and_a_good_new_one(kit):

@@ -63,7 +63,7 @@ def test_a_code_lets_the_officer_in_again_with_all_that_was_there(kit, gate, off
     gate.recover(OFFICER, office.code(gate), NEW, NOW, told.append)
     vault = gate.unlock(OFFICER, NEW)
     assert vault.get("visit", "record").data == b"jpeg"
-    assert vault.signing_key().private_numbers() == kit.world.officer.key.private_numbers()
+    assert vault.signer().key.private_numbers() == kit.world.officer.key.private_numbers()
     assert len(told) == 1
     assert fails(gate.unlock, OFFICER, PIN) == Code.WRONG_PIN
 

@@ -119,7 +119,7 @@ def test_a_locked_vault_gives_and_takes_nothing(kit, vault):
     vault.lock()
     assert vault.locked
     assert fails(vault.get, VISIT, "photo-1") == Code.LOCKED
-    assert fails(vault.signing_key) == Code.LOCKED
+    assert fails(vault.signer) == Code.LOCKED
     assert fails(vault.store_key) == Code.LOCKED
     with kit.database.transaction() as tx:
         assert fails(vault.put, tx, VISIT, "photo-2", "photo", b"") == Code.LOCKED
