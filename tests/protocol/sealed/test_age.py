@@ -156,6 +156,15 @@ def test_something_that_is_no_recipient_is_refused(text):
         encrypt(b"x", [text])
 
 
+def test_what_is_far_too_long_for_a_key_is_not_even_read():
+    for asked in (
+        lambda: encrypt(b"x", [RECIPIENT + "q" * 100]),
+        lambda: decrypt(b"", [IDENTITY + "Q" * 2000]),
+    ):
+        with pytest.raises(BadKey, match="too long"):
+            asked()
+
+
 @pytest.mark.parametrize(
     "text", ["", IDENTITY.lower(), IDENTITY[:-1] + "!", RECIPIENT, IDENTITY + "Q"], ids=count()
 )

@@ -101,8 +101,9 @@ def with_data(data):
         changed(client_data="A" * 9000),
         changed(x5c=["AAAA"]),
         changed(x5c=["?"]),
+        changed(x5c=[GOOD.x5c[0] + "?", *GOOD.x5c[1:]]),
     ],
-    ids=range(37),
+    ids=range(38),
 )
 def test_an_assertion_that_is_not_a_verified_answer_to_this_manifest_is_refused(assertion):
     assert refused(assertion) == "officer-signature"
