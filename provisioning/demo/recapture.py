@@ -18,26 +18,31 @@ AT, MINUTES = "17:00", 15  # behind the visits of the day
 def play(folder: Path, script: Script, progress: Progress) -> None:
     """Start, the whole visit, the short one, checks, stop. Raises what went wrong, named."""
     with running(folder, script, progress) as demo:
-        troupe.order_service(demo.world, ORDER)
-        first = play_one(demo, demo.visits[0], progress)
-        whole = str(first["packet_id"])
-        if (first["sealed"], first["asked_anew"]) != ("recapture", ["photo"]):
-            raise NotAsItMust(f"the application was {first['sealed']}: {first['answer_code']}")
-        with progress.step("short visit planned: only the photo, again"):
-            short = plan(demo, whole)
-        second = play_one(demo, short, progress)
-        supplement = str(second["packet_id"])
-        if (second["sealed"], second["only"]) != ("accepted", ["photo"]):
-            raise NotAsItMust(f"the supplement was {second['sealed']}: {second['answer_code']}")
-        with progress.step("accepted as one application, nothing left on the kit: certified"):
-            check(demo, whole, supplement)
-            _check_counts(demo)
-        with progress.step("both chains of custody verified; the supplement names the application"):
-            check_custody(demo, whole)
-            check_custody(demo, supplement, whole)
-            answered = [step["by"] for step in custody(demo, whole)["steps"] if step["step"] == "answered"]
-            if not answered[0].endswith("recapture: photo"):
-                raise NotAsItMust(f"the chain says {answered}")
+        act(demo, progress)
+
+
+def act(demo: Demo, progress: Progress) -> None:
+    """Both visits and what must be true afterwards, in a demo that runs."""
+    troupe.order_service(demo.world, ORDER)
+    first = play_one(demo, demo.visits[0], progress)
+    whole = str(first["packet_id"])
+    if (first["sealed"], first["asked_anew"]) != ("recapture", ["photo"]):
+        raise NotAsItMust(f"the application was {first['sealed']}: {first['answer_code']}")
+    with progress.step("short visit planned: only the photo, again"):
+        short = plan(demo, whole)
+    second = play_one(demo, short, progress)
+    supplement = str(second["packet_id"])
+    if (second["sealed"], second["only"]) != ("accepted", ["photo"]):
+        raise NotAsItMust(f"the supplement was {second['sealed']}: {second['answer_code']}")
+    with progress.step("accepted as one application, nothing left on the kit: certified"):
+        check(demo, whole, supplement)
+        _check_counts(demo)
+    with progress.step("both chains of custody verified; the supplement names the application"):
+        check_custody(demo, whole)
+        check_custody(demo, supplement, whole)
+        answered = [step["by"] for step in custody(demo, whole)["steps"] if step["step"] == "answered"]
+        if not answered[0].endswith("recapture: photo"):
+            raise NotAsItMust(f"the chain says {answered}")
 
 
 def plan(demo: Demo, whole: str) -> Planned:

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from protocol.bag import open_bag
+from protocol.custodycheck import judge
 from protocol.instant import write_instant
 from protocol.lifecycle import ApplicationState as S
 from protocol.lifecycle import VisitState
@@ -18,6 +19,7 @@ from server.db.tables import Application, Kit, Recapture, Request, Visit
 from server.fleet import (
     applications,
     bags,
+    custody,
     persons,
     recaptures,
     requests,
@@ -29,8 +31,9 @@ from server.fleet import (
 from server.fleet.drafts import Person
 from server.fleet.refused import Refused
 from server.fleet.requests import Made
+from tests.server.fleet.test_custody import sign, trusted
 from tests.server.fleet.test_quarantine import forwards, unassign, upload
-from tests.server.town import DAMME, KIT, Town
+from tests.server.town import DAMME, KIT, SERVICE, Town
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 UNTIL = NOW + timedelta(days=14)
@@ -122,6 +125,22 @@ def test_the_whole_way_from_the_question_to_one_accepted_application(case: Case,
     assert (case.request().state, case.status()) == (VisitState.CLOSED, "accepted")
     assert case.tally() == (1, 0, 0, 1, 0)
     assert case.asked() is None
+
+
+def test_each_packet_has_its_own_chain_and_the_second_names_the_first(case: Case, town: Town) -> None:
+    ask_anew(town, case.sealed)
+    brought = case.bring(case.short())
+    answer(town, brought)
+    sign(town)
+    with town.database.reading(EVERYONE) as db:
+        first = custody.chain(db, case.sealed.manifest.packet_id)
+        second = custody.chain(db, brought.manifest.packet_id)
+    asked, answered = (judge(chain, trusted(town)) for chain in (first, second))
+    assert asked.sound
+    assert answered.sound
+    assert [line.by for line in asked.lines if line.step == "answered"] == [f"{SERVICE} recapture: photo"]
+    assert [line.by for line in answered.lines if line.step == "answered"] == [f"{SERVICE} accepted"]
+    assert (asked.supplements, answered.supplements) == ("", case.sealed.manifest.packet_id)
 
 
 def test_the_same_question_again_changes_nothing(case: Case, town: Town) -> None:
