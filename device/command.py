@@ -284,7 +284,10 @@ def _examine(config: Config) -> tuple[Check, ...]:
         key_device=too_open(config.keys.device) if config.keys.device is not None else "",
         recipients=lambda: Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
         services=tuple(config.catalogue),
-        certificates={"kit-sign": config.sign_certificate, "kit-tls": config.uplink.certificate},
+        certificates={
+            "kit-sign": config.sign_certificate,
+            "kit-tls": config.uplink.held().present().certificate,
+        },
         openers=openers,
         clock=SystemClock(),
     )

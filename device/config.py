@@ -190,6 +190,7 @@ def settle(file: File, folder: Path) -> Config:
             ca=folder / file.fleet.ca,
             certificate=folder / file.fleet.certificate,
             key=folder / file.fleet.key,
+            makes_keys=keys.tls_key is None,
         ),
         sign_certificate=folder / file.signing.certificate,
         signing_key=_signing_key(file, folder, keys),

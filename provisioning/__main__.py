@@ -5,9 +5,9 @@ import sys
 
 import typer
 
-from provisioning.ca import AuthorityError
 from provisioning.commands import ca, kit, officer
 from provisioning.demo.command import demo
+from provisioning.generations import AuthorityError
 from provisioning.program import ProgramRefused
 
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)

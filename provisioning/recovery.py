@@ -13,8 +13,8 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from protocol import unlock_code
-from provisioning.ca import AuthorityError
 from provisioning.durable import write_secret
+from provisioning.generations import AuthorityError
 
 
 @dataclass(frozen=True)

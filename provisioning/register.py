@@ -16,6 +16,7 @@ class Issued(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: str
     name: str
     until: datetime
+    key: str = ""  # its key id; not known of those issued before this was written down
 
 
 class Revoked(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

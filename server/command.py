@@ -14,7 +14,15 @@ from typing import Annotated
 
 import typer
 
-from server import administration, auditing, broker_commands, couriering, logs, steering
+from server import (
+    administration,
+    auditing,
+    broker_commands,
+    certificate_commands,
+    couriering,
+    logs,
+    steering,
+)
 from server.cli import Config, Json, failures, opened, say
 from server.config import read
 from server.processes import Supervisor, on_stop
@@ -25,6 +33,7 @@ steering.add_to(app)
 app.add_typer(couriering.courier, name="courier")
 app.command()(auditing.custody)
 app.add_typer(broker_commands.app, name="broker")
+app.add_typer(certificate_commands.app, name="certificates")
 
 
 class Part(StrEnum):

@@ -11,7 +11,7 @@ from server.fleet.collecting import Collection
 from server.fleet.leases import Lender
 from server.fleet.uploads import LONGEST_PATCH, Dock
 from server.settings import Fleet
-from server.web import kit_door, service_door
+from server.web import kit_door, renewal_door, service_door
 from server.work import utc_now
 
 
@@ -23,6 +23,7 @@ def create_kit_app(config: Fleet) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH
     dock = make_dock(config)
     kit_door.mount(app, database, dock, make_lender(config), utc_now)
+    app.register_blueprint(renewal_door.blueprint(database, dock.roots, utc_now))
     app.register_blueprint(service_door.blueprint(Collection(database, dock.blobs, config.services), utc_now))
     return app
 

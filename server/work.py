@@ -19,6 +19,7 @@ from server.fleet import (
     jobs,
     outbox,
     reconciling,
+    renewals,
     retention,
     supplements,
     twins,
@@ -170,6 +171,7 @@ class Worker:
             throttle.sweep(db, now)
             ingest.sweep(db, now)
             holdings.watch(db, now)
+            renewals.watch(db, now)
             for packet_id in supplements.expire(db, now):
                 log.warning("nobody took the parts anew in time", packet=packet_id)
             jobs.sweep(db, now)

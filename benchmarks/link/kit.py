@@ -28,7 +28,7 @@ def main() -> None:
     values = json.loads(sys.argv[1])
     settings = UplinkSettings(**{name: Path(v) if name in PATHS else v for name, v in values.items()})
     spool, hatch = Spool(settings.spool), Hatch(settings.spool)
-    trust = Trust(settings.ca, settings.certificate, settings.key, hatch.newest_time)
+    trust = Trust(settings.held().present, hatch.newest_time)
     door = Door(settings.https, trust.context, settings.connect_s, settings.read_s)
     uploads, stop = Uploads(settings, hatch, Standing(hatch), door), Event()
     thread = Thread(target=uploads.run, args=(stop,))

@@ -82,6 +82,10 @@ class Hatch:
         """Whether a person has asked since the last time not to wait any longer."""
         return safefile.drop(self._at.try_now)
 
+    def asked_to_renew(self) -> bool:
+        """Whether the fleet has commanded since the last time to renew the certificate."""
+        return safefile.drop(self._at.renew_now)
+
     # --- reports ----------------------------------------------------------------------------------
 
     def reports(self, limit: int, skip: frozenset[str] | set[str] = frozenset()) -> list[Report]:

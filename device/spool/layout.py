@@ -7,6 +7,7 @@ shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
 try-now                      the agent's: a person does not want to wait; the uplink drops it
+renew-now                    the agent's: the fleet has commanded a renewal; the uplink drops it
 lease.request, lease.ready   the agent puts, the uplink drops when it is answered; lease.grant the other way
 commands/<job>.jws, wish.jws the uplink puts, the agent judges; it drops commands it has dealt with
 tuning.json, reconnect       the agent's: what the uplink is set to; that it is to connect anew
@@ -64,6 +65,7 @@ class Layout:
         self.places = root / "places.json"
         self.session = root / "session"
         self.try_now = root / "try-now"
+        self.renew_now = root / "renew-now"
         self.newest = root / "newest"
         self.wish = root / "wish.jws"
         self.tuning = root / "tuning.json"

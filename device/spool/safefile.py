@@ -13,24 +13,24 @@ from pathlib import Path
 _TEMPORARY = ".writing-"
 
 
-def make_folder(folder: Path) -> None:
+def make_folder(folder: Path, mode: int = 0o2770) -> None:
     """Make `folder` if it is missing, for owner and group only."""
     with suppress(FileExistsError):
         folder.mkdir(parents=True)
     there = folder.stat()
-    if stat.S_IMODE(there.st_mode) != 0o2770 and there.st_uid == os.geteuid():
-        folder.chmod(0o2770)
+    if stat.S_IMODE(there.st_mode) != mode and there.st_uid == os.geteuid():
+        folder.chmod(mode)
 
 
-def put(path: Path, data: bytes, *, writer: str, durable: bool = True) -> None:
+def put(path: Path, data: bytes, *, writer: str, durable: bool = True, mode: int = 0o660) -> None:
     """Write `path` whole. `writer` names who writes, so that each clears away only its own leftovers.
 
     `durable=False` is for what may be a little stale after a power cut (progress, link status): no flush."""
     temporary = path.parent / f"{_TEMPORARY}{writer}-{path.name}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC
-    handle = os.open(temporary, flags, 0o660)
+    handle = os.open(temporary, flags, mode)
     try:
-        os.fchmod(handle, 0o660)
+        os.fchmod(handle, mode)
         rest = memoryview(data)
         while rest:
             rest = rest[os.write(handle, rest) :]

@@ -104,6 +104,12 @@ class Spool:
             safefile.put(self._at.try_now, b"", writer=_WRITER)
         self.ring_uplink()
 
+    def renew_now(self) -> None:
+        """The fleet commands it: the uplink asks for a new certificate, however young the one it has."""
+        with self._lock, _room():
+            safefile.put(self._at.renew_now, b"", writer=_WRITER)
+        self.ring_uplink()
+
     # --- reports ----------------------------------------------------------------------------------
 
     def report(self, topic_tail: str, body: bytes, message_id: str = "") -> str:

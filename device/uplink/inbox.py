@@ -6,8 +6,10 @@ Neither is opened or judged here: the bag is sealed to the agent, and a receipt 
 
 import base64
 import binascii
+from collections.abc import Callable
+from datetime import datetime
 from threading import Event
-from typing import Annotated
+from typing import Annotated, Literal, NoReturn
 
 import msgspec
 import structlog
@@ -19,7 +21,7 @@ from device.spool.layout import SpoolRefused
 from device.spool.records import Places
 from device.uplink.backoff import Backoff
 from device.uplink.claim import claimed
-from device.uplink.door import Door
+from device.uplink.door import Answer, Door
 from device.uplink.leases import Leases
 from device.uplink.problems import LinkDown
 from device.uplink.settings import UplinkSettings
@@ -45,6 +47,11 @@ class _Inbox(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     lease: Annotated[str, Meta(max_length=layout.MAX_LEASE * 4 // 3 + 4)] | None = None
 
 
+class _ShutOut(msgspec.Struct, frozen=True):
+    error: Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,64}\Z")]
+    now: Instant | Literal[""] = ""
+
+
 class _Answers(msgspec.Struct, frozen=True):
     packet_id: Ulid
 
@@ -52,8 +59,17 @@ class _Answers(msgspec.Struct, frozen=True):
 class Inbox:
     """The fetcher's thread, with a connection of its own."""
 
-    def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
+    def __init__(
+        self,
+        settings: UplinkSettings,
+        hatch: Hatch,
+        standing: Standing,
+        door: Door,
+        told: Callable[[datetime], None],
+    ) -> None:
+        """`told` hears what time it is by the fleet."""
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
+        self._told = told
         self._leases = Leases(settings, hatch)
         self._asked = ""
         self._work = Event()
@@ -93,6 +109,7 @@ class Inbox:
             request = self._leases.at_hand()
             inbox = self._ask(request)
             self._hatch.note_time(moment(inbox.now))
+            self._told(moment(inbox.now))
             self._hatch.store_places(inbox.where)
             if request is not None:  # before the bag: who has the planning has the lease
                 self._leases.keep(request, inbox.lease)
@@ -114,9 +131,18 @@ class Inbox:
         else:
             wish = {"bag": held, "request": request}
             answer = self._door.post("/kit/v1/inbox", wish, limit=_ANSWER_BYTES)
+        if answer.status == 403:
+            self._shut_out(answer)
         if answer.status != 200:
             raise LinkDown(f"status-{answer.status}")
         return answer.read(_Inbox)
+
+    def _shut_out(self, answer: Answer) -> NoReturn:
+        """LinkDown. A certificate that has ended opens one door still: the one where it is renewed."""
+        refusal = answer.read(_ShutOut)
+        if refusal.now:
+            self._told(moment(refusal.now))
+        raise LinkDown(refusal.error)
 
     def _store_bag(self, bag: _Bag) -> None:
         try:

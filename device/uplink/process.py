@@ -1,4 +1,4 @@
-"""The uplink as a process: MQTT, uploads and inbox, a thread each, until it is told to stop.
+"""The uplink as a process: MQTT, uploads, inbox and renewal, a thread each, until it is told to stop.
 
 A bug in any of them ends all of them and comes out of `run`: the process dies and systemd starts it again.
 """
@@ -16,6 +16,7 @@ from device.uplink.door import Door
 from device.uplink.inbox import Inbox
 from device.uplink.link import Link
 from device.uplink.logs import set_level
+from device.uplink.renewal import Renewal
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
 from device.uplink.tls import Trust, context
@@ -31,7 +32,8 @@ def run(settings: UplinkSettings, stop: Event) -> None:
 
     OSError when the certificate files do not fit at start; device.spool.hatch.SpoolTaken when another uplink
     works on this spool."""
-    context(settings.ca, settings.certificate, settings.key, datetime.now(UTC))
+    papers = settings.held().present()
+    context(papers.authorities, papers.certificate, papers.key, datetime.now(UTC))
     hatch = Hatch(settings.spool)
     try:
         _run(settings, hatch, stop)
@@ -41,28 +43,34 @@ def run(settings: UplinkSettings, stop: Event) -> None:
 
 def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
     standing = Standing(hatch)
-    uploads_door, inbox_door = _door(settings, hatch), _door(settings, hatch)
+    uploads_door, inbox_door, renewal_door = doors = [_door(settings, hatch) for _ in range(3)]
     uploads = Uploads(settings, hatch, standing, uploads_door)
-    inbox = Inbox(settings, hatch, standing, inbox_door)
+    renewal = Renewal(settings, hatch, settings.held(), renewal_door)
+    inbox = Inbox(settings, hatch, standing, inbox_door, renewal.told)
 
     def up() -> None:
         uploads.hurry()
-        inbox.wake()
+        rung()
 
-    link = Link(settings, hatch, standing, up, inbox.wake, stop)
+    def rung() -> None:
+        inbox.wake()
+        renewal.wake()
+
+    link = Link(settings, hatch, standing, up, rung, stop)
     ending = Event()
     log.info("uplink", kit=settings.kit_id)
-    with ThreadPoolExecutor(3, thread_name_prefix="uplink") as pool:
-        threads: list[Future[None]] = [pool.submit(part.run, ending) for part in (link, uploads, inbox)]
+    parts = (link, uploads, inbox, renewal)
+    with ThreadPoolExecutor(len(parts), thread_name_prefix="uplink") as pool:
+        threads: list[Future[None]] = [pool.submit(part.run, ending) for part in parts]
         try:
-            _listen(settings, hatch, standing, stop, threads, link, uploads, inbox)
+            _listen(settings, hatch, standing, stop, threads, *parts)
         finally:
             ending.set()
-            for door in (uploads_door, inbox_door):
+            for door in doors:
                 door.abort()
             link.wake()
             uploads.hurry()
-            inbox.wake()
+            rung()
     link.close()
     for thread in threads:
         thread.result()  # what ended it, if it was not the stop
@@ -78,6 +86,7 @@ def _listen(
     link: Link,
     uploads: Uploads,
     inbox: Inbox,
+    renewal: Renewal,
 ) -> None:
     """Pass the agent's rings on, until the stop or until a thread has ended."""
     steering, level = SteeringHatch(settings.spool), "info"
@@ -98,11 +107,13 @@ def _listen(
                 level = wanted
             if hatch.asked_to_try():
                 uploads.release()
+            if hatch.asked_to_renew():
+                renewal.ask()
             uploads.wake()
             inbox.ask()
         standing.repeat()
 
 
 def _door(settings: UplinkSettings, hatch: Hatch) -> Door:
-    trust = Trust(settings.ca, settings.certificate, settings.key, hatch.newest_time)
+    trust = Trust(settings.held().present, hatch.newest_time)
     return Door(settings.https, trust.context, settings.connect_s, settings.read_s)

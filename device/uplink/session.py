@@ -236,8 +236,9 @@ class Session:
             protocol=mqtt.MQTTv5 if self._version == "5" else mqtt.MQTTv311,
             reconnect_on_failure=False,
         )
+        papers = settings.held().present()
         client.tls_set_context(
-            context(settings.ca, settings.certificate, settings.key, self._hatch.newest_time())
+            context(papers.authorities, papers.certificate, papers.key, self._hatch.newest_time())
         )
         client.connect_timeout = settings.connect_s
         will = None  # of 3.1.1: said at once, and overtaken by the session number of the next connect

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from device.spool.credentials import Credentials, Papers
+
 
 @dataclass(frozen=True)
 class UplinkSettings:
@@ -33,3 +35,11 @@ class UplinkSettings:
     inbox_every_s: float = 300.0
     look_every_s: float = 5.0  # at the spool, in case a ring was lost
     piece_bytes: int = 65_536
+    credentials: Path | None = None  # where renewed certificates lie; None: beside the spool
+    makes_keys: bool = True  # False: keys are sealed to a TPM, and laid out in memory beside `key`
+
+    def held(self) -> Credentials:
+        """The certificate in use: the one above, until it is renewed."""
+        spare = None if self.makes_keys else self.key.with_name(f"next-{self.key.name}")
+        given = Papers(self.certificate, self.key, self.ca)
+        return Credentials(self.credentials or self.spool.with_name("uplink"), given, "uplink", spare)

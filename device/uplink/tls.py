@@ -14,6 +14,7 @@ from pathlib import Path
 
 from cryptography import x509
 
+from device.spool.credentials import Papers
 from device.spool.timesource import is_plausible
 
 NO_CHECK_TIME = ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME; the ssl module has no name for it
@@ -45,15 +46,17 @@ class Trust:
     """The context of one thread, kept for as long as its files stay the same: TLS takes sessions up again
     only within one context, and a renewed certificate must count from the next connection on."""
 
-    def __init__(self, ca: Path, certificate: Path, key: Path, newest: Callable[[], datetime]) -> None:
-        self._files, self._newest = (ca, certificate, key), newest
+    def __init__(self, present: Callable[[], Papers], newest: Callable[[], datetime]) -> None:
+        self._present, self._newest = present, newest
         self._made: tuple[tuple[int, ...], KitContext] | None = None
 
     def context(self) -> KitContext:
         """OSError as of `context`."""
-        stamp = tuple(each for path in self._files for each in (path.stat().st_mtime_ns, path.stat().st_ino))
+        papers = self._present()
+        files = (papers.authorities, papers.certificate, papers.key)
+        stamp = tuple(each for path in files for each in (path.stat().st_mtime_ns, path.stat().st_ino))
         if self._made is None or self._made[0] != stamp:
-            self._made = stamp, context(*self._files, self._newest())
+            self._made = stamp, context(*files, self._newest())
         made = self._made[1]
         made.newest = max(made.newest, self._newest())
         return made

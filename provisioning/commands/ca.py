@@ -6,12 +6,16 @@ from typing import Annotated
 import msgspec
 import typer
 
-from provisioning.ca import BRANCHES, Authority
+from provisioning import renewals
+from provisioning.ca import Authority
+from provisioning.commands.rotate import rotate
 from provisioning.durable import write_whole
+from provisioning.generations import BRANCHES
 from provisioning.register import Reason
 from provisioning.release import release
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
+app.add_typer(rotate, name="rotate")
 
 Folder = Annotated[Path, typer.Option("--ca", help="the authority's folder", envvar="THUISLOKET_CA")]
 Json = Annotated[bool, typer.Option("--json", help="one JSON object on standard output")]
@@ -115,6 +119,22 @@ def list_issued(ca: Folder, json: Json = False) -> None:
         "\n".join(lines) if lines else "nothing was issued yet",
         issued=[{**msgspec.to_builtins(entry), "revoked": gone} for entry, gone in entries],
     )
+
+
+@app.command()
+def sign(
+    ca: Folder,
+    requests: Annotated[Path, typer.Argument(help="what `thuisloket-fleet certificates export` wrote")],
+    out: Annotated[Path, typer.Option(help="answers, for `thuisloket-fleet certificates import`")],
+    json: Json = False,
+) -> None:
+    """Answer kits that ask for new certificates. Each request is judged by its own signature."""
+    answers = renewals.answer(Authority(ca), requests)
+    write_whole(out, msgspec.json.encode(answers))
+    issued = sum(not one.code for one in answers.answers)
+    refused = {one.kid: one.code for one in answers.answers if one.code}
+    words = f"{out}: {issued} issued, {len(refused)} refused"
+    _say(json, words, issued=issued, refused=refused, answers=str(out))
 
 
 def _reason(text: str) -> Reason:

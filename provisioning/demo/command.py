@@ -10,7 +10,6 @@ from typing import Annotated, NoReturn
 import httpx
 import typer
 
-from provisioning.ca import AuthorityError
 from provisioning.demo import headless, interactive, recapture
 from provisioning.demo.cast import CITIZENS
 from provisioning.demo.chip import ChipFailed
@@ -21,6 +20,7 @@ from provisioning.demo.props import PropFailed
 from provisioning.demo.running import DemoFailed, Script
 from provisioning.demo.stage import StageFailed
 from provisioning.demo.town_hall import TownHallFailed
+from provisioning.generations import AuthorityError
 from provisioning.program import ProgramRefused
 
 FAILURES = (

@@ -19,6 +19,8 @@ Code = Literal[
     "deletion-foreign",  # a certificate of another kit
     "deletion-unknown",  # a certificate about what this kit never had
     "command-unknown",  # the kit refused, or did, what we never asked
+    "certificate-ending",  # a kit's certificate ends within a week and was not renewed
+    "certificate-superseded",  # somebody asks with a certificate that its kit has replaced: a copy?
     "deleted-unanswered",  # destroyed as if answered, and nobody has answered
 ]
 

@@ -19,7 +19,17 @@ from server.db.notices import announce
 from server.db.tables import OutboxRow
 
 Queue = Literal[
-    "forward", "bag", "doorbell", "receipt", "custody", "broker", "steer", "answer", "desired", "notice"
+    "forward",
+    "bag",
+    "doorbell",
+    "receipt",
+    "custody",
+    "broker",
+    "renew",
+    "steer",
+    "answer",
+    "desired",
+    "notice",
 ]
 
 LEASE = timedelta(seconds=60)

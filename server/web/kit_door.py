@@ -11,6 +11,7 @@ from typing import Annotated, TypeVar
 
 import msgspec
 import structlog
+from cryptography import x509
 from flask import Blueprint, Flask, Response, abort, g, jsonify, request
 from flask.typing import ResponseReturnValue
 from msgspec import Meta
@@ -22,11 +23,12 @@ from protocol.instant import write_instant
 from protocol.messages import Sha256, Ulid
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.fleet import custody, inbox, kits, leases, uploads
+from server.fleet import custody, inbox, kits, leases, renewals, uploads
 from server.fleet.leases import Lender
 from server.fleet.refused import Refused
 from server.fleet.uploads import Dock, OutOfStep
 from server.web.berths import Berths
+from server.web.renewal_door import RENEWALS
 
 _T = TypeVar("_T")
 LONGEST_BODY = 16 * 1024
@@ -58,17 +60,22 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
     blueprint = Blueprint("kit_door", __name__, url_prefix="/kit/v1")
 
     @app.before_request
-    def who() -> None:
+    def who() -> ResponseReturnValue | None:
         if request.blueprint == SERVICES:
-            return  # has its own guard
-        kit_id = peer(request.environ.get("gunicorn.socket"))
-        if kit_id is None:
+            return None  # has its own guard
+        found, now = shown(request.environ.get("gunicorn.socket")), clock()
+        if found is None or now < found[1].not_valid_before_utc:
             abort(403)
+        kit_id, g.certificate = found
         with database.reading(EVERYONE) as db:
             g.kit = kits.active(db, kit_id)
         if g.kit is None:
             log.warning("unknown or retired kit", kit=kit_id)
             abort(403)
+        if now > found[1].not_valid_after_utc and request.blueprint != RENEWALS:
+            # It needs no clock of its own to know what to do, but it learns the time.
+            return {"error": "certificate-expired", "now": write_instant(now)}, 403
+        return None
 
     @blueprint.post("/uploads/<packet_id>")
     def begin(packet_id: str) -> ResponseReturnValue:
@@ -124,6 +131,10 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
         with database.reading(EVERYONE) as db:
             waiting = inbox.waiting(db, dock.blobs, g.kit, held)
             places = custody.whereabouts(db, g.kit.kit_id, now)
+            news = renewals.is_news(db, g.certificate)
+        if news:
+            with database.writing(EVERYONE) as db:
+                renewals.seen(db, g.certificate)
         bag = None
         if waiting.bag is not None:
             version, sealed = waiting.bag
@@ -168,17 +179,28 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
     app.register_blueprint(blueprint)
 
 
-def peer(socket: object, wanted: Role = Role.KIT_TLS) -> str | None:
-    """Whose certificate, of the role `wanted`, is at the other end of a TLS socket; None when nobody's is."""
+def peer(socket: object, wanted: Role, now: datetime) -> str | None:
+    """Whose certificate, of the role `wanted` and of this time, is at the other end of a TLS socket."""
+    found = shown(socket, wanted)
+    if found is None or not found[1].not_valid_before_utc <= now <= found[1].not_valid_after_utc:
+        return None
+    return found[0]
+
+
+def shown(socket: object, wanted: Role = Role.KIT_TLS) -> tuple[str, x509.Certificate] | None:
+    """Name and certificate, of the role `wanted`, at the other end of a TLS socket; None when there is none.
+
+    The listener does not look at its time: a kit that comes out of a drawer may still ask to be renewed."""
     certificate_of = getattr(socket, "getpeercert", None)
     der = certificate_of(binary_form=True) if certificate_of else None
     if not der:
         return None
     try:
-        role, name = role_of(load_certificate(der))
+        certificate = load_certificate(der)
+        role, name = role_of(certificate)
     except (BadIdentity, ValueError):
         return None
-    return name if role is wanted else None
+    return (name, certificate) if role is wanted else None
 
 
 def _body(kind: type[_T]) -> _T:

@@ -33,7 +33,7 @@ def blueprint(collection: Collection, clock: Callable[[], datetime]) -> Blueprin
 
     @door.before_request
     def who() -> None:
-        name = peer(request.environ.get("gunicorn.socket"), Role.COLLECTOR)
+        name = peer(request.environ.get("gunicorn.socket"), Role.COLLECTOR, clock())
         if name is None or not collection.knows(name):
             abort(403)
         g.collector = name

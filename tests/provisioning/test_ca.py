@@ -13,7 +13,8 @@ from cryptography import x509
 
 from protocol.chain import check_chain
 from protocol.identity import Role, check_use, role_of
-from provisioning.ca import Authority, AuthorityError
+from provisioning.ca import Authority
+from provisioning.generations import AuthorityError
 
 HOSTS = ["localhost", "127.0.0.1"]
 
@@ -77,7 +78,7 @@ def test_keys_and_registers_are_for_the_owner_alone(authority: Authority, tmp_pa
     authority.issue("kit-sign", "kit-a").write(tmp_path, "sign")
     secrets = [*authority.folder.rglob("*.key"), *authority.folder.rglob("key.pem"), tmp_path / "sign.key"]
     secrets += authority.folder.rglob("register.json")
-    assert len(secrets) == 8
+    assert len(secrets) == 9
     assert {stat.S_IMODE(path.stat().st_mode) for path in secrets} == {0o600}
 
 

@@ -2,6 +2,7 @@
 
 from server.db.tables.broker import BrokerCheck, Revocation, RevocationEffect
 from server.db.tables.cases import Application, Request, StatusCode, Visit
+from server.db.tables.certificates import KitCertificate
 from server.db.tables.custody import CustodyDocument, CustodyStep
 from server.db.tables.evidence import Holding, Incident
 from server.db.tables.fleet import (
@@ -33,6 +34,7 @@ __all__ = [
     "Holding",
     "Incident",
     "Kit",
+    "KitCertificate",
     "KitJob",
     "KitLease",
     "KitOfficer",
