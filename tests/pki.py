@@ -1,9 +1,15 @@
 """A throwaway authority with certificates for every role, for tests that speak TLS."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+
 from provisioning.ca import Authority
+from provisioning.certificates import pem
+from provisioning.generations import private_key
 
 HOSTS = ("localhost", "127.0.0.1")
 
@@ -32,6 +38,24 @@ class Pki:
 
     def write_revoked(self) -> None:
         self.revoked.write_bytes(self.authority.crls("kit", "server"))
+
+    def issue_aged(self, role: str, name: str, begins: timedelta, ends: timedelta) -> Files:
+        """As `issue` for a kit, with a life from `begins` to `ends`, both from now (negative: past)."""
+        files, now = self.issue(role, name), datetime.now(UTC).replace(microsecond=0)
+        young = x509.load_pem_x509_certificates(files.certificate.read_bytes())
+        present = self.authority.generations.present
+        builder = (
+            x509.CertificateBuilder(extensions=list(young[0].extensions))
+            .subject_name(young[0].subject)
+            .issuer_name(young[0].issuer)
+            .public_key(young[0].public_key())
+            .serial_number(young[0].serial_number)  # the register knows it
+            .not_valid_before(now + begins)
+            .not_valid_after(now + ends)
+        )
+        aged = builder.sign(private_key(self.authority.place(present) / "kit"), hashes.SHA384())
+        files.certificate.write_bytes(pem(aged) + pem(young[1]))
+        return files
 
     def issue(self, role: str, name: str) -> Files:
         """A certificate for `role`; a server role gets the names of this machine's loopback."""

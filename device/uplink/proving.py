@@ -34,8 +34,8 @@ def prove(settings: UplinkSettings, papers: Papers, newest: datetime) -> None:
     door = Door(settings.https, lambda: made, settings.connect_s, settings.read_s)
     try:
         answer = door.call("GET", "/kit/v1/renew", limit=_ANSWER_BYTES)
-        answer.refuse_portal()
         if answer.status != 204:
+            answer.refuse_portal()
             raise LinkDown(f"status-{answer.status}")
     finally:
         door.close()

@@ -147,8 +147,8 @@ class Session:
     def _pump(self, seconds: float) -> bool:
         """Let paho read, write and keep alive; at most `seconds` of waiting. False when it has ended."""
         connection = self._client.socket()
-        if not isinstance(connection, ssl.SSLSocket):
-            return False
+        if not isinstance(connection, ssl.SSLSocket) or connection.fileno() < 0:
+            return False  # paho still holds the socket that we have cut
         reading: list[ssl.SSLSocket | int] = [connection, self._wake]
         writing = [connection] if self._client.want_write() else []
         readable, writable, _ = select.select(reading, writing, [], seconds)
@@ -165,7 +165,8 @@ class Session:
         return self._is_up()
 
     def _is_up(self) -> bool:
-        return self._client.socket() is not None
+        connection = self._client.socket()
+        return connection is not None and connection.fileno() >= 0
 
     # --- up -------------------------------------------------------------------------------------------
 

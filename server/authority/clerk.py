@@ -62,7 +62,7 @@ class Clerk:
         with self._database.writing(EVERYONE) as db:
             for claim in claims:
                 outbox.done(db, claim)
-        log.info("worked", queue="renew", subjects=len(claims), outcomes=outcomes)
+        log.info("worked", queue="renew", kits=len(claims), outcome=" ".join(outcomes))
         return True
 
     def _settle(self, kit_ids: list[str]) -> list[str]:

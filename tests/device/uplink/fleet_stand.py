@@ -18,8 +18,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+
 from tests.mosquitto import Client, Heard
-from tests.pki import Files
+from tests.pki import Files, Pki
 
 MOST = 131_072
 
@@ -58,6 +61,8 @@ class FleetStand:
         self.bag: tuple[int, bytes] | None = None
         self.receipts: dict[str, str] = {}
         self.done: list[str] = []
+        self.registrar: Registrar | None = None
+        self.shown: list[tuple[str, str]] = []  # path and serial of the certificate, of every call
         self.lock = threading.Lock()
         self._server: Server | None = None
 
@@ -65,6 +70,7 @@ class FleetStand:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.verify_mode = ssl.CERT_REQUIRED
+        context.verify_flags |= ssl.VerifyFlags(0x200000)  # X509_V_FLAG_NO_CHECK_TIME
         context.load_verify_locations(self._clients)
         context.load_cert_chain(self._files.certificate, self._files.key)
         self._server = Server(self, context)
@@ -83,6 +89,47 @@ class FleetStand:
 
     def patches(self) -> list[Call]:
         return [call for call in self.calls if call.method == "PATCH"]
+
+
+class Registrar:
+    """Section 13 of the protocol, with an authority behind it. `pending`: so many calls get no answer yet."""
+
+    def __init__(self, pki: Pki, pending: int = 0) -> None:
+        self._pki, self.pending = pki, pending
+        self._given: dict[bytes, str] = {}  # by public key
+        self.requests: list[dict[str, Any]] = []
+        self.told: list[dict[str, Any]] = []
+        self.refuse = ""
+
+    def hear(self, call: Call, body: dict[str, Any]) -> tuple[int, Any]:
+        if call.method == "GET":
+            return 204, None
+        if call.path.endswith("/done"):
+            self.told.append(payload_of(body["done"]))
+            return 204, None
+        if self.refuse:
+            return 422, {"error": self.refuse}
+        asked = payload_of(body["request"])
+        self.requests.append(asked)
+        csr = x509.load_der_x509_csr(base64.b64decode(asked["csr"]))
+        assert csr.is_signature_valid
+        if self.pending > 0:
+            self.pending -= 1
+            return 202, {"state": "pending"}
+        key = csr.public_key()
+        known = key.public_bytes(serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
+        if known not in self._given:
+            certified = self._pki.authority.certify(asked["role"], asked["kit_id"], key)
+            self._given[known] = certified.chain_pem.decode()
+        roots = self._pki.authority.bundle("root").decode()
+        return 200, {"state": "issued", "chain": self._given[known], "authorities": roots}
+
+
+def payload_of(token: str) -> dict[str, Any]:
+    """What a compact JWS says; its signature is the fleet's to judge."""
+    middle = token.split(".")[1]
+    read: dict[str, Any] = json.loads(base64.urlsafe_b64decode(middle + "=" * (-len(middle) % 4)))
+    return read
 
 
 class Server(http.server.ThreadingHTTPServer):
@@ -155,10 +202,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
             int(self.headers.get("Content-Length", 0)),
         )
         stand.calls.append(call)
+        stand.shown.append((self.path, self.connection.getpeercert()["serialNumber"].lower().lstrip("0")))
         if any(fault(self, call) for fault in list(stand.faults)):
             return
         if self.path.startswith("/kit/v1/inbox"):
             self._inbox(call)
+        elif self.path.startswith("/kit/v1/renew") and stand.registrar is not None:
+            body = json.loads(self.body(call.length)) if call.length else {}
+            self.answer(*stand.registrar.hear(call, body))
         elif call.method == "POST":
             self._begin(call)
         else:
