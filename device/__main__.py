@@ -7,6 +7,7 @@ without keys of the store and without devices.
 import signal
 import threading
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -22,6 +23,7 @@ from device.agent.desk import Desk
 from device.agent.hardening import harden
 from device.agent.landmarks import Passed, nothing
 from device.agent.recipients import Recipients, read_public_key, read_roots
+from device.agent.resigning import Signing
 from device.agent.sealing import load_signer
 from device.agent.setup import Setup
 from device.config import Config, load
@@ -63,12 +65,15 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
     if not config.vault.exists():
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet; make it with `init`")
     clock = SystemClock()
+    held, named = config.signing(), config.signing_key()
+    papers, own = held.present(), None if isinstance(named, Path) else named
     command_key = read_public_key(config.trust_command_key)
     drivers = config.drivers
     spool = Spool(config.spool)
     desk = Desk(
         Setup(
-            kit=load_signer(config.kit_id, config.sign_certificate, config.signing_key()),
+            kit=load_signer(config.kit_id, papers.certificate, papers.key if own is None else own),
+            signing=Signing(held, own),
             data=config.data,
             spool=spool,
             key_source=config.keys.source,

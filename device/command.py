@@ -285,7 +285,7 @@ def _examine(config: Config) -> tuple[Check, ...]:
         recipients=lambda: Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
         services=tuple(config.catalogue),
         certificates={
-            "kit-sign": config.sign_certificate,
+            "kit-sign": config.signing().present().certificate,
             "kit-tls": config.uplink.held().present().certificate,
         },
         openers=openers,

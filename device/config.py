@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from device import keysources
 from device.drivers import registry
 from device.errors import Code, KitError, Remedy
+from device.spool.credentials import Credentials, Papers
 from device.spool.sticks import Sticks
 from device.uplink.settings import UplinkSettings
 from protocol.catalogue import BadCatalogue, Entry, in_force
@@ -119,7 +120,8 @@ class Config:
     language: str
     kiosk: Kiosk
     uplink: UplinkSettings
-    sign_certificate: Path
+    sign_certificate: Path  # that the kit came with; `signing` knows the one in use
+    sign_key: Path | None  # None: the key source has it
     signing_key: Callable[
         [], Path | ec.EllipticCurvePrivateKey
     ]  # its file, or the key where it lies elsewhere
@@ -136,6 +138,11 @@ class Config:
     drafts: timedelta  # an unfinished visit may stay so long
     catalogue: Mapping[str, Entry]  # by service id
     sticks: Sticks
+
+    def signing(self) -> Credentials:
+        """The signing certificate in use, with its key where that is a file."""
+        given = Papers(self.sign_certificate, self.sign_key or self.sign_certificate, self.uplink.ca)
+        return Credentials(self.data / "signing", given, "agent")
 
     @property
     def vault(self) -> Path:
@@ -193,6 +200,7 @@ def settle(file: File, folder: Path) -> Config:
             makes_keys=keys.tls_key is None,
         ),
         sign_certificate=folder / file.signing.certificate,
+        sign_key=folder / file.signing.key if file.signing.key is not None else None,
         signing_key=_signing_key(file, folder, keys),
         trust_recipients=folder / file.trust.recipients,
         trust_list_key=folder / file.trust.list_key,

@@ -8,7 +8,9 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+from cryptography import x509
 from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.config import load
 from device.errors import Code, KitError, Refused, Remedy
@@ -40,6 +42,7 @@ def lay_out(
     group: Annotated[str, typer.Option(help="that may read it as well: the uplink's")] = "",
 ) -> None:
     """Write the uplink's TLS key where `fleet.key` says, out of the key source; before the uplink starts.
+    Beside it, once the kit has its certificate, the key for the next renewal.
 
     The place must be in memory, so that the key is never on a disk in the clear."""
     settings = load(config)
@@ -50,7 +53,22 @@ def lay_out(
     if not in_memory(place.parent):
         detail = f"fleet.key: {place.parent} must be a folder in memory (tmpfs)"
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail)
+    spare = None
+    in_use = _in_use(settings.uplink.held().present().certificate)
+    if settings.keys.next_tls_key is not None and in_use is not None:
+        spare = settings.keys.next_tls_key(in_use)
     _write(place, settings.keys.tls_key(), group)
+    if spare is not None:
+        _write(place.with_name(f"next-{place.name}"), spare, group)
+
+
+def _in_use(certificate: Path) -> ec.EllipticCurvePublicKey | None:
+    """Its key; None as long as the kit has no certificate."""
+    try:
+        key = x509.load_pem_x509_certificate(certificate.read_bytes()).public_key()
+    except (OSError, ValueError):
+        return None
+    return key if isinstance(key, ec.EllipticCurvePublicKey) else None
 
 
 def in_memory(folder: Path) -> bool:

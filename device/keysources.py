@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import msgspec
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.drivers.keys.otp import source as otp_source
@@ -37,6 +38,9 @@ class Keys:
     make: Callable[[], PublicKeys] = field(repr=False)
     signing_key: Callable[[], ec.EllipticCurvePrivateKey] | None = None
     tls_key: Callable[[], bytes] | None = None  # PKCS#8 PEM
+    next_tls_key: Callable[[ec.EllipticCurvePublicKey], bytes] | None = None
+    """For the next renewal, PEM; told the key of the certificate in use, it first moves up when that is the
+    one it gave before."""
     device: Path | None = None  # whoever may open it may ask the source
 
 
@@ -88,12 +92,21 @@ def _tpm(settings: tpm_source.Settings, folder: Path) -> Keys:
         _write(tls, sealed)
         return {"kit-sign": source.sign_public(), "kit-tls": public}
 
+    def next_tls_key(in_use: ec.EllipticCurvePublicKey) -> bytes:
+        spare = tls.with_name(f"{tls.name}.next")
+        if spare.exists() and _public(kit_keys.open_tls_key(source, spare)) == in_use:
+            spare.rename(tls)
+        if not spare.exists():
+            _write(spare, kit_keys.make_tls_key(source)[0])
+        return kit_keys.open_tls_key(source, spare)
+
     return Keys(
         "tpm2",
         source,
         make,
         signing_key=partial(kit_keys.TpmSigningKey, source),
         tls_key=partial(kit_keys.open_tls_key, source, tls),
+        next_tls_key=next_tls_key,
         device=chip.device,
     )
 
@@ -115,6 +128,10 @@ KNOWN: Mapping[str, Kind] = {
     "tpm2": Kind(tpm_source.Settings, _tpm),
     "rpi-otp": Kind(otp_source.Settings, _otp),
 }
+
+
+def _public(pem: bytes) -> object:
+    return serialization.load_pem_private_key(pem, None).public_key()
 
 
 def _write(path: Path, data: bytes) -> None:

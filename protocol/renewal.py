@@ -1,4 +1,4 @@
-"""A kit's certificate asked for anew (docs/protocol.md 13): signed with the key that is to be replaced.
+"""A kit's certificate asked for anew (docs/protocol.md 14): signed with the key that is to be replaced.
 
 Whoever carries the request (the uplink, the fleet) can neither make one nor turn it to another key: the
 authority itself reads the signature, and the proof that the new key is there.

@@ -65,7 +65,7 @@ class Broker(Table, frozen=True, kw_only=True):
     """The broker as something the fleet manages. `certificate`: of `fleet-admin`; `configuration`:
     mosquitto.conf; `release`: folder that `thuisloket-provision ca release` writes; `authority`: the issuing
     CAs, where they are on this machine; `reload`: instead of a SIGHUP to the process in the configuration's
-    `pid_file`."""
+    `pid_file`; `check_every_s`: how often the job worker checks the broker, 0 for once a night."""
 
     certificate: Path
     key: Path
@@ -73,6 +73,7 @@ class Broker(Table, frozen=True, kw_only=True):
     release: Path
     authority: Path | None = None
     reload: tuple[Text, ...] = ()
+    check_every_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
 
 
 class Trust(Table, frozen=True, kw_only=True):

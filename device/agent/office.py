@@ -20,6 +20,7 @@ from device.agent.leasing import GRACE, Leasing
 from device.agent.outgoing import Outgoing
 from device.agent.pulse import Pulse
 from device.agent.readiness import is_ready, judge
+from device.agent.resigning import Resigning
 from device.agent.retention import Calendar, Retention
 from device.agent.roster import Officers
 from device.agent.screen import Screen
@@ -119,8 +120,15 @@ class Office:
         self._tuned = self._steering.tuned
         protection = setup.key_source.protection
         self._pulse = Pulse(
-            setup.spool, clock, setup.sys, setup.data, self._tuned, setup.kit.until, protection
+            setup.spool,
+            clock,
+            setup.sys,
+            setup.data,
+            self._tuned,
+            lambda: setup.kit.until,
+            protection,
         )
+        self._resigning = Resigning(setup.kit, setup.signing, setup.spool, clock)
         self._link: LinkStatus = setup.spool.link()
         self._places: Places = setup.spool.places()
         self._standing = self._gate.standing()
@@ -228,6 +236,7 @@ class Office:
         self._retention.look()
         self._outgoing.push()
         session = self.counter.session
+        self._resigning.look(self.counter.in_visit)
         if self._leasing.look(session.vault if session else None, self.counter.in_visit):
             self.lock()
         self._look_at_officers()

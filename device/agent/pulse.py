@@ -1,6 +1,6 @@
 """Tells the fleet how the kit is: health now and then, a birth when what the kit consists of has changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -28,7 +28,7 @@ class Pulse:
         sys: Path,
         data: Path,
         tuned: Tuned,
-        certificate_until: datetime,
+        certificate_until: Callable[[], datetime],
         protection: health.Protection,
     ) -> None:
         self._spool = spool
@@ -37,7 +37,7 @@ class Pulse:
         self._data = data
         self._tuned = tuned
         self._started = instant(clock.now())
-        self._certificate_until = instant(certificate_until)
+        self._certificate_until = certificate_until
         self._protection = protection
         self._birth: Birth | None = None
         self._due = clock.monotonic()
@@ -56,7 +56,8 @@ class Pulse:
     ) -> None:
         """Show what has changed or is due. What the disk refuses is logged: the fleet sees it is stale."""
         try:
-            born = health.birth(conditions, self._started, self._certificate_until, self._protection)
+            until = instant(self._certificate_until())
+            born = health.birth(conditions, self._started, until, self._protection)
             if born != self._birth:
                 self._spool.show("birth", encode_body(Tail.BIRTH, born))
                 self._birth = born

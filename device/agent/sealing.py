@@ -50,9 +50,9 @@ _CAPTURE = {  # by part, larger than a capture is
 TEST_RECIPIENTS = "test-recipients"
 
 
-@dataclass(frozen=True)
+@dataclass
 class KitSigner:
-    """The kit's name and its signing key."""
+    """The kit's name and its signing key with its certificate: another one after a renewal."""
 
     kit_id: str
     signer: Signer = field(repr=False)

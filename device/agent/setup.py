@@ -12,6 +12,7 @@ from device.agent import landmarks
 from device.agent.captures import DEADLINE_S, Openers, What
 from device.agent.landmarks import Passed
 from device.agent.recipients import Recipients
+from device.agent.resigning import Signing
 from device.agent.sealing import KitSigner
 from device.ports import Clock, KeySource
 from device.spool.spool import Spool
@@ -41,6 +42,7 @@ class Setup:
     lease_wanted: bool = False  # whether the store opens only on the fleet's lease
     administrator: Administrator | None = None  # who may make unlock codes for officers
     officer_roots: Sequence[x509.Certificate] = ()  # what certificates of officers let in from afar lead to
+    signing: Signing | None = None  # where the signing certificate lies and is renewed; None: it stays
     drafts: timedelta = timedelta(days=14)  # an unfinished visit may stay so long
     deadlines: Mapping[What, float] = field(default_factory=lambda: DEADLINE_S)
     passed: Passed = landmarks.nothing

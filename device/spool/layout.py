@@ -8,6 +8,7 @@ bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
 try-now                      the agent's: a person does not want to wait; the uplink drops it
 renew-now                    the agent's: the fleet has commanded a renewal; the uplink drops it
+renewal.request, .done       the agent's: its signing certificate; renewal.grant is the answer
 lease.request, lease.ready   the agent puts, the uplink drops when it is answered; lease.grant the other way
 commands/<job>.jws, wish.jws the uplink puts, the agent judges; it drops commands it has dealt with
 tuning.json, reconnect       the agent's: what the uplink is set to; that it is to connect anew
@@ -34,6 +35,8 @@ MAX_PLACES = 64 * 1024
 MAX_LEASE = 64 * 1024
 MAX_COMMAND = 12_000
 MAX_COMMANDS = 64
+MAX_RENEWAL = 16 * 1024
+MAX_GRANT = 96 * 1024
 
 _PACKET = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.sealed")
 _EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
@@ -61,6 +64,9 @@ class Layout:
         self.lease_request = root / "lease.request"
         self.lease_ready = root / "lease.ready"
         self.lease_grant = root / "lease.grant"
+        self.renewal_request = root / "renewal.request"
+        self.renewal_grant = root / "renewal.grant"
+        self.renewal_done = root / "renewal.done"
         self.link = root / "link.json"
         self.places = root / "places.json"
         self.session = root / "session"

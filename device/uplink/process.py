@@ -111,6 +111,7 @@ def _listen(
                 renewal.ask()
             uploads.wake()
             inbox.ask()
+            renewal.look()
         standing.repeat()
 
 

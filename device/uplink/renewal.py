@@ -1,4 +1,4 @@
-"""The uplink's certificate, renewed while it works: asked for, tried out, taken into use, told (protocol 13).
+"""The uplink's certificate, renewed while it works: asked for, tried out, taken into use, told (protocol 14).
 
 The kit's own clock has no say in it: it is time by what the fleet says the time is, or when the fleet asks.
 """
@@ -16,6 +16,7 @@ from msgspec import Meta
 
 from device.spool.credentials import Credentials, Papers
 from device.spool.hatch import Hatch
+from device.spool.renewals import RenewalHatch
 from device.uplink.backoff import Backoff
 from device.uplink.door import Door
 from device.uplink.problems import LinkDown
@@ -64,6 +65,7 @@ class Renewal:
         self._failed = 0
         self._rests_until = 0.0
         self._work = Event()
+        self._agents = RenewalHatch(settings.spool)
 
     def told(self, now: datetime) -> None:
         """The fleet says that it is `now`."""
@@ -104,8 +106,18 @@ class Renewal:
             if not stop.is_set():
                 self._work.wait(pause)
 
+    def look(self) -> None:
+        """The agent rang: it may have something of its own certificate's to be carried."""
+        if self._agents.has_any():
+            self._work.set()
+
     def _has_work(self) -> bool:
-        return not self._held.is_told() or self._held.on_trial() is not None or self._is_due()
+        return (
+            self._agents.has_any()
+            or not self._held.is_told()
+            or self._held.on_trial() is not None
+            or self._is_due()
+        )
 
     def _is_due(self) -> bool:
         if time.monotonic() < self._rests_until:
@@ -125,6 +137,10 @@ class Renewal:
         if not self._held.is_told():
             self._tell()
             return True
+        if self._agents.has_any() and self._carry():
+            return True
+        if self._held.on_trial() is None and not self._is_due():
+            return False
         papers = self._held.on_trial()
         if papers is None:
             return self._ask()
@@ -133,6 +149,26 @@ class Renewal:
             self._held.drop_trial()  # it was granted long ago, and the kit lay in a drawer
             return True
         self._try(papers)
+        return True
+
+    def _carry(self) -> bool:
+        """The agent's word and request, as they are; whether anything came of it."""
+        told, asked = self._agents.told(), self._agents.asked()
+        try:
+            if told is not None:
+                tell(self._door, told)
+                self._agents.drop_told()
+                return True
+            granted = post(self._door, asked) if asked is not None else None
+        except NotRenewed as problem:
+            log.error("renewal-refused", code=problem.code)
+            self._agents.drop_told()
+            self._agents.drop_request()
+            return True
+        if granted is None or granted.state == "pending":
+            return False
+        self._agents.grant(msgspec.json.encode(granted))
+        self._hatch.ring_agent()
         return True
 
     def _ask(self) -> bool:

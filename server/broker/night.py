@@ -1,7 +1,7 @@
 """What the fleet does with its broker by night: fresh revocation lists, and the check."""
 
 from collections.abc import Callable
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import structlog
 
@@ -17,11 +17,13 @@ log = structlog.get_logger()
 
 
 def care(database: Database, config: Fleet, clock: Callable[[], datetime], now: datetime) -> None:
-    """Once a night: new lists where the authority is on this machine, then every check of the broker."""
+    """Once a night, or as often as `broker.check_every_s` says: new lists where the authority is on this
+    machine, then every check of the broker."""
     if config.broker is None:
         return
+    seconds = config.broker.check_every_s
     with database.reading(EVERYONE) as db:
-        if not broker_health.is_due(db, now):
+        if not broker_health.is_due(db, now, timedelta(seconds=seconds) if seconds else None):
             return
     if config.broker.authority is not None:
         try:

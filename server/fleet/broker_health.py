@@ -41,7 +41,7 @@ def verdict(db: Session, now: datetime) -> str:
         first = red[0]
         count = f"{len(red)} of {len(rows)} checks of the broker are red"
         return f"{count}; {first.name}: {first.detail} ({first.remedy})"
-    if min(row.at for row in rows) < now - STALE:
+    if is_stale(db, now):
         return "the broker's last check is older than two days: run `thuisloket-fleet broker check`"
     return ""
 
@@ -53,9 +53,15 @@ def require(db: Session, now: datetime) -> None:
         raise BrokerUnsafe(f"production needs a broker that passes its check: {found}")
 
 
-def is_due(db: Session, now: datetime) -> bool:
-    """Whether tonight's check has not been made."""
-    if now.hour not in NIGHT_UTC:
+def is_stale(db: Session, now: datetime) -> bool:
+    """Whether a check, made once, was not made again in two days."""
+    rows = results(db)
+    return bool(rows) and min(row.at for row in rows) < now - STALE
+
+
+def is_due(db: Session, now: datetime, every: timedelta | None = None) -> bool:
+    """Whether tonight's check has not been made; with `every`, whether the last is so long ago."""
+    if every is None and now.hour not in NIGHT_UTC:
         return False
     rows = results(db)
-    return not rows or max(row.at for row in rows) < now - ONCE_A_NIGHT
+    return not rows or max(row.at for row in rows) < now - (every or ONCE_A_NIGHT)

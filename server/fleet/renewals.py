@@ -1,4 +1,4 @@
-"""New certificates for kits: asked for, answered by the authority, taken into use (docs/protocol.md 13).
+"""New certificates for kits: asked for, answered by the authority, taken into use (docs/protocol.md 14).
 
 The fleet cannot make one. It keeps requests from kits that are not lost, hands them to the authority, and
 gives the answer to the kit that asked. A kit's old certificate stays good until its end.
@@ -7,6 +7,7 @@ gives the answer to the kit that asked. A kit's old certificate stays good until
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Literal
 
 from cryptography import x509
 from sqlalchemy import select
@@ -25,6 +26,22 @@ MOST_TRIES = 12  # new keys that a kit may ask for in a day, for each of its two
 A_DAY = timedelta(days=1)
 REFUSED_FOR = timedelta(hours=1)  # the same key is put to the authority again after so long
 LATE = timedelta(days=7)
+
+
+State = Literal["well", "renewing", "refused", "late", "ended"]
+
+
+@dataclass(frozen=True)
+class Line:
+    """One certificate of a kit as a page tells it. `days` it has left; `renewed`: when it was taken into use,
+    None for the first. `code`: why it is not renewed."""
+
+    role: str
+    until: datetime
+    days: int
+    state: State
+    renewed: datetime | None
+    code: str
 
 
 @dataclass(frozen=True)
@@ -85,6 +102,15 @@ def known(db: Session, kit_id: str | None = None) -> list[KitCertificate]:
     query = select(KitCertificate).join(Kit, Kit.kit_id == KitCertificate.kit_id)
     query = query.where(Kit.retired.is_(None) if kit_id is None else Kit.kit_id == kit_id)
     return list(db.scalars(query.order_by(KitCertificate.kit_id, KitCertificate.role.desc())))
+
+
+def lines(db: Session, kit_id: str, now: datetime) -> list[Line]:
+    """Of the certificates of a kit that it has shown."""
+    return [
+        Line(row.role, row.until, max(0, (row.until - now).days), _state(row, now), row.renewed, row.code)
+        for row in known(db, kit_id)
+        if row.until is not None
+    ]
 
 
 def settle(
@@ -174,6 +200,17 @@ def watch(db: Session, now: datetime) -> None:
 def suspect(db: Session, kit_id: str, now: datetime) -> None:
     """Somebody asked with a certificate that its kit has replaced."""
     incidents.report(db, kit_id, "certificate-superseded", f"{now:%Y-%m-%d}", "", now)
+
+
+def _state(row: KitCertificate, now: datetime) -> State:
+    assert row.until is not None
+    if now >= row.until:
+        return "ended"
+    if row.state == "refused":
+        return "refused"
+    if row.state:
+        return "renewing"
+    return "late" if now > row.until - LATE else "well"
 
 
 def _row(db: Session, kit_id: str, role: str) -> KitCertificate:

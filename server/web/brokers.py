@@ -17,7 +17,8 @@ def show() -> str:
     now = context().clock()
     with context().database.reading(actor().scope) as db:
         rows = broker_health.results(db)
-        return render_template("fleet/broker.html", rows=rows, safe=not broker_health.verdict(db, now))
+        safe, stale = not broker_health.verdict(db, now), broker_health.is_stale(db, now)
+        return render_template("fleet/broker.html", rows=rows, safe=safe, stale=stale)
 
 
 @blueprint.post("/kits/<kit_id>/revoke")

@@ -1,4 +1,4 @@
-"""Where a kit gets its new certificates over HTTPS (docs/protocol.md 13). On the kits' listener; who asks was
+"""Where a kit gets its new certificates over HTTPS (docs/protocol.md 14). On the kits' listener; who asks was
 judged there, and may come with an expired certificate here and nowhere else.
 """
 

@@ -24,6 +24,7 @@ from device.errors import Code, KitError, Refused
 from device.key_commands import in_memory, keys
 from tests.device.agent.kit import CONFIG
 from tests.device.drivers.keys.tpm.swtpm import Swtpm
+from tests.pki import Pki
 
 TEXT = CONFIG.format(kit="kit-brugge-01", port=8740)
 FILE = 'source = "file"\npath = "device-secret"'
@@ -88,6 +89,31 @@ def test_a_tpm_has_both_keys_and_the_uplinks_is_laid_out_in_memory(
     assert isinstance(key, TpmSigningKey)
     assert key.public_key() == public["kit-sign"]
     key.public_key().verify(key.sign(b"said", ec.ECDSA(hashes.SHA256())), b"said", ec.ECDSA(hashes.SHA256()))
+
+
+def test_the_next_tls_key_is_laid_out_too_and_moves_up_when_it_is_in_use(
+    tmp_path: Path, memory: Path, tpm: Swtpm
+) -> None:
+    config = written(tmp_path, of_tpm(tpm), str(memory / "kit-tls.key"), "")
+    made = {role: load_pem_public_key(pem.encode()) for role, pem in json.loads(run("make", config)).items()}
+    certificate = load(config).uplink.certificate
+    authority = Pki(tmp_path / "pki").authority
+    certificate.parent.mkdir(exist_ok=True)
+    certificate.write_bytes(authority.certify("kit-tls", "kit-brugge-01", made["kit-tls"]).chain_pem)
+
+    def laid() -> tuple[object, object]:
+        run("lay-out", config)
+        files = (memory / "kit-tls.key", memory / "next-kit-tls.key")
+        present, spare = (load_pem_private_key(file.read_bytes(), None).public_key() for file in files)
+        return present, spare
+
+    present, spare = laid()
+    assert present == made["kit-tls"]
+    assert laid() == (present, spare), "the same as long as it is not used"
+    certificate.write_bytes(authority.certify("kit-tls", "kit-brugge-01", spare).chain_pem)
+    after, fresh = laid()
+    assert after == spare
+    assert fresh not in (present, spare)
 
 
 def test_a_signing_key_in_a_tpm_does_nothing_else(tmp_path: Path, tpm: Swtpm) -> None:

@@ -92,7 +92,7 @@ class FleetStand:
 
 
 class Registrar:
-    """Section 13 of the protocol, with an authority behind it. `pending`: so many calls get no answer yet."""
+    """Section 14 of the protocol, with an authority behind it. `pending`: so many calls get no answer yet."""
 
     def __init__(self, pki: Pki, pending: int = 0) -> None:
         self._pki, self.pending = pki, pending

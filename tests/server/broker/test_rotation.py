@@ -1,4 +1,4 @@
-"""A new authority takes over from the old one: real mosquitto, real fleet, two kits, one of them in a drawer."""
+"""A new authority takes over from the old one: real mosquitto, real fleet, two kits, one in a drawer."""
 
 import threading
 from pathlib import Path
@@ -51,7 +51,7 @@ def reissue(managed: Managed) -> None:
 
 
 class Work:
-    """A kit at work: reports all the while, and notes every moment at which the fleet's door is shut to it."""
+    """A kit at work: reports all the while, and notes every moment at which a door is shut to it."""
 
     def __init__(self, kit: Kit) -> None:
         self._kit, self._stop = kit, threading.Event()
