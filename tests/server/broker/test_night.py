@@ -1,0 +1,53 @@
+"""The broker is checked by the job worker's own clock, and the page tells how that ended."""
+
+import os
+
+import pytest
+
+from server.app import create_app
+from server.db.scope import EVERYONE
+from server.fleet import broker_health
+from server.work import utc_now
+from tests.mosquitto import until
+from tests.server.broker.conftest import Managed
+from tests.server.broker.test_checks import NAMES, change
+from tests.server.browsing import Browser
+from tests.server.programs import PATIENCE_S, Program, running
+
+pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
+LONG = bool(os.environ.get("THUISLOKET_LONG"))
+
+
+def red(managed: Managed) -> list[str] | None:
+    """The checks that are red; None as long as not every check was made."""
+    with managed.town.database.reading(EVERYONE) as db:
+        rows = broker_health.results(db)
+    return [row.name for row in rows if row.state != "ok"] if {row.name for row in rows} == NAMES else None
+
+
+def test_the_job_worker_checks_the_broker_by_itself_and_red_keeps_production_shut(managed: Managed) -> None:
+    toml = managed.town.toml
+    toml.write_text(toml.read_text().replace("[broker]", "[broker]\ncheck_every_s = 20"))
+    browser = Browser(create_app(managed.town.config))
+    browser.sign_in("vloot")
+    assert "nog nooit getest" in browser.get("/broker").text
+    with running(managed.town, "work") as worker:
+        until(lambda: red(managed) is not None, PATIENCE_S, "the first check")
+        assert red(managed) == []
+        assert '"broker checked"' in worker.log.read_text()
+        page = browser.get("/broker").text
+        assert "Laatst getest op" in page
+        assert page.count("In orde") > len(NAMES)
+        if not LONG:
+            return
+        change(managed, "use_username_as_clientid", "")
+        until(lambda: red(managed) == ["take-over"], 2 * PATIENCE_S, "the check that sees it")
+    assert "Niet veilig" in browser.get("/broker").text
+    assert "take-over" in browser.get("/broker").text
+    managed.write_toml(mode="production")
+    config = str(toml)
+    refused = Program(managed.town.folder / "refused.log", "server", "serve", "--config", config)
+    assert refused.process.wait(PATIENCE_S) == 1
+    assert "take-over" in refused.log.read_text()
+    with managed.town.database.reading(EVERYONE) as db:
+        assert not broker_health.is_stale(db, utc_now())
