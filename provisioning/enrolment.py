@@ -12,7 +12,8 @@ from protocol import enrolment
 from protocol.identity import KIT_ID, OFFICER_ID
 from protocol.ids import new_ulid
 from protocol.instant import write_instant
-from provisioning.ca import Authority, AuthorityError
+from provisioning.ca import Authority
+from provisioning.generations import AuthorityError
 from provisioning.program import run
 
 LONGEST = timedelta(days=7)

@@ -8,7 +8,8 @@ import msgspec
 import typer
 
 from provisioning import enrolment
-from provisioning.ca import Authority, AuthorityError
+from provisioning.ca import Authority
+from provisioning.generations import AuthorityError
 
 app = typer.Typer(help=__doc__, no_args_is_help=True)
 
