@@ -9,8 +9,9 @@ from cryptography.hazmat.primitives import hashes
 
 from provisioning.ca import Authority
 from provisioning.certificates import pem
-from provisioning.generations import private_key
+from provisioning.generations import BRANCHES, private_key
 
+YEAR = timedelta(days=365)
 HOSTS = ("localhost", "127.0.0.1")
 
 
@@ -29,6 +30,7 @@ class Pki:
     def __init__(self, folder: Path, name: str = "Testfleet") -> None:
         self.folder = folder
         self.authority = Authority.create(folder / "ca", name)
+        self._make_older()
         self.roots = folder / "roots.pem"
         self.clients = folder / "clients.pem"
         self.revoked = folder / "revoked.pem"
@@ -42,20 +44,18 @@ class Pki:
     def issue_aged(self, role: str, name: str, begins: timedelta, ends: timedelta) -> Files:
         """As `issue` for a kit, with a life from `begins` to `ends`, both from now (negative: past)."""
         files, now = self.issue(role, name), datetime.now(UTC).replace(microsecond=0)
-        young = x509.load_pem_x509_certificates(files.certificate.read_bytes())
-        present = self.authority.generations.present
-        builder = (
-            x509.CertificateBuilder(extensions=list(young[0].extensions))
-            .subject_name(young[0].subject)
-            .issuer_name(young[0].issuer)
-            .public_key(young[0].public_key())
-            .serial_number(young[0].serial_number)  # the register knows it
-            .not_valid_before(now + begins)
-            .not_valid_after(now + ends)
-        )
-        aged = builder.sign(private_key(self.authority.place(present) / "kit"), hashes.SHA384())
-        files.certificate.write_bytes(pem(aged) + pem(young[1]))
+        young, issuer = x509.load_pem_x509_certificates(files.certificate.read_bytes())
+        ca = self.authority.place(self.authority.generations.present) / "kit"
+        files.certificate.write_bytes(_again(young, ca, now + begins, now + ends) + pem(issuer))
         return files
+
+    def _make_older(self) -> None:
+        """As if the authority were there since last year: kits' certificates may have ended by now."""
+        root, began = self.authority.place(1) / "root", datetime.now(UTC).replace(microsecond=0) - YEAR
+        for branch in ("root", *BRANCHES):
+            path = self.authority.place(1) / branch / "certificate.pem"
+            old = x509.load_pem_x509_certificate(path.read_bytes())
+            path.write_bytes(_again(old, root, began, old.not_valid_after_utc))
 
     def issue(self, role: str, name: str) -> Files:
         """A certificate for `role`; a server role gets the names of this machine's loopback."""
@@ -63,3 +63,17 @@ class Pki:
         hosts = HOSTS if role in ("server", "broker", "service") else ()
         self.authority.issue(role, name, hosts).write(self.folder, stem)
         return Files(self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
+
+
+def _again(old: x509.Certificate, ca: Path, begins: datetime, ends: datetime) -> bytes:
+    """The same certificate with another life, PEM, signed by the CA in the folder `ca`."""
+    builder = (
+        x509.CertificateBuilder(extensions=list(old.extensions))
+        .subject_name(old.subject)
+        .issuer_name(old.issuer)
+        .public_key(old.public_key())
+        .serial_number(old.serial_number)  # the register knows it
+        .not_valid_before(begins)
+        .not_valid_after(ends)
+    )
+    return pem(builder.sign(private_key(ca), hashes.SHA384()))
