@@ -17,7 +17,7 @@ from protocol.instant import PATTERN as INSTANT
 from protocol.word import BadCommand
 
 KIND = "command"
-Action = Literal["lock", "report-now", "self-test", "try-uploads-now", "reconnect"]
+Action = Literal["lock", "report-now", "self-test", "try-uploads-now", "reconnect", "renew-certificate"]
 ACTIONS: tuple[Action, ...] = get_args(Action)
 
 

@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from protocol.command import ACTIONS
 from server.auth.roles import Actor
 from server.cli import Config, Json, failures, opened, say, say_object
 
@@ -26,7 +27,7 @@ def add_to(app: typer.Typer) -> None:
 def job_give(
     config: Config,
     kit_id: KitName,
-    action: Annotated[str, typer.Argument(help="lock, report-now, self-test, try-uploads-now, reconnect.")],
+    action: Annotated[str, typer.Argument(help=f"One of {', '.join(ACTIONS)}.")],
     days: Annotated[float, typer.Option(help="After so many days the kit does it no more.")] = 30,
     as_json: Json = False,
 ) -> None:

@@ -51,6 +51,7 @@ class Deeds:
     lock: Callable[[], None]
     report: Callable[[], None]
     self_test: Callable[[], bool]
+    renew: Callable[[], None]
 
 
 class Jobs:
@@ -175,10 +176,15 @@ class Jobs:
 
     def _do(self, job: str, action: Action) -> tuple[JobState, JobCode] | None:
         """How it ended; None while it is under way."""
-        if action in ("try-uploads-now", "reconnect"):
+        asked: dict[Action, Callable[[], None]] = {
+            "try-uploads-now": self._spool.try_now,
+            "reconnect": self._desk.reconnect,
+            "renew-certificate": self._deeds.renew,
+        }
+        if action in asked:
             if job not in self._begun:
                 self._begun.add(job)
-                (self._spool.try_now if action == "try-uploads-now" else self._desk.reconnect)()
+                asked[action]()
                 return None
             return ("done", "") if self._desk.is_taken_up() else None
         if action == "self-test":

@@ -115,7 +115,7 @@ class Office:
             let_go=self.counter.leave,
         )
         self.errands = Errands(setup, post)
-        deeds = Deeds(self.lock, lambda: self._pulse.hurry(), self._is_well)
+        deeds = Deeds(self.lock, lambda: self._pulse.hurry(), self._is_well, lambda: self._resigning.renew())
         self._steering = Steering(setup, self._database, calendar, deeds)
         self._tuned = self._steering.tuned
         protection = setup.key_source.protection

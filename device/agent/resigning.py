@@ -55,6 +55,12 @@ class Resigning:
         self._kit, self._signing, self._spool, self._clock = kit, signing, spool, clock
         self._desk, self._at = RenewalDesk(spool.root), Layout(spool.root)
         self._ask_at = clock.monotonic()
+        self._wanted = False
+
+    def renew(self) -> None:
+        """The fleet commands it: both of the kit's certificates, however young."""
+        self._wanted, self._ask_at = True, self._clock.monotonic()
+        self._spool.renew_now()
 
     def look(self, in_visit: bool) -> None:
         """Take what came, tell the fleet, ask when it is time."""
@@ -79,8 +85,9 @@ class Resigning:
         if now < self._ask_at or self._desk.is_asking() or self._desk.granted() is not None:
             return
         current = self._kit.signer
-        if read_newest(self._at) < renewal.due(current.chain[0]):
+        if not self._wanted and read_newest(self._at) < renewal.due(current.chain[0]):
             return
+        self._wanted = False
         self._ask_at = now + AGAIN_S
         new = signing.key or signing.held.begin(fresh=True)
         self._desk.ask(renewal.sign_asked(ROLE, new, current.key, current.chain))

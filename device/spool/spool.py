@@ -106,7 +106,7 @@ class Spool:
 
     def renew_now(self) -> None:
         """The fleet commands it: the uplink asks for a new certificate, however young the one it has."""
-        with self._lock, _room():
+        with self._lock, room():
             safefile.put(self._at.renew_now, b"", writer=_WRITER)
         self.ring_uplink()
 

@@ -57,8 +57,9 @@ class SteeringDesk:
         self._bell.ring()
 
     def is_taken_up(self) -> bool:
-        """Whether the uplink has taken note of the last `reconnect` and of the last "try now"."""
-        return not self._at.reconnect.exists() and not self._at.try_now.exists()
+        """Whether the uplink has taken note of what it was last asked to do at once."""
+        asked = (self._at.reconnect, self._at.try_now, self._at.renew_now)
+        return not any(path.exists() for path in asked)
 
     def clock_can_be_right(self, now: datetime) -> bool:
         return is_plausible(now, read_newest(self._at))

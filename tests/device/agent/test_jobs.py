@@ -101,6 +101,16 @@ def test_a_job_offered_again_is_told_again_and_not_done_again(kit: Kit, fleet: F
         assert not asked.exists()
 
 
+def test_a_renewal_on_command_is_asked_of_the_uplink(kit: Kit, fleet: Fleet) -> None:
+    command = fleet.command("renew-certificate")
+    with Desktop(kit):
+        job = fleet.give(command)
+        asked = kit.data / "spool" / "renew-now"
+        until(asked.exists)
+        asked.unlink()
+        until(lambda: fleet.heard(job) == DONE)
+
+
 @pytest.mark.parametrize(
     "landmark", ["command:before", "command:after", "job:before", "job:after", "job-told:before"]
 )
