@@ -1,12 +1,13 @@
 """MQTT to committed rows, against the broker's own rate from a C program to a C program, in the same run.
 
 All over mutual TLS at QoS 1: `mosquitto_pub -l` sends health reports; in turn `mosquitto_sub` takes them (the
-limit), our ingest worker on SQLite and on PostgreSQL, and a bare loop (paho, a SQLite commit a message) that
-keeps the bytes and nothing else. Rounds are interleaved and medians compared, so that a busy machine disturbs
-all alike. Growth: the same batches into a store of 100,000 and of 3 million rows.
+limit), our ingest worker on SQLite and on PostgreSQL, paho counting them, and a bare loop (paho, a SQLite
+commit a message) that keeps the bytes and nothing else. Rounds are interleaved and medians compared, so that
+a busy machine disturbs all alike. Growth: the same batches into a small store and into one of 3 million rows.
 """
 
 import itertools
+import os
 import statistics
 import subprocess
 import sys
@@ -36,16 +37,20 @@ PATIENCE_S = 600.0
 TOPIC = topic_of(KIT, Tail.HEALTH)
 BATCH, GROWN_KITS, SMALL = 400, 10_000, 100_000
 
-BARE = """
-import sqlite3, ssl, sys
+PEER = """
+import sqlite3, ssl, sys, time
 import paho.mqtt.client as mqtt
 port, ca, certificate, key, path, wanted = sys.argv[1:]
-db = sqlite3.connect(path, isolation_level=None)
-db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE m (b BLOB)")
-seen = 0
+db = path and sqlite3.connect(path, isolation_level=None)
+if db:
+    db.executescript("PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; CREATE TABLE m (b BLOB)")
+seen, began = 0, 0.0
 def take(client, data, message):
-    global seen
-    db.execute("INSERT INTO m VALUES (?)", (message.payload,))
+    global seen, began
+    if not seen:
+        began = time.process_time()
+    if db:
+        db.execute("INSERT INTO m VALUES (?)", (message.payload,))
     seen += 1
     if seen == int(wanted):
         client.disconnect()
@@ -56,6 +61,7 @@ client.on_connect = lambda client, *rest: client.subscribe("tl/v1/kit/+/state/he
 client.on_subscribe = lambda *rest: print("up", flush=True)
 client.connect("127.0.0.1", int(port))
 client.loop_forever()
+print((time.process_time() - began) / seen * 1e6)
 """
 
 
@@ -73,13 +79,18 @@ WHOLE, SHORT = Size(20_000, 5, 3_000_000), Size(5_000, 3, 500_000)
 
 @dataclass(frozen=True)
 class IngestResult:
-    """Messages a second, medians; ratios to `limit`; microseconds a row before and after growth."""
+    """Messages a second, medians; microseconds of processor time a message; the same a row on a store that
+    is small, and one that has grown."""
 
     size: Size
     limit: float
     sqlite: float
     postgresql: float
+    paho: float
     bare: float
+    sqlite_us: float
+    postgresql_us: float
+    paho_us: float
     row_small_us: float
     row_large_us: float
 
@@ -125,24 +136,24 @@ class Stand:
             time.sleep(1.0)
             return self._rate(lambda: taker.poll() is not None)
 
-    def bare(self) -> float:
+    def peer(self, keeps: bool) -> tuple[float, float]:
+        """A loop on paho that counts, or keeps the bytes in SQLite, a commit a message."""
         pki, path = self.ground.pki.folder, self.folder / "bare.db"
         path.unlink(missing_ok=True)
-        files = [
-            f"{pki}/{name}"
-            for name in ("roots.pem", "ingest-fleet-ingest-1.pem", "ingest-fleet-ingest-1.key")
-        ]
-        argv = [sys.executable, "-c", BARE, str(self.broker.port), *files]
-        taker = subprocess.Popen([*argv, str(path), str(self.messages)], stdout=subprocess.PIPE)
+        names = ("roots.pem", "ingest-fleet-ingest-1.pem", "ingest-fleet-ingest-1.key")
+        files = [f"{pki}/{name}" for name in names]
+        argv = [sys.executable, "-c", PEER, str(self.broker.port), *files, str(path) if keeps else ""]
+        taker = subprocess.Popen([*argv, str(self.messages)], stdout=subprocess.PIPE)
         assert taker.stdout is not None
         taker.stdout.readline()
         time.sleep(0.5)
-        return self._rate(lambda: taker.poll() is not None)
+        rate = self._rate(lambda: taker.poll() is not None)
+        return rate, float(taker.stdout.readline())
 
-    def ours(self, town: Town) -> float:
-        before = rows(town.database)
-        wanted = before + self.messages
-        return self._rate(lambda: rows(town.database) >= wanted)
+    def ours(self, town: Town, pid: int) -> tuple[float, float]:
+        began, wanted = processor_s(pid), rows(town.database) + self.messages
+        rate = self._rate(lambda: rows(town.database) >= wanted)
+        return rate, (processor_s(pid) - began) / self.messages * 1e6
 
     def _rate(self, done: Callable[[], bool]) -> float:
         began = time.monotonic()
@@ -154,7 +165,7 @@ class Stand:
 
 
 @contextmanager
-def worker(stand: Stand, folder: Path, engine: Engine) -> Iterator[Town]:
+def worker(stand: Stand, folder: Path, engine: Engine) -> Iterator[tuple[Town, int]]:
     town = Town(folder, stand.ground, engine)
     town.ports["mqtt"] = stand.broker.port
     town.write_toml()
@@ -166,7 +177,7 @@ def worker(stand: Stand, folder: Path, engine: Engine) -> Iterator[Town]:
     try:
         until(lambda: "broker connected" in log.read_text(), PATIENCE_S, "the worker")
         time.sleep(1.0)
-        yield town
+        yield town, process.pid
     finally:
         process.terminate()
         process.wait(30)
@@ -176,30 +187,35 @@ def worker(stand: Stand, folder: Path, engine: Engine) -> Iterator[Town]:
 def measure(folder: Path, size: Size = WHOLE) -> IngestResult:
     stand, server = Stand(folder, size.messages), Postgresql(durable=True)
     fill_postgresql(stand.ground, server)
-    rates: dict[str, list[float]] = {"limit": [], "sqlite": [], "postgresql": [], "bare": []}
+    rates: dict[str, list[float]] = {"limit": [], "sqlite": [], "postgresql": [], "paho": [], "bare": []}
+    costs: dict[str, list[float]] = {"sqlite": [], "postgresql": [], "paho": []}
     try:
         for number in range(size.rounds):
-            turns: list[tuple[str, Callable[[], float]]] = [
-                ("limit", stand.limit),
+            turns: list[tuple[str, Callable[[], tuple[float, float]]]] = [
+                ("limit", lambda: (stand.limit(), 0.0)),
                 ("sqlite", lambda: _one(stand, folder / f"s{number}", Engine())),  # noqa: B023
                 ("postgresql", lambda: _one(stand, folder / f"p{number}", Engine(server))),  # noqa: B023
+                ("paho", lambda: stand.peer(keeps=False)),
             ]
             if number == 0:  # it takes a while, and nobody doubts it
-                turns.append(("bare", stand.bare))
+                turns.append(("bare", lambda: stand.peer(keeps=True)))
             for name, turn in turns if number % 2 == 0 else turns[::-1]:
                 stand.write_lines()
-                rates[name].append(turn())
+                rate, cost = turn()
+                rates[name].append(rate)
+                costs.setdefault(name, []).append(cost)
     finally:
         stand.broker.stop()
         server.stop()
     small, large = growth(stand.ground, folder / "growth", size.grown)
     medians = {name: statistics.median(values) for name, values in rates.items()}
-    return IngestResult(size, **medians, row_small_us=small, row_large_us=large)
+    paid = {f"{name}_us": statistics.median(costs[name]) for name in ("sqlite", "postgresql", "paho")}
+    return IngestResult(size, **medians, **paid, row_small_us=small, row_large_us=large)
 
 
-def _one(stand: Stand, folder: Path, engine: Engine) -> float:
-    with worker(stand, folder, engine) as town:
-        return stand.ours(town)
+def _one(stand: Stand, folder: Path, engine: Engine) -> tuple[float, float]:
+    with worker(stand, folder, engine) as (town, pid):
+        return stand.ours(town, pid)
 
 
 def growth(ground: Ground, folder: Path, grown: int) -> tuple[float, float]:
@@ -267,6 +283,11 @@ def report(kit_id: str, seq: int) -> tuple[str, bytes]:
     )
 
 
+def processor_s(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def rows(database: Database) -> int:
     with database.reading(EVERYONE) as db:
         return db.scalar(select(func.max(Report.report_id))) or 0
@@ -278,9 +299,13 @@ def say(result: IngestResult) -> None:
         ("the broker alone, C to C", result.limit),
         ("ours on SQLite", result.sqlite),
         ("ours on PostgreSQL", result.postgresql),
+        ("paho alone, counting", result.paho),
         ("paho and a SQLite commit a message", result.bare),
     ):
         print(f"  {name:<44}{value:>9.0f} a second, {value / result.limit:.2f} of the broker")
+    for name, value in (("SQLite", result.sqlite_us), ("PostgreSQL", result.postgresql_us)):
+        words = f"processor time a report, ours on {name}"
+        print(f"  {words:<44}{value:>9.0f} us, {value / result.paho_us:.2f} of paho alone")
     ratio = result.row_large_us / result.row_small_us
     name = f"a row at {result.size.grown:,}, against {SMALL:,}"
     print(f"  {name:<44}{ratio:>9.2f} times ({result.row_small_us:.0f} us of processor time)")

@@ -93,6 +93,31 @@ def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
     return visit
 
 
+def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: datetime) -> Visit:
+    """Give a planned visit to another kit; officer and time stay. Refused: not-allowed, unknown-visit,
+    visit-begun, unknown-kit, kit-taken (also the kit that has it). What the first kit does with it all the
+    same is of an old epoch, and waits for a person."""
+    if not actor.may("plan"):
+        raise Refused("not-allowed")
+    kit = db.get(Kit, kit_id, with_for_update=True)
+    visit = db.get(Visit, visit_id, with_for_update=True)
+    if visit is None:
+        raise Refused("unknown-visit")
+    if visit.state != VisitState.PLANNED:
+        raise Refused("visit-begun")
+    if kit is None or kit.retired is not None or not kits.serves(db, kit_id, visit.tenant):
+        raise Refused("unknown-kit")
+    if _taken(db, f"kit:{kit_id}", visit.starts, visit.ends):
+        raise Refused("kit-taken")
+    first, resource = visit.kit_id, f"kit:{visit.kit_id}"
+    db.execute(delete(Booking).where(Booking.visit_id == visit_id, Booking.resource == resource))
+    db.add(Booking(resource=f"kit:{kit_id}", visit_id=visit_id, starts=visit.starts, ends=visit.ends))
+    visit.kit_id, visit.epoch = kit_id, visit.epoch + 1
+    for one in (first, kit_id):
+        outbox.put_once(db, "bag", one, now)
+    return visit
+
+
 def withdraw(db: Session, visit: Visit, now: datetime) -> None:
     """Nobody has this planned visit any more; what its kit still says of it is of an old epoch."""
     visit.state, visit.reason, visit.epoch = VisitState.ABANDONED, UNASSIGNED, visit.epoch + 1

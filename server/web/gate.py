@@ -54,6 +54,7 @@ NEEDS: dict[str, Power | None] = {
     "requests.show": "see-requests",
     "requests.plan": "plan",
     "requests.unassign": "plan",
+    "requests.hand_over": "plan",
     "health.metrics": "see-metrics",
     "api.kits": "see-fleet",
     "api.visits": "see-fleet",

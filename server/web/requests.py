@@ -1,10 +1,13 @@
 """Citizens' requests for those who plan: the list, one request, and giving it to an officer and a kit."""
 
+from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 
 from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
+from sqlalchemy.orm import Session
 
+from server.db.tables import Visit
 from server.fleet import kits, officers, persons, recaptures, requests, visits
 from server.fleet.refused import Refused
 from server.web.context import actor, context
@@ -54,9 +57,19 @@ def plan(request_id: str) -> ResponseReturnValue:
 
 @blueprint.post("/visits/<visit_id>/unassign")
 def unassign(visit_id: str) -> ResponseReturnValue:
+    return _change(visit_id, lambda db: visits.unassign(db, actor(), visit_id, context().clock()))
+
+
+@blueprint.post("/visits/<visit_id>/hand-over")
+def hand_over(visit_id: str) -> ResponseReturnValue:
+    kit_id = request.form.get("kit", "")[:64]
+    return _change(visit_id, lambda db: visits.hand_over(db, actor(), visit_id, kit_id, context().clock()))
+
+
+def _change(visit_id: str, change: Callable[[Session], Visit]) -> ResponseReturnValue:
     try:
         with context().database.writing(actor().scope) as db:
-            visit = visits.unassign(db, actor(), visit_id, context().clock())
+            visit = change(db)
     except Refused as problem:
         if problem.code == "unknown-visit":
             abort(404)

@@ -1,6 +1,7 @@
 """Whatever the weather and whatever is killed: every application arrives exactly once.
 
-Long run: THUISLOKET_LONG=1, or the number of schedules in THUISLOKET_SCHEDULES."""
+Long run: THUISLOKET_LONG=1, or the number of schedules in THUISLOKET_SCHEDULES; on the fleet's other database
+with THUISLOKET_SCHEDULES_ENGINE=postgresql."""
 
 import logging
 import os
@@ -11,11 +12,18 @@ import pytest
 
 from tests.custody.schedules import Run
 from tests.custody.stand import Stand
-from tests.server.town import Ground, Town, make_ground
+from tests.postgresql import Postgresql
+from tests.server.engines import POSTGRESQL, SQLITE, Engine
+from tests.server.town import Ground, Town, fill_postgresql, make_ground
 
 log = logging.getLogger(__name__)
 MANY = int(os.environ.get("THUISLOKET_SCHEDULES", "10000" if os.environ.get("THUISLOKET_LONG") else "500"))
 FIRST = int(os.environ.get("THUISLOKET_FIRST_SEED", "1"))
+ENGINE = os.environ.get("THUISLOKET_SCHEDULES_ENGINE", SQLITE)
+FEW = 20
+RUNS = [(ENGINE, MANY)]
+if "THUISLOKET_SCHEDULES" not in os.environ and ENGINE == SQLITE:
+    RUNS.append((POSTGRESQL, FEW))
 KITS = 8
 OFTEN = 0.04  # of the schedules also kill a program of the fleet; its restart takes seconds of processor time
 
@@ -28,20 +36,32 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 
 @pytest.fixture
-def stand(tmp_path: Path, ground: Ground) -> Iterator[Stand]:
-    made = Stand(Town(tmp_path / "town", ground), KITS)
+def stand(tmp_path: Path, ground: Ground, engine: str) -> Iterator[Stand]:
+    server = Postgresql() if engine == POSTGRESQL else None
+    if server is not None:
+        fill_postgresql(ground, server)
+    made = Stand(Town(tmp_path / "town", ground, Engine(server)), KITS)
     try:
         yield made
     finally:
         made.close()
         made.town.close()
+        if server is not None:
+            server.stop()
 
 
-def test_every_application_arrives_exactly_once_in_any_weather(stand: Stand) -> None:
+@pytest.mark.parametrize(("engine", "many"), RUNS)
+def test_every_application_arrives_exactly_once_in_any_weather(stand: Stand, engine: str, many: int) -> None:
     stand.start()
     run = Run(stand)
-    run.play(range(FIRST, FIRST + MANY), OFTEN)
-    log.info("%d schedules; killed %s; connections %s", run.played, dict(run.struck), dict(stand.sky.met))
+    run.play(range(FIRST, FIRST + many), OFTEN)
+    log.info(
+        "%s: %d schedules; killed %s; connections %s",
+        engine,
+        run.played,
+        dict(run.struck),
+        dict(stand.sky.met),
+    )
     assert run.history.violations() == []
-    assert run.played == MANY
+    assert run.played == many
     assert len(run.history.counts) > 3

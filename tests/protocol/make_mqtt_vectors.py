@@ -4,14 +4,17 @@ protocol changes, and look at the difference."""
 import json
 from datetime import timedelta
 
+import msgspec
 from cryptography.hazmat.primitives import serialization
 
 from protocol.command import sign_command
 from protocol.instant import write_instant
-from protocol.messages import encode
+from protocol.messages import ApplicationEvent, VisitEvent, encode
 from protocol.topics import Tail
 from tests.protocol.test_command import KEY, NOW, VECTORS, command, forged
 from tests.protocol.test_messages import envelope, topic
+
+VISIT, PACKET = "01ARZ3NDEKTSV4RRFFQ69G5FB0", "01ARZ3NDEKTSV4RRFFQ69G5FB1"
 
 
 def main() -> None:
@@ -19,6 +22,10 @@ def main() -> None:
     messages = [
         {"topic": topic(tail), "payload": encode(topic(tail), envelope(tail)).decode()} for tail in Tail
     ]
+    later = (VisitEvent(VISIT, "sealed", "", 3), ApplicationEvent(PACKET, VISIT, "sealed", "a" * 64, 3))
+    for tail, body in zip((Tail.VISIT, Tail.APPLICATION), later, strict=True):  # of the third assignment
+        data = encode(topic(tail), msgspec.structs.replace(envelope(tail), body=body))
+        messages.append({"topic": topic(tail), "payload": data.decode()})
     (VECTORS / "messages.json").write_text(json.dumps(messages, indent=1) + "\n")
     good = sign_command(command(), KEY, "command-1")
     head, body, signature = good.split(".")

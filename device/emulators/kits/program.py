@@ -5,6 +5,7 @@ import json
 import resource
 import signal
 import sys
+import threading
 import time
 from argparse import Namespace
 from collections.abc import Sequence
@@ -13,7 +14,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from device.emulators.kits.light import Application, LightKit, Shared
-from device.emulators.kits.sending import Refused, upload
+from device.emulators.kits.sending import Refused, Stopped, upload
 from device.emulators.running import parser, ready
 from protocol.sealed.outer import read_outer
 
@@ -25,9 +26,9 @@ def main(argv: Sequence[str]) -> int:
     """`--certificates` holds `kit-tls-<kit id>.pem` and `.key`, `--packets` `<kit id>/<packet id>.sealed`."""
     options = parser("kits", __doc__ or "")
     options.add_argument("--count", type=int, default=10, help="how many of the folder's kits, by name")
-    options.add_argument(
-        "--every", type=float, default=30.0, help="seconds between two health reports of one"
-    )
+    pace = options.add_mutually_exclusive_group()
+    pace.add_argument("--every", type=float, default=30.0, help="seconds between two health reports of a kit")
+    pace.add_argument("--rate", type=float, help="or: health reports a second of all of them together")
     options.add_argument("--broker", required=True, help="HOST:PORT")
     options.add_argument("--https", help="HOST:PORT of the fleet's listener for kits")
     options.add_argument("--ca", type=Path, required=True, help="root certificates of broker and fleet")
@@ -58,16 +59,21 @@ async def _run(options: Namespace, names: Sequence[str]) -> int:
         LightKit(name, folder / f"kit-tls-{name}.pem", folder / f"kit-tls-{name}.key", shared)
         for name in names
     ]
-    began, stop = time.monotonic(), asyncio.Event()
+    began, stop, abandoned = time.monotonic(), asyncio.Event(), threading.Event()
+
+    def leave() -> None:
+        stop.set()
+        abandoned.set()  # the same for the threads that upload
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        asyncio.get_running_loop().add_signal_handler(number, leave)
     lives = [asyncio.ensure_future(kit.live()) for kit in kits]
     while shared.seen["connected"] < len(kits) and not stop.is_set():
         await _pause(stop, 0.2)
     ready(kits=len(kits), seconds=round(time.monotonic() - began, 1))
     sent = time.monotonic()
     if options.packets:
-        await _burst(options, kits, shared)
+        await _burst(options, kits, shared, abandoned)
     burst = time.monotonic() - sent
     while not stop.is_set():
         over = time.monotonic() - began >= options.seconds
@@ -82,7 +88,9 @@ async def _run(options: Namespace, names: Sequence[str]) -> int:
     return 0 if not result["unheard"] and not shared.seen["refused"] else 1
 
 
-async def _burst(options: Namespace, kits: Sequence[LightKit], shared: Shared) -> None:
+async def _burst(
+    options: Namespace, kits: Sequence[LightKit], shared: Shared, abandoned: threading.Event
+) -> None:
     """All applications of all kits, so many at a time."""
     host, port = _address(options.https)
     loop = asyncio.get_running_loop()
@@ -93,7 +101,11 @@ async def _burst(options: Namespace, kits: Sequence[LightKit], shared: Shared) -
             kit.tell(Application(path.stem, visit_id, digest))
             kit.waiting += 1
             try:
-                again = await loop.run_in_executor(pool, upload, host, port, kit.context(), path.stem, path)
+                again = await loop.run_in_executor(
+                    pool, upload, host, port, kit.context(), path.stem, path, abandoned
+                )
+            except Stopped:
+                return
             except Refused as problem:
                 sys.stderr.write(f"{path.stem} refused: {problem}\n")
                 shared.seen["refused"] += 1

@@ -4,7 +4,7 @@ import hashlib
 import http.client
 import json
 import ssl
-import time
+import threading
 from pathlib import Path
 
 PIECE = 128 * 1024
@@ -15,20 +15,27 @@ class Refused(Exception):
     """The fleet refused the application for good: its code."""
 
 
-def upload(host: str, port: int, context: ssl.SSLContext, packet_id: str, path: Path) -> int:
-    """Blocks until the fleet has all of it; how many times it had to begin anew."""
+class Stopped(Exception):
+    """Told to stop before the fleet had all of it."""
+
+
+def upload(
+    host: str, port: int, context: ssl.SSLContext, packet_id: str, path: Path, stop: threading.Event
+) -> int:
+    """Blocks until the fleet has all of it; how many times it had to begin anew. Refused, Stopped."""
     data, again = path.read_bytes(), 0
     wish = json.dumps({"size": len(data), "sha256": hashlib.sha256(data).hexdigest()})
-    while True:
+    while not stop.is_set():
         connection = http.client.HTTPSConnection(host, port, context=context, timeout=PATIENCE_S)
         try:
             if _send(connection, f"/kit/v1/uploads/{packet_id}", wish, data):
                 return again
         except (OSError, http.client.HTTPException):
-            time.sleep(0.5)
+            stop.wait(0.5)
         finally:
             connection.close()
         again += 1
+    raise Stopped(packet_id)
 
 
 def _send(connection: http.client.HTTPSConnection, path: str, wish: str, data: bytes) -> bool:

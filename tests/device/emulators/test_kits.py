@@ -114,3 +114,20 @@ def test_a_fleet_that_refuses_an_application_ends_in_failure(field: Field) -> No
     https = f"127.0.0.1:{field.stand.port}"
     code, lines = field.run("--count", "1", "--https", https, "--packets", folder.parent, "--seconds", "1")
     assert (code, lines[-1]["refused"]) == (1, 1)
+
+
+def test_a_run_whose_fleet_is_not_there_can_be_ended(field: Field) -> None:
+    folder = field.folder / "packets" / "kit-one"
+    folder.mkdir(parents=True)
+    data = VECTOR.read_bytes()
+    (folder / f"{read_outer(data).manifest.packet_id}.sealed").write_bytes(data)
+    field.stand.stop()
+    running = field.start(
+        "--count", "1", "--https", f"127.0.0.1:{field.stand.port}", "--packets", folder.parent
+    )
+    assert running.stdout is not None
+    assert json.loads(running.stdout.readline())["kits"] == 1
+    until(lambda: len(field.worker.committed) == 3, 60, "what the kit tells meanwhile")
+    running.terminate()
+    said, _ = running.communicate(timeout=60)
+    assert json.loads(said)["kits"] == 1

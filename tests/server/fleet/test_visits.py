@@ -4,12 +4,12 @@ import threading
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from protocol.bag import open_bag
 from protocol.lifecycle import VisitState
 from server.db.scope import EVERYONE
-from server.db.tables import Booking, Kit, OutboxRow, Request
+from server.db.tables import Booking, Kit, KitTenant, OutboxRow, Request, Visit
 from server.fleet import bags, outbox, requests, status, visits
 from server.fleet.refused import Invalid, Refused
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, Town
@@ -109,6 +109,51 @@ def test_a_visit_taken_back_leaves_the_bag_and_can_be_planned_again(town: Town) 
         visits.unassign(db, clerk, visit.visit_id, NOW)
 
 
+def lend(town: Town) -> None:
+    """The kit of Damme serves Brugge as well."""
+    with town.database.writing(EVERYONE) as db:
+        db.add(KitTenant(kit_id=OTHER_KIT, tenant=BRUGGE))
+
+
+def test_a_visit_given_to_another_kit_has_a_new_epoch_and_both_bags_are_made_anew(town: Town) -> None:
+    lend(town)
+    visit, clerk = town.plan(hour=9), town.actor()
+    assert len(day_bag(town).visits) == 1  # type: ignore[attr-defined]
+    with town.database.writing(EVERYONE) as db:
+        db.execute(delete(OutboxRow))
+    with town.database.writing(clerk.scope) as db:
+        moved = visits.hand_over(db, clerk, visit.visit_id, OTHER_KIT, NOW)
+    assert (moved.kit_id, moved.epoch, moved.officer_id) == (OTHER_KIT, visit.epoch + 1, visit.officer_id)
+    assert day_bag(town).visits == ()  # type: ignore[attr-defined]
+    with town.database.reading(EVERYONE) as db:
+        assert {row.subject for row in db.scalars(select(OutboxRow))} >= {KIT, OTHER_KIT}
+        booked = set(db.scalars(select(Booking.resource).where(Booking.visit_id == visit.visit_id)))
+    assert booked == {"officer:an.peeters", f"kit:{OTHER_KIT}"}
+    town.plan(hour=9, officer="bo.claes")  # the first kit is free again
+
+
+def test_a_visit_is_given_only_to_a_kit_that_may_have_it(town: Town) -> None:
+    visit, clerk = town.plan(hour=9), town.actor()
+
+    def give(kit_id: str) -> None:
+        with town.database.writing(clerk.scope) as db:
+            visits.hand_over(db, clerk, visit.visit_id, kit_id, NOW)
+
+    for kit_id in (OTHER_KIT, "kit-nobody", ""):
+        with pytest.raises(Refused, match="unknown-kit"):
+            give(kit_id)
+    with pytest.raises(Refused, match="kit-taken"):
+        give(KIT)
+    lend(town)
+    town.plan(hour=9, kit_id=OTHER_KIT, officer="bo.claes")
+    with pytest.raises(Refused, match="kit-taken"):
+        give(OTHER_KIT)
+    with town.database.writing(EVERYONE) as db:
+        db.get_one(Visit, visit.visit_id).state = VisitState.OPENED
+    with pytest.raises(Refused, match="visit-begun"):
+        give(OTHER_KIT)
+
+
 @pytest.mark.parametrize(
     ("hour", "kit", "officer", "code"),
     [
@@ -157,6 +202,8 @@ def test_only_a_planner_plans(town: Town, role: str) -> None:
         visits.plan(db, actor, request_id, "an.peeters", KIT, NOW, 45, NOW)
     with pytest.raises(Refused, match="not-allowed"), town.database.writing(actor.scope) as db:
         visits.unassign(db, actor, visit.visit_id, NOW)
+    with pytest.raises(Refused, match="not-allowed"), town.database.writing(actor.scope) as db:
+        visits.hand_over(db, actor, visit.visit_id, OTHER_KIT, NOW)
 
 
 def test_a_planner_of_another_municipality_finds_nothing(town: Town) -> None:

@@ -13,11 +13,11 @@ from server.app import _bare, create_app
 from server.auth.roles import MAY
 from server.db.scope import EVERYONE
 from server.db.tables import Application
-from server.fleet import applications, quarantine, visits
+from server.fleet import applications, quarantine, setup, visits
 from server.web.gate import NEEDS, OPEN, SAFE
 from tests.server.browsing import TOKEN, Browser
 from tests.server.fleet.test_ingest import say
-from tests.server.town import ACCOUNTS, KIT, Town
+from tests.server.town import ACCOUNTS, BRUGGE, KIT, Town
 
 STATIC = {"look.static", "public.static"}
 NOWHERE = "01J00000000000000000000000"
@@ -120,6 +120,10 @@ def objects(town: Town) -> list[tuple[str, str, dict[str, str]]]:
     day = (visit.starts + timedelta(days=1)).date().isoformat()
     plan = {"officer": "an.peeters", "kit": KIT, "day": day, "time": "09:00", "minutes": "45"}
     gone = town.plan(hour=14)
+    handed = town.plan(hour=16).visit_id
+    with town.database.writing(EVERYONE) as db:
+        entry = {"id": "kit-brugge-09", "bag_recipient": town.ground.bag[1], "tenants": [BRUGGE]}
+        setup.add(db, {"kits": [entry]}, visit.starts)
     clerk = town.actor()
     with town.database.writing(clerk.scope) as db:
         visits.unassign(db, clerk, gone.visit_id, gone.starts)
@@ -132,6 +136,7 @@ def objects(town: Town) -> list[tuple[str, str, dict[str, str]]]:
         ("GET", f"/requests/{open_request}", {}),
         ("POST", f"/requests/{open_request}/plan", plan),
         ("POST", f"/visits/{visit.visit_id}/unassign", {}),
+        ("POST", f"/visits/{handed}/hand-over", {"kit": "kit-brugge-09"}),
         ("POST", f"/applications/{NOWHERE}/release", {}),
         ("GET", f"/kits/{KIT}", {}),
     ]
@@ -169,6 +174,7 @@ def test_no_id_of_the_url_map_is_forgotten_above(town: Town) -> None:
         "requests.show",
         "requests.plan",
         "requests.unassign",
+        "requests.hand_over",
         "applications.release",
         "incidents.acknowledge",  # an administrator's: tests/server/fleet/test_deletions.py
         "quarantine.decide",

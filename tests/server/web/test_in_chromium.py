@@ -13,9 +13,11 @@ from werkzeug.serving import make_server
 
 from look.words import LANGUAGES
 from protocol.messages import Presence, VisitEvent
+from server.db.scope import EVERYONE
+from server.db.tables import KitTenant, Visit
 from tests.browser.kiosk import SHOTS
 from tests.server.fleet.test_ingest import say
-from tests.server.town import KIT, OTHER_KIT, PASSWORD, Town
+from tests.server.town import BRUGGE, KIT, OTHER_KIT, PASSWORD, Town
 from tests.server.web.full_town import MISSING_KIT, fill
 
 pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
@@ -172,4 +174,23 @@ def test_asking_planning_and_signing_out_work_without_script(
     page.click("text=Bezoek terugnemen")
     page.click("text=Afmelden")
     assert page.url.endswith("/sign-in")
+    page.context.close()
+
+
+def test_a_visit_is_given_to_another_kit_without_script(town: Town, chromium: Chromium, address: str) -> None:
+    visit = town.plan(hour=13)
+    with town.database.writing(EVERYONE) as db:
+        db.add(KitTenant(kit_id=OTHER_KIT, tenant=BRUGGE))
+    page = open_page(chromium, address, TELEPHONE, script=False)
+    sign_in(page)
+    page.goto(f"/requests/{visit.request_id}")
+    assert KIT in page.inner_text(".visit p")
+    page.select_option(f"#kit-{visit.visit_id}", OTHER_KIT)
+    page.click("text=Aan deze koffer geven")
+    assert OTHER_KIT in page.inner_text(".visit p")
+    with town.database.reading(EVERYONE) as db:
+        assert (db.get_one(Visit, visit.visit_id).kit_id, db.get_one(Visit, visit.visit_id).epoch) == (
+            OTHER_KIT,
+            2,
+        )
     page.context.close()
