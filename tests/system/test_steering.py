@@ -22,8 +22,8 @@ from server.db.tables import KitJob, KitTwin, Message
 from server.fleet import jobs, kits, twins
 from tests.device.agent.kit import KIT, Desktop, Kit, key_pem
 from tests.mosquitto import Mosquitto, until
+from tests.server.programs import PATIENCE_S, Program
 from tests.server.town import BRUGGE, Ground, Town, make_ground
-from tests.system.test_link import PATIENCE_S, Fleet
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 
@@ -64,6 +64,24 @@ def broker(town: Town, kit: Kit) -> Iterator[Mosquitto]:
     made.stop()
 
 
+class Fleet:
+    """The MQTT worker and the job worker: all that a job meets."""
+
+    def __init__(self, town: Town) -> None:
+        self._town = town
+        self._programs: list[Program] = []
+
+    def start(self) -> None:
+        for part in ("ingest", "work"):
+            log = self._town.folder / f"{part}.log"
+            self._programs.append(Program(log, "server", part, "--config", str(self._town.toml)))
+
+    def kill(self) -> None:
+        for program in self._programs:
+            program.kill()
+        self._programs.clear()
+
+
 class Uplink:
     """The kit's uplink as a process."""
 
@@ -84,9 +102,9 @@ class Uplink:
             self._process = subprocess.Popen(command, stderr=log)
 
     def kill(self) -> None:
-        assert self._process is not None
-        self._process.send_signal(signal.SIGKILL)
-        self._process.wait(10)
+        if self._process is not None:
+            self._process.send_signal(signal.SIGKILL)
+            self._process.wait(10)
 
 
 def states(town: Town) -> Counter[str]:
@@ -105,8 +123,8 @@ def test_what_was_asked_while_the_kit_was_off_is_done_once_whoever_is_killed(
     fleet, uplink = Fleet(town), Uplink(town, kit)
     chance = random.Random(20261122)
     with Desktop(kit) as top:
-        fleet.start()
         try:
+            fleet.start()
             for _ in range(3):
                 uplink.start()
                 time.sleep(chance.uniform(0.3, 3.0))
@@ -120,7 +138,7 @@ def test_what_was_asked_while_the_kit_was_off_is_done_once_whoever_is_killed(
             until(lambda: top.spool.reports_waiting() == 0, PATIENCE_S, "every receipt")
         finally:
             uplink.kill()
-            fleet.stop()
+            fleet.kill()
     with town.database.reading(EVERYONE) as db:
         steps = Counter(outcome for outcome in db.scalars(select(Message.outcome)) if "job" in outcome)
     done = len(actions)
