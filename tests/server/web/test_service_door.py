@@ -1,6 +1,7 @@
 """A service that fetches its packets: list, packet, receipt; and everybody else outside."""
 
 from collections.abc import Callable, Iterator
+from datetime import timedelta
 from hashlib import sha256
 
 import pytest
@@ -8,6 +9,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 from sqlalchemy import delete
 
+from protocol.instant import write_instant
 from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
 from server.db.tables import Application, OutboxRow
@@ -89,6 +91,25 @@ def test_a_packet_is_listed_fetched_and_settled_by_its_receipt(
     rejected = {"receipt": town.receipt(sealed, "rejected", "photo-unusable")}
     again = service.call("POST", f"/service/v1/applications/{packet_id}/receipt", json=rejected)
     assert (again.status_code, again.get_json()) == (422, {"error": "already-answered"})
+
+
+def test_a_service_that_fetches_may_ask_for_a_part_again_and_its_question_comes_once(
+    town: Town, caller: Callable[..., Kit]
+) -> None:
+    sealed, service = uploaded(town), caller()
+    place = f"/service/v1/applications/{sealed.manifest.packet_id}/receipt"
+    until = write_instant(utc_now() + timedelta(days=14))
+
+    def ask(*parts: str) -> dict[str, str]:
+        return {"receipt": town.receipt(sealed, "recapture", "photo-blurred", parts=parts, until=until)}
+
+    for _ in range(2):
+        answer = service.call("POST", place, json=ask("photo"))
+        assert (answer.status_code, answer.get_json()) == (200, {"state": "recapture"})
+    for other in (ask("photo", "signature"), {"receipt": town.receipt(sealed)}):
+        again = service.call("POST", place, json=other)
+        assert (again.status_code, again.get_json()) == (422, {"error": "already-answered"})
+    assert state(town, sealed) == "recapture"
 
 
 def test_a_receipt_of_another_packet_or_of_nobody_settles_nothing(
