@@ -128,3 +128,19 @@ def test_a_disk_that_refuses_the_slot_refuses_the_visit(kit):
         vault.new_visit_key(tx, new_ulid())
     assert failed.value.code == Code.DISK_FULL
     assert kit.database.rows("SELECT * FROM visit_slot") == []
+
+
+def test_a_slot_that_the_disk_would_not_overwrite_is_tried_again_and_complained_of(kit):
+    visit_id = new_ulid()
+    vault = begun(kit, visit_id)
+    slots, away = kit.folder / "vault.db-slots", kit.folder / "away"
+    slots.rename(away)
+    with kit.database.transaction() as tx:
+        vault.destroy_visit(tx, visit_id)
+    with pytest.raises(KitError) as failed:
+        kit.database.settle()
+    assert failed.value.code == Code.VAULT_DAMAGED
+    away.rename(slots)
+    assert len(secrets_of(kit)) == 1
+    kit.database.settle()
+    assert secrets_of(kit) == []
