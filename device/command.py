@@ -4,6 +4,7 @@
 130 cancelled. With `--json` one object on stdout; logs go to stderr.
 """
 
+import base64
 import json
 import sys
 from collections.abc import Callable
@@ -14,6 +15,7 @@ from typing import Annotated, Any, NoReturn
 
 import msgspec
 import typer
+from cryptography import x509
 
 from device.agent import doctor as doctors
 from device.agent import enrolling, founding
@@ -31,6 +33,7 @@ from device.errors import Code, KitError, Refused, Remedy
 from device.key_commands import keys
 from device.spool.layout import Layout, is_claimed
 from device.vault.recovery import Administrator
+from device.vault.security_keys import SecurityKey
 
 DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
 
@@ -193,6 +196,42 @@ def card(
         reader.close()
     _tell(proof.outcome, proof.tries_left, as_json)
     finish(DONE if proof.outcome == "proven" else REFUSED)
+
+
+@officers.command(name="key")
+def security_key(
+    config: ConfigFile,
+    officer_id: Annotated[str, typer.Option("--id", help="the officer")],
+    pin_stdin: Annotated[bool, typer.Option("--pin-stdin", help="read the PIN from stdin")],
+    credential: Annotated[str, typer.Option(help="what the key calls itself, in base64url")] = "",
+    certificate: Annotated[
+        Path | None, typer.Option(help="certificates of role officer-key, PEM, leaf first", dir_okay=False)
+    ] = None,
+    remove: Annotated[bool, typer.Option("--remove", help="the key under the PIN signs again")] = False,
+) -> None:
+    """Let an officer seal with a security key as well, or no longer. On stdin: the officer's PIN."""
+    if not pin_stdin or remove == bool(credential and certificate):
+        raise typer.BadParameter("--pin-stdin, and either --credential with --certificate or --remove")
+    settings, key = load(config), None
+    if certificate is not None:
+        try:
+            chain = x509.load_pem_x509_certificates(certificate.read_bytes())
+            padded = credential + "=" * (-len(credential) % 4)
+            key = SecurityKey(base64.b64decode(padded, altchars=b"-_", validate=True), tuple(chain))
+        except (OSError, ValueError) as problem:
+            raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"security key: {problem}") from problem
+    pin = _stdin().decode("utf-8", "replace").strip()
+    enrolling.enrol_key(settings.vault, settings.keys.source, SystemClock(), officer_id, pin, key)
+
+
+@officers.command()
+def key_request(
+    config: ConfigFile, officer_id: Annotated[str, typer.Option("--id", help="the officer")]
+) -> None:
+    """Print what a security key said that was registered at the kiosk, for `thuisloket-provision officer
+    key`. Holds no secret."""
+    settings = load(config)
+    sys.stdout.write(f"{enrolling.requested_key(settings.vault, officer_id)}\n")
 
 
 def _tell(outcome: str, tries_left: int | None, as_json: bool) -> None:

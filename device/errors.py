@@ -70,6 +70,7 @@ class Code(StrEnum):
     RECIPIENTS_UNTRUSTED = "recipients-untrusted"
     CANNOT_SEAL = "cannot-seal"
     RECAPTURE_LATE = "recapture-late"
+    KEY_REFUSED = "key-refused"
     # the visit
     NOT_NOW = "not-now"
     UNKNOWN_VISIT = "unknown-visit"

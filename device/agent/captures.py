@@ -122,6 +122,12 @@ class Captures:
         self.running: Running | None = None
         self.conditions: dict[str, Condition] = {}
 
+    @property
+    def shows_example(self) -> bool:
+        """Whether the camera's pictures are of nobody."""
+        camera = self.conditions.get("camera")
+        return camera is not None and camera.example
+
     def begin(self) -> None:
         for name in self._openers:
             self._hire(name)

@@ -6,6 +6,7 @@ with it. `put_down` is the end of the session, whatever was going on.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import msgspec
 import structlog
@@ -38,6 +39,7 @@ from device.agent.events import (
 )
 from device.agent.front import CaptureKind
 from device.agent.holder import Entered, PinPad, of_number, proving
+from device.agent.key_sealing import Answer, KeySealing
 from device.agent.landmarks import Passed
 from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, only, pack, unpack
 from device.agent.sealing import Sealer
@@ -67,6 +69,7 @@ _KEEPS: Mapping[CaptureKind, type[Wish]] = {
     "finger": KeepFinger,
     "signature": KeepSignature,
     "seal": Seal,
+    "seal-key": Seal,
 }
 
 
@@ -81,13 +84,13 @@ class Counter:
         clock: Clock,
         passed: Passed,
         noted: Callable[[], None],
+        keyed: KeySealing,
     ) -> None:
         self._cases = cases
         self._captures = captures
         self._sealer = sealer
         self._clock = clock
-        self._passed = passed
-        self._noted = noted
+        self._passed, self._noted, self._keyed = passed, noted, keyed
         self._attempts: Attempts[Taken] = Attempts()
         self._visit_id = ""
         self._card: CardReading | None = None
@@ -129,11 +132,13 @@ class Counter:
         self._captures.abandon()
         self._attempts.forget()
         self._pad.forget()
+        self._keyed.forget()
         self._visit_id, self._card, self._sealing, self.failure = "", None, False, None
 
     def wish(self, wish: Wish) -> None:
         session, visit_id, _, entry = self._on_counter()
         self._nothing_runs()
+        self._keyed.forget()
         if not isinstance(wish, FROM_SCREEN):
             raise Refused(Code.NOT_NOW, "no wish of a screen")
         try:  # a Struct's constructor checks nothing, and the journal is read strictly
@@ -155,9 +160,14 @@ class Counter:
                 Code.STEP_MISSING if what == "seal" and where in entry.service.steps else Code.NOT_NOW
             )
         self.failure = None
+        self._keyed.forget()
         if what == "seal":
             self._sealing = True
             return self._seal
+        if what == "seal-key":
+            example = self._captures.shows_example
+            self._keyed.ask(visit, session.requests[visit_id], entry, session.vault, example)
+            return None
         if not records(visit):  # it may have been opened days ago
             self._sealer.dry_run(session.requests[visit_id], entry, session.vault)
         if what == "finger":
@@ -215,7 +225,9 @@ class Counter:
             return None
         request = self.session.requests[self._visit_id]
         visit, entry = self._cases.visits[self._visit_id], self._cases.entry_of(self._visit_id)
-        return view.visit_view(visit, request, entry.service, self._card, sending, self._pad.view)
+        shown = view.visit_view(visit, request, entry.service, self._card, sending, self._pad.view)
+        has_key = self._keyed.has_key(self.session.officer.officer_id)
+        return replace(shown, has_key=has_key, key=self._keyed.view)
 
     def busy(self) -> Busy | None:
         if self._sealing:
@@ -283,27 +295,30 @@ class Counter:
             log.warning("capture-failed", what=running.what, code=str(problem.code), detail=problem.detail)
             self.failure = Failure(problem.code, problem.remedy, running.what)
 
-    def _seal(self) -> None:
+    def answer_key(self, answer: Answer) -> None:
+        """The officer's security key has answered what was asked. Refused not-now."""
+        self._sealing = bool(self._keyed.packet_id)
+        self._seal(answer)
+
+    def _seal(self, answer: Answer | None = None) -> None:
         """The whole end of a visit: packet, journal and the destruction of its key are one transaction."""
         if not self._sealing:
             return  # locked or left in the meantime
         session, visit_id, visit, entry = self._on_counter()
-        camera = self._captures.conditions.get("camera")
-        packet_id = new_ulid()
+        request, vault = session.requests[visit_id], session.vault
+        packet_id = self._keyed.packet_id if answer else new_ulid()
         try:
-            with session.vault.create(packet_id) as file:
-                written = self._sealer.write(
-                    file,
-                    packet_id,
-                    visit,
-                    session.requests[visit_id],
-                    entry,
-                    session.vault,
-                    example_picture=camera is not None and camera.example,
+            with vault.create(packet_id) as file:
+                written = (
+                    self._keyed.write(file, answer)
+                    if answer
+                    else self._sealer.write(
+                        file, packet_id, visit, request, entry, vault, self._captures.shows_example
+                    )
                 )
 
                 def put(tx: Transaction) -> None:
-                    session.vault.put_sealed(tx, packet_id, visit_id, written)
+                    vault.put_sealed(tx, packet_id, visit_id, written)
 
                 self._passed("sealed:before")
                 self._note(session, visit_id, Seal(packet_id, written.manifest_sha256, written.size), put)
@@ -314,6 +329,7 @@ class Counter:
             self._card = None
         finally:
             self._sealing = False
+            self._keyed.forget()
 
     # --- inside ---------------------------------------------------------------------------------------
 

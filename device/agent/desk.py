@@ -9,6 +9,7 @@ from typing import TypeVar
 from device.agent.events import Wish
 from device.agent.front import CaptureKind
 from device.agent.holder import Entered
+from device.agent.key_sealing import Answer
 from device.agent.office import Office
 from device.agent.screen import Screen
 from device.agent.setup import Setup
@@ -111,6 +112,13 @@ class Desk:
         except BaseException:
             entered.drop()
             raise
+
+    def answer_key(self, authenticator_data: str, client_data: str, signature: str) -> None:
+        answer = Answer(authenticator_data, client_data, signature)
+        self._ask(lambda office: office.counter.answer_key(answer))
+
+    def register_key(self, client_data: str, attestation_object: str) -> None:
+        self._ask(lambda office: office.register_key(client_data, attestation_object))
 
     def finish_ink(self) -> None:
         self._ask(lambda office: office.captures.finish_ink())

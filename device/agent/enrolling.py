@@ -4,11 +4,13 @@ import threading
 from pathlib import Path
 
 from device.agent.signin import purpose
-from device.errors import Code, KitError, Remedy
+from device.errors import Code, KitError, Refused, Remedy
 from device.ports import Capture, CardHolderProof, Clock, HolderProof, KeySource
 from device.vault.cards import NO_CARD, fingerprint
 from device.vault.database import Database
 from device.vault.gate import Gate
+from device.vault.security_keys import SecurityKey, SecurityKeys
+from protocol.identity import BadIdentity
 
 PATIENCE_S = 40.0
 
@@ -60,3 +62,35 @@ def _open(vault: Path) -> Database:
     if not vault.exists():
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet")
     return Database(vault)
+
+
+def enrol_key(
+    vault: Path, source: KeySource, clock: Clock, officer_id: str, pin: str, key: SecurityKey | None
+) -> None:
+    """Let the officer seal with this security key; with none no longer.
+
+    KitError as `Gate.unlock`; bad-config when it is not this officer's."""
+    database = _open(vault)
+    try:
+        gate, keys = Gate(database, source, clock), SecurityKeys(database)
+        gate.unlock(officer_id, pin, gate.card(officer_id)).lock()
+        with database.transaction() as tx:
+            keys.drop(tx, officer_id)
+            if key is not None:
+                keys.write(tx, officer_id, key)
+    except (ValueError, BadIdentity) as problem:
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"security key: {problem}") from problem
+    finally:
+        database.close()
+
+
+def requested_key(vault: Path, officer_id: str) -> str:
+    """The registration that waits for a certificate, JSON. Refused not-now when none does."""
+    database = _open(vault)
+    try:
+        told = SecurityKeys(database).requested(officer_id)
+    finally:
+        database.close()
+    if told is None:
+        raise Refused(Code.NOT_NOW, "no key was registered at the kiosk")
+    return told

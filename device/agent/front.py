@@ -7,7 +7,7 @@ from device.agent.events import Wish
 from device.agent.snapshot import ErrandKind, Snapshot
 from device.ports import Finger, Hand
 
-CaptureKind = Literal["card", "pin-state", "photo", "finger", "signature", "seal"]
+CaptureKind = Literal["card", "pin-state", "photo", "finger", "signature", "seal", "seal-key"]
 
 
 class Front(Protocol):
@@ -85,6 +85,14 @@ class Front(Protocol):
         """Give the holder's PIN (ASCII digits) to the card, once; `pin` is wiped, whatever happens.
 
         `entry` is that of `VisitView.pin`. Refused not-now when it is used up, or no PIN is asked for."""
+        ...
+
+    def answer_key(self, authenticator_data: str, client_data: str, signature: str) -> None:
+        """What the security key answered to `VisitView.key`, in base64url. Refused not-now."""
+        ...
+
+    def register_key(self, client_data: str, attestation_object: str) -> None:
+        """Keep the registration of a security key of the officer who is in. Refused locked."""
         ...
 
     def finish_ink(self) -> None:

@@ -16,6 +16,7 @@ from device.agent.doctor import look_around
 from device.agent.errands import Errands
 from device.agent.front import CaptureKind
 from device.agent.jobs import Deeds
+from device.agent.key_sealing import KeySealing
 from device.agent.leasing import GRACE, Leasing
 from device.agent.outgoing import Outgoing
 from device.agent.pulse import Pulse
@@ -38,8 +39,10 @@ from device.spool.records import LinkStatus, Places
 from device.vault.cards import Cards
 from device.vault.database import Database, Transaction
 from device.vault.gate import Gate as PinGate
+from device.vault.security_keys import SecurityKeys
 from device.vault.store import Store
 from protocol.instant import read_instant
+from protocol.sealed.registration import Registration
 
 log = structlog.get_logger()
 
@@ -101,8 +104,9 @@ class Office:
             self._cases, store, setup.spool, setup.recipients, setup.kit, clock, setup.passed
         )
         sealer = Sealer(setup.kit, setup.recipients, setup.data, clock)
+        self._keyed = keyed = KeySealing(SecurityKeys(self._database), sealer, setup.officer_roots, clock)
         self.counter = Counter(
-            self._cases, self.captures, sealer, clock, setup.passed, lambda: post(self._tidy)
+            self._cases, self.captures, sealer, clock, setup.passed, lambda: post(self._tidy), keyed
         )
         self._retention = Retention(
             calendar,
@@ -308,6 +312,14 @@ class Office:
         """As `Officers.enrol`; the newcomer may sign in at once."""
         self.roster.enrol(self.counter.session, officer_id, code, pin)
         self._look_at_officers()
+
+    def register_key(self, client_data: str, attestation_object: str) -> None:
+        """Refused locked."""
+        session = self.counter.session
+        if session is None:
+            raise Refused(Code.LOCKED)
+        told = Registration(session.officer.officer_id, client_data, attestation_object)
+        self._keyed.register(session.vault, told)
 
     def _look_at_officers(self) -> None:
         """Who may be here, and who not any more."""

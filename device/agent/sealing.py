@@ -1,7 +1,7 @@
 """Sealing: first a dry run before anyone is bothered, at the end the real thing, once and for good."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -31,8 +31,9 @@ from protocol.possession import Evidence
 from protocol.recapture import Supplements
 from protocol.sealed import packet
 from protocol.sealed.manifest import GROUPS, Core, Legal, group_of
-from protocol.sealed.packet import BadPacket, Keys, Part, Signer, Sink, Written
+from protocol.sealed.packet import BadPacket, Keys, Part, Prepared, Signer, Sink, Written
 from protocol.sealed.recipients import RecipientList
+from protocol.sealed.webauthn import Assertion
 
 LONGEST_VISIT = timedelta(hours=4)
 """What a visit that begins now needs must hold so long: recipient list and certificates."""
@@ -131,6 +132,30 @@ class Sealer:
         with _refused():
             return packet.write(sink, content, core, held.recipients, self._kit.signer, officer, keys)
 
+    def prepare(
+        self,
+        packet_id: str,
+        visit: Visit,
+        request: BagVisit,
+        entry: Entry,
+        vault: OpenVault,
+        example_picture: bool,
+        chain: Sequence[x509.Certificate],
+    ) -> Prepared:
+        """The packet of a visit whose every step is done, for the officer's security key with these
+        certificates to sign. KitError as above."""
+        records = read_records(visit, request.visit_id, vault)
+        content = parts.make(visit, request, records, entry)
+        flags = parts.flags(visit, records, example_picture)
+        held, core, _ = self._core(packet_id, content, flags, request, entry, vault, key=chain)
+        with _refused():
+            return packet.prepare(content, core, held.recipients)
+
+    def finish(self, sink: Sink, prepared: Prepared, assertion: Assertion) -> Written:
+        """What `prepare` made, with the key's signature, into `sink`. KitError cannot-seal."""
+        with _refused():
+            return prepared.write(sink, self._kit.signer, assertion)
+
     def _core(
         self,
         packet_id: str,
@@ -140,9 +165,10 @@ class Sealer:
         entry: Entry,
         vault: OpenVault,
         ahead: timedelta = timedelta(0),
+        key: Sequence[x509.Certificate] = (),
     ) -> tuple[RecipientList, Core, Signer]:
         """To whom, what, and by which officer. `ahead`: for how long all that sealing needs must still be
-        valid."""
+        valid; `key`: of the security key that signs instead."""
         now = self._clock.now().astimezone(UTC)
         asked = request.supplements
         if asked is not msgspec.UNSET and now >= read_instant(asked.until):
@@ -151,8 +177,8 @@ class Sealer:
         if now + ahead >= read_instant(held.expires):
             raise KitError(Code.RECIPIENTS_EXPIRED, Remedy.WORKSHOP, held.expires)
         officer = vault.signer()
-        for signer in (self._kit.signer, officer):
-            if not signer.chain[0].not_valid_before_utc <= now < signer.chain[0].not_valid_after_utc - ahead:
+        for leaf in (self._kit.signer.chain[0], (key or officer.chain)[0]):
+            if not leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - ahead:
                 raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a signing certificate is not valid today")
         seq, prev = vault.next_seq()
         retention = entry.service.retention
@@ -166,6 +192,7 @@ class Sealer:
             kit_id=self._kit.kit_id,
             kit_cert_serial=self._kit.serial,
             officer_id=vault.officer_id,
+            officer_signature="webauthn" if key else "pin-key",
             created_utc=write_instant(now),
             seq=seq,
             prev=prev,

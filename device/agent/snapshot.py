@@ -36,6 +36,14 @@ class PinView:
 
 
 @dataclass(frozen=True)
+class KeyView:
+    """What the officer's security key is asked: `challenge` and `credential` in base64url."""
+
+    challenge: str
+    credential: str
+
+
+@dataclass(frozen=True)
 class CardSignIn:
     """An officer's own eID before the kit's PIN. `problem`: "other-card", or the code of a failure."""
 
@@ -120,6 +128,8 @@ class VisitView:
     pin: PinView | None = None
     possession: str = ""  # "proven", or why not
     where: Where | None = None
+    has_key: bool = False  # the officer may seal with a security key
+    key: KeyView | None = None  # it is asked just now
     card_record: str = ""  # its photo may be asked for with `part`, to compare
     only: tuple[Part, ...] = ()  # the parts that are taken anew; none when it is a whole visit
     why: str = ""  # with it: the service's code

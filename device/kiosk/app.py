@@ -17,6 +17,7 @@ sent on to `/`.
 | `POST /pin` | old, pin, again | another PIN; `GET` shows the form |
 | `GET /forgotten/<officer>` | | what to read out to the administrator, and the form for the code |
 | `POST /forgotten` | officer, code, pin, again | take the code, once |
+| `POST /key` | client_data, attestation_object | a security key registered; `GET` shows what it is asked |
 | `POST /newcomers` | officer, code, pin, again | let a colleague in; `GET` shows who may be |
 | `POST /language` | language, who=officer\\|citizen | |
 | `POST /visits/<id>/open` | | |
@@ -38,7 +39,8 @@ sent on to `/`.
 | `POST /step/signature/done` | | |
 | `POST /step/signature/except` | reason | `GET` shows the form |
 | `POST /step/review/confirm` | | |
-| `POST /step/seal` | | |
+| `POST /step/seal` | by=key or absent | with the security key: `key` in `GET /desk` is what it is asked |
+| `POST /step/seal/key` | authenticator_data, client_data, signature | its answer, each in base64url |
 | `POST /redo/<step>` | hand (optional, of fingers) | take a step back |
 | `POST /abandon` | reason | `GET` shows the form |
 | `POST /cancel` | | stop the capture that runs |

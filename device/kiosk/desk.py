@@ -172,4 +172,7 @@ def _within(snapshot: Snapshot) -> dict[str, Any]:
             "abandoned": visit.abandoned,
         }
         told["pin"] = _pin(visit.pin)
+        told["key"] = (
+            {"challenge": visit.key.challenge, "credential": visit.key.credential} if visit.key else None
+        )
     return told

@@ -122,6 +122,31 @@ class ExceptFingers(Form, frozen=True):
         return tuple(finger for finger in LADDER if finger not in excepted)
 
 
+class SealBy(Form, frozen=True):
+    """With the key under the PIN, or with the officer's security key."""
+
+    by: Literal["", "key"] = ""
+
+
+_FromKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,2000}$")]
+
+
+class KeyAnswer(Form, frozen=True):
+    """What the browser got from the security key, each in base64url."""
+
+    authenticator_data: _FromKey
+    client_data: _FromKey
+    signature: _FromKey
+
+
+_FromNewKey = Annotated[str, msgspec.Meta(pattern=r"^[A-Za-z0-9_-]{1,3500}$")]
+
+
+class RegisterKey(Form, frozen=True):
+    client_data: _FromNewKey
+    attestation_object: _FromNewKey
+
+
 class Redo(Form, frozen=True):
     hand: Hand | None = None
 

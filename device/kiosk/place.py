@@ -36,7 +36,7 @@ class Place:
     when the holder may give it, "not" when that would lead nowhere."""
 
     screen: Screen
-    part: Literal["", "who", "kept", "ink", "pin", "not", "card"] = ""
+    part: Literal["", "who", "kept", "ink", "pin", "not", "card", "key"] = ""
 
     @property
     def name(self) -> str:
@@ -69,6 +69,8 @@ def _visit(visit: VisitView, seen: frozenset[str]) -> Place:
         return Place("state")
     if visit.step == after_card(visit) and visit.identity is not None and card_mark(visit) not in seen:
         return Place("inform", "who")
+    if visit.step == "seal" and visit.key is not None:
+        return Place("seal", "key")
     if visit.step == "possession":
         return _possession(visit)
     untouched = not any(hand.kept or hand.excepted for hand in visit.hands)

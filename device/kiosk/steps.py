@@ -137,7 +137,15 @@ def confirm_review() -> Response:
 
 @steps.post("/seal")
 def seal() -> Response:
-    _empty().desk.front.start("seal")
+    form = forms.read(forms.SealBy)
+    present().desk.front.start("seal-key" if form.by == "key" else "seal")
+    return done()
+
+
+@steps.post("/seal/key")
+def answer_key() -> Response:
+    form = forms.read(forms.KeyAnswer)
+    present().desk.front.answer_key(form.authenticator_data, form.client_data, form.signature)
     return done()
 
 

@@ -9,6 +9,7 @@ from device.kiosk.browser import Answer
 from device.kiosk.desk import present
 from device.kiosk.guard import answered, done, wants_json
 from device.kiosk.screens import beside
+from protocol.sealed.registration import challenge_of, credential_text
 
 ways = Blueprint("ways", __name__)
 
@@ -98,6 +99,29 @@ def enrol() -> Response:
 @ways.get("/newcomers/added")
 def enrolled() -> str:
     return beside("newcomer-added")
+
+
+@ways.get("/key")
+def key() -> Response | str:
+    """Register a security key, for the officer who is in. Not while a visit is open."""
+    here = present().snapshot
+    if here.visit is not None or here.officer is None:
+        return redirect(url_for("screens.index"), 303)
+    officer_id = here.officer.officer_id
+    asked = credential_text(challenge_of(officer_id))
+    return beside("key", challenge=asked, handle=credential_text(officer_id.encode()))
+
+
+@ways.post("/key")
+def register_key() -> Response:
+    form = forms.read(forms.RegisterKey, "ways.key")
+    present().desk.front.register_key(form.client_data, form.attestation_object)
+    return done() if wants_json() else redirect(url_for("ways.key_kept"), 303)
+
+
+@ways.get("/key/kept")
+def key_kept() -> str:
+    return beside("key-kept")
 
 
 def asked_again() -> tuple[str, dict[str, str]]:

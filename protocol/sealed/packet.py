@@ -152,6 +152,15 @@ class Prepared:
         packet = b"".join([front, *write_payload(self.files)])
         return Sealed(packet, outer.manifest, outer.manifest_sha256)
 
+    def write(self, sink: "Sink", kit: Signer, officer: Signer | Assertion) -> Written:
+        """As `finish`, into a sink."""
+        front = _front(self.manifest_bytes, kit, officer)
+        outer = read_outer(front)
+        sink.start(len(front))
+        size = len(front) + sum(len(piece) for piece in sink.through(iter(write_payload(self.files))))
+        sink.finish(front)
+        return Written(outer.manifest, outer.manifest_sha256, size)
+
 
 @dataclass(frozen=True)
 class Opened:

@@ -51,10 +51,10 @@ def verify_assertion(
     BadSignature: signature for anything about the assertion itself, certificate-* and unknown-role as for
     other signatures, malformed."""
     authenticator_data, client_data, signature = (
-        _decode(text) for text in (assertion.authenticator_data, assertion.client_data, assertion.signature)
+        decode(text) for text in (assertion.authenticator_data, assertion.client_data, assertion.signature)
     )
     leaf = _leaf(assertion.x5c, roots, at)
-    _check_client(client_data, challenge)
+    read_client(client_data, "webauthn.get", challenge)
     _check_authenticator(authenticator_data)
     key = leaf.public_key()
     assert isinstance(key, ec.EllipticCurvePublicKey)  # check_use says so
@@ -83,14 +83,16 @@ def _leaf(x5c: list[str], roots: Iterable[x509.Certificate], at: datetime) -> x5
     return leaf
 
 
-def _check_client(client_data: bytes, challenge: bytes) -> None:
-    """The browser's own words. It may add members (section 5.8.1): only those that matter are looked at."""
+def read_client(client_data: bytes, kind: str, challenge: bytes) -> None:
+    """The browser's own words. It may add members (section 5.8.1): only those that matter are looked at.
+
+    BadSignature unless they are about this challenge, on the kiosk's own page."""
     try:
         said = json.loads(client_data.decode(), object_pairs_hook=_once)
     except (ValueError, RecursionError) as problem:
         raise BadSignature("signature", "client data that is no JSON") from problem
-    if not isinstance(said, dict) or said.get("type") != "webauthn.get":
-        raise BadSignature("signature", "no assertion")
+    if not isinstance(said, dict) or said.get("type") != kind:
+        raise BadSignature("signature", f"no {kind}")
     if said.get("challenge") != _encode(challenge):
         raise BadSignature("signature", "the answer to another challenge")
     origin = said.get("origin")
@@ -118,8 +120,9 @@ def _encode(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
-    if len(text) > LONGEST:
+def decode(text: str, longest: int = LONGEST) -> bytes:
+    """Canonical base64url. BadSignature malformed."""
+    if len(text) > longest:
         raise BadSignature("malformed", "too long")
     try:
         data = base64.b64decode(text + "=" * (-len(text) % 4), altchars=b"-_", validate=True)

@@ -7,7 +7,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from provisioning import enrolment
+from provisioning import enrolment, security_key
 from provisioning.ca import Authority
 from provisioning.generations import AuthorityError
 
@@ -38,3 +38,22 @@ def enrol(
         return
     print(made.code)
     print(f"good once, at {kit_id}, until {made.not_after:%Y-%m-%d %H:%M} UTC; for {officer_id} alone")
+
+
+@app.command()
+def key(
+    request: Annotated[
+        Path, typer.Argument(help="what `thuisloket-kit officer key-request` printed", dir_okay=False)
+    ],
+    ca: Annotated[Path, typer.Option("--ca", help="the authority's folder", envvar="THUISLOKET_CA")],
+    makers: Annotated[Path, typer.Option(help="folder of makers' attestation certificates, PEM or DER")],
+    out: Annotated[Path, typer.Option(help="writes OUT.pem (leaf, then issuing CA)")],
+    json: Annotated[bool, typer.Option("--json", help="one JSON object on standard output")] = False,
+) -> None:
+    """Certify an officer's security key, once a maker that is trusted has attested it."""
+    credential, officer_id = security_key.certify(Authority(ca), request, makers, out)
+    if json:
+        print(msgspec.json.encode({"officer_id": officer_id, "credential": credential}).decode())
+        return
+    print(f"{out}.pem: officer-key {officer_id}; install it with `thuisloket-kit officer key`")
+    print(f"credential: {credential}")

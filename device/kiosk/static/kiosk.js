@@ -2,6 +2,7 @@
 // Listeners hang on the document, so they outlive every change follow.js makes to the page.
 
 import { follow } from "./follow.js";
+import { securityKey } from "./key.js";
 import { pad } from "./pad.js";
 import { preview } from "./preview.js";
 
@@ -20,5 +21,6 @@ window.addEventListener("pageshow", () => {
 });
 
 pad();
+securityKey();
 preview();
 follow();

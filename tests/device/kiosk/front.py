@@ -34,6 +34,7 @@ from protocol import catalogue
 from protocol.bag import BagVisit, Citizen, Place
 from protocol.ids import new_ulid
 from protocol.recapture import Asked, Part
+from tests.device.kiosk.newcomers import Enrolling
 
 PIN = "271828"
 AN = Officer("an.peeters", "An Peeters")
@@ -116,7 +117,7 @@ CHALLENGE = "6QZM-1T5N-0V3K-8WXA-PB7H-2CDE-9RST-4FGJ-6QZM-1T5N-0V3K-8WXA-PB7H-2C
 CODE = "1234" * 11
 
 
-class MemoryDesk:
+class MemoryDesk(Enrolling):
     """`finish` and `fail` end the capture that runs; `known` is every visit by id."""
 
     def __init__(self, *, real: bool = False) -> None:

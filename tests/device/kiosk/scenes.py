@@ -18,6 +18,7 @@ from protocol.recapture import Part
 from tests.catalogue import with_possession
 from tests.device.kiosk.carrying import CARRYING
 from tests.device.kiosk.front import CARD, NOW, OFFICERS, PIN
+from tests.device.kiosk.newcomers import KEYS, NEWCOMERS
 from tests.device.kiosk.play import Play
 
 
@@ -235,6 +236,8 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "sending": (_waits, "/sending"),
     "sending-none": (Play.unlock, "/sending"),
     **CARRYING,
+    **NEWCOMERS,
+    **KEYS,
     "visits-empty": (_no_visits, "/"),
     "visits-troubled": (_troubled_list, "/"),
     "card": (Play.open, "/"),
