@@ -130,9 +130,8 @@ class Counter:
 
     def leave(self) -> None:
         self._captures.abandon()
-        self._attempts.forget()
-        self._pad.forget()
-        self._keyed.forget()
+        for each in (self._attempts, self._pad, self._keyed):
+            each.forget()
         self._visit_id, self._card, self._sealing, self.failure = "", None, False, None
 
     def wish(self, wish: Wish) -> None:

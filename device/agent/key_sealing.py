@@ -13,6 +13,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
 
 from device.agent.sealing import Sealer
+from device.agent.session import Session
 from device.agent.snapshot import KeyView
 from device.agent.visit import Visit
 from device.errors import Code, KitError, Refused, Remedy
@@ -59,11 +60,14 @@ class KeySealing:
     def has_key(self, officer_id: str) -> bool:
         return bool(self._roots) and self._keys.of(officer_id) is not None
 
-    def register(self, vault: OpenVault, registration: Registration) -> None:
-        """Keep what the officer's new key said, for the authority to judge and certify."""
-        text = msgspec.json.encode(registration).decode()
-        with vault.database.transaction() as tx:
-            self._keys.request(tx, vault.officer_id, text)
+    def register(self, session: Session | None, client_data: str, attestation_object: str) -> None:
+        """Keep what the officer's new key said, for the authority to judge and certify. Refused locked."""
+        if session is None:
+            raise Refused(Code.LOCKED)
+        officer_id = session.officer.officer_id
+        text = msgspec.json.encode(Registration(officer_id, client_data, attestation_object)).decode()
+        with session.vault.database.transaction() as tx:
+            self._keys.request(tx, officer_id, text)
 
     @property
     def view(self) -> KeyView | None:

@@ -42,7 +42,6 @@ from device.vault.gate import Gate as PinGate
 from device.vault.security_keys import SecurityKeys
 from device.vault.store import Store
 from protocol.instant import read_instant
-from protocol.sealed.registration import Registration
 
 log = structlog.get_logger()
 
@@ -137,7 +136,6 @@ class Office:
         self._places: Places = setup.spool.places()
         self._standing = self._gate.standing()
         self._officers: tuple[Officer, ...] = ()
-        self._unswept = True
         self._refused_bag = 0  # version of the bag that could not be read, so that it is complained of once
         self._look_at = clock.monotonic()
         self._idle_since = clock.monotonic()
@@ -315,15 +313,10 @@ class Office:
 
     def register_key(self, client_data: str, attestation_object: str) -> None:
         """Refused locked."""
-        session = self.counter.session
-        if session is None:
-            raise Refused(Code.LOCKED)
-        told = Registration(session.officer.officer_id, client_data, attestation_object)
-        self._keyed.register(session.vault, told)
+        self._keyed.register(self.counter.session, client_data, attestation_object)
 
     def _look_at_officers(self) -> None:
         """Who may be here, and who not any more."""
-        before = self._officers
         try:
             if self.roster.look(self.counter.session, busy=self._may_finish()):
                 self.lock()
@@ -334,23 +327,12 @@ class Office:
             log.error("roster-waits", code=str(problem.code), detail=problem.detail)
         known = tuple(Officer(each.officer_id, each.name) for each in self._gate.officers())
         self._officers = with_cards(known, self._cards)
-        if self._unswept or len(self._officers) < len(before):
-            self._sweep()
+        self.roster.sweep()
 
     def _may_finish(self) -> bool:
         """Whether a visit is on the counter that was begun lately."""
         visit_id = self.counter.visit_id
         return bool(visit_id) and self._calendar.age(visit_id) < GRACE
-
-    def _sweep(self) -> None:
-        """What a cut of the power or a removal left in the key source; one that is gone is swept later."""
-        try:
-            self._gate.sweep()
-        except KitError as problem:
-            self._unswept = True
-            log.warning("not-swept", code=str(problem.code), detail=problem.detail)
-        else:
-            self._unswept = False
 
     def _names(self) -> dict[str, str]:
         """Whose packet it is, of those on today's list; only while an officer is there."""

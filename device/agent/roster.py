@@ -61,6 +61,7 @@ class Officers:
         self._tries = Tries(database, clock)
         database.define(roster.TABLES)
         self._list = self._read()
+        self._unswept = True
 
     # --- the list -------------------------------------------------------------------------------------
 
@@ -138,8 +139,18 @@ class Officers:
 
         self._passed("roster:before")
         self._gate.shut_out(gone, note)
+        self._unswept = True
         self._passed("roster:after")
         log.warning("officers-removed", officers=gone)
+
+    def sweep(self) -> None:
+        """What a cut of the power or a removal left in the key source; one that is gone is swept later."""
+        if self._unswept:
+            try:
+                self._gate.sweep()
+                self._unswept = False
+            except KitError as problem:
+                log.warning("not-swept", code=str(problem.code), detail=problem.detail)
 
     def _renew_door(self, session: Session) -> None:
         try:

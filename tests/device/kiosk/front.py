@@ -394,7 +394,7 @@ class MemoryDesk(Enrolling):
                     self._sending,
                     self._pin,
                 )
-                visit = replace(visit, where=self.where)
+                visit = replace(visit, where=self.where, has_key=self.has_key, key=self.key)
             lines = view.lines(self._requests.values(), self._known) if snapshot.officer else ()
             self._snapshot = replace(snapshot, version=snapshot.version + 1, visit=visit, visits=lines)
             self._changed.notify_all()
