@@ -103,10 +103,9 @@ class Office:
             self._cases, store, setup.spool, setup.recipients, setup.kit, clock, setup.passed
         )
         sealer = Sealer(setup.kit, setup.recipients, setup.data, clock)
-        self._keyed = keyed = KeySealing(SecurityKeys(self._database), sealer, setup.officer_roots, clock)
-        self.counter = Counter(
-            self._cases, self.captures, sealer, clock, setup.passed, lambda: post(self._tidy), keyed
-        )
+        self._keyed = KeySealing(SecurityKeys(self._database), sealer, setup.officer_roots, clock)
+        ours = (self._cases, self.captures, sealer, clock, setup.passed)
+        self.counter = Counter(*ours, lambda: post(self._tidy), self._keyed)
         self._retention = Retention(
             calendar,
             self._cases,
