@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -12,8 +13,10 @@ from device.drivers.keys.tpm.marshal import sized, u16, u32
 from device.drivers.keys.tpm.source import TpmKeySource
 from device.drivers.keys.tpm.talk import Talk
 from device.errors import Code, KitError
+from device.vault import lease
 from device.vault.database import Database
 from device.vault.gate import Gate
+from device.vault.lease import Shares
 from device.vault.tries import Standing
 from tests.device.drivers.keys.tpm.swtpm import Swtpm
 from tests.device.vault.kit import OFFICER, PIN, WORLD, HandClock, pem_of, second_officer
@@ -181,3 +184,35 @@ def test_each_officer_has_an_index_and_a_change_of_pin_leaves_no_other(tpm_kit: 
     gate.change_pin(OFFICER, "916273", PIN)
     assert len(tpm_kit.indexes()) == 2
     assert gate.unlock("jan.claes", NEW).officer_id == "jan.claes"
+
+
+def test_a_lease_over_a_tpm_closes_without_costing_a_try_and_opens_again(tpm_kit: TpmKit) -> None:
+    gate, secret, ends = tpm_kit.gate(), tpm_kit.source.device_secret(), NOW + timedelta(hours=48)
+    share = bytes(range(32))
+    with tpm_kit.database.transaction() as tx:
+        lease.begin(tx, ends, ends, 12)
+    with tpm_kit.database.transaction() as tx:
+        lease.keep(tx, secret, Shares(0, b"", share), ends, ends, 12)
+    assert lease.turn_epoch(gate.unlock(OFFICER, PIN), secret)
+    with tpm_kit.database.transaction() as tx:
+        lease.close(tx)
+    tpm_kit.tpm.cut_and_start()
+    assert [fails(gate, PIN) for _ in range(6)] == [Code.LEASE_ENDED] * 6
+    with tpm_kit.database.transaction() as tx:
+        lease.keep(tx, secret, Shares(1, share, b""), ends, ends, 12)
+    assert gate.unlock(OFFICER, PIN).officer_id == OFFICER
+    gate.recover(OFFICER, tpm_kit.office.code(gate), NEW, NOW)
+    assert gate.unlock(OFFICER, NEW).officer_id == OFFICER
+
+
+def test_an_officer_who_is_shut_out_leaves_no_index_in_the_tpm(tpm_kit: TpmKit) -> None:
+    gate = tpm_kit.gate()
+    gate.add_officer(gate.unlock(OFFICER, PIN), "jan.claes", "Jan Claes", NEW, *pem_of(second_officer()))
+    assert len(tpm_kit.indexes()) == 2
+    gate.shut_out(["jan.claes"])
+    tpm_kit.tpm.cut_and_start()
+    gate = tpm_kit.gate()
+    gate.sweep()
+    assert len(tpm_kit.indexes()) == 1
+    assert fails(gate, NEW, "jan.claes") == Code.UNKNOWN_OFFICER
+    assert gate.unlock(OFFICER, PIN).officer_id == OFFICER
