@@ -1,7 +1,7 @@
 """The ingest's session with the broker: one thread that reads, has what it read taken in, and acknowledges.
 
 One thread, because two would pass the interpreter's lock to and fro for each message. While it takes a batch
-in, the broker goes on sending: up to RECEIVE_MAXIMUM messages lie in the kernel's and OpenSSL's buffers.
+in, the broker may go on sending, up to RECEIVE_MAXIMUM and its own limit: that lies in the kernel's buffers.
 """
 
 import os
