@@ -77,7 +77,8 @@ class Meddler:
         stanzas = [label] if stanzas is None else stanzas(label)
         file = bytearray(age.encrypt(archive, [one.age1pq for one in to], stanzas))
         if flip is not None:
-            file[flip(bytes(file))] ^= 1
+            at = flip(bytes(file))
+            file[at] = ord("A") if file[at] != ord("A") else ord("B")  # base64 stays base64
         payload = [Payload("identity", hashlib.sha512(file).hexdigest(), len(file))]
         return self.signed(manifest.encode(manifest.with_payload(core, payload)), [bytes(file)])
 
