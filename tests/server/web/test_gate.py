@@ -176,6 +176,7 @@ def test_no_id_of_the_url_map_is_forgotten_above(town: Town) -> None:
         "requests.unassign",
         "requests.hand_over",
         "applications.release",
+        *("applications.show", "applications.chain"),  # another town's: test_application_page.py
         "incidents.acknowledge",  # an administrator's: tests/server/fleet/test_deletions.py
         "quarantine.decide",
         "kits.show",
