@@ -47,7 +47,9 @@ OF_ALL = frozenset({Tail.FLEET, Tail.NOTICE})
 
 # What an ingest worker subscribes to, plainly or as `$share/ingest/...`, which the broker lets nobody else
 # join.
-FLEET_LISTENS = tuple(_KIT + "+/" + level for level in ("state/+", "up/evt/+", "up/job/+", "up/req/+"))
+FLEET_LISTENS = tuple(
+    _KIT + "+/" + level for level in ("state/+", "up/evt/+", "up/job/+", "up/req/+", "up/ferry/+")
+)
 _ITEM = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
 
 _BARE = {str(tail): tail for tail in Tail if tail not in OF_ALL and tail is not Tail.JOB}
@@ -97,4 +99,5 @@ def job_of(topic: str) -> str:
 def kit_listens(kit_id: str) -> tuple[str, ...]:
     """What a kit subscribes to, at every connect."""
     own = (Tail.RECEIPTS, Tail.DOORBELL, Tail.DESIRED, *sorted(ANSWERS))
-    return (*(topic_of(kit_id, tail) for tail in own), *(topic_of("", tail) for tail in sorted(OF_ALL)))
+    said = (*(topic_of(kit_id, tail) for tail in own), *(topic_of("", tail) for tail in sorted(OF_ALL)))
+    return (*said, f"{_KIT}{kit_id}/down/ferry")  # `protocol.ferry`: no messages, so no tails

@@ -15,6 +15,7 @@ import structlog
 from cryptography import x509
 from sqlalchemy.orm import Session
 
+from protocol import ferry
 from protocol.ids import new_ulid
 from protocol.messages import Body, Desired, Doorbell, Envelope, FleetState, Receipts, encode, instant
 from protocol.mqtt5 import Publish, Will
@@ -23,8 +24,9 @@ from server.broker.line import Line
 from server.db.engine import Database
 from server.db.notices import Bell
 from server.db.scope import EVERYONE
-from server.fleet import ingest, notices, outbox, questions, twins
+from server.fleet import ingest, landing, notices, outbox, questions, twins
 from server.fleet.outbox import Claim, Queue
+from server.fleet.uploads import Dock
 from server.settings import Mqtt
 from server.work import utc_now
 
@@ -42,10 +44,13 @@ log = structlog.get_logger()
 class Ingest:
     """One MQTT worker. `run` returns when stopped, and raises what made it stop otherwise."""
 
-    def __init__(self, database: Database, settings: Mqtt, roots: Sequence[x509.Certificate]) -> None:
-        """`roots`: what the kits' signing certificates lead to."""
+    def __init__(
+        self, database: Database, settings: Mqtt, roots: Sequence[x509.Certificate], dock: Dock
+    ) -> None:
+        """`roots`: what the kits' signing certificates lead to; `dock`: where packets land that come in
+        pieces."""
         self._database = database
-        self._roots = roots
+        self._roots, self._dock = roots, dock
         self._session = int(time.time() * 1000)  # grows from start to start, as `ses` must
         self._sequence = itertools.count(1)  # each step is one for all threads
         self._work = threading.Event()
@@ -94,9 +99,12 @@ class Ingest:
         self._work.set()
 
     def _take_in(self, batch: Sequence[Publish]) -> None:
-        heard = ingest.take_all(
-            self._database, [(each.topic, each.payload) for each in batch], utc_now(), self._roots
-        )
+        for piece in (each for each in batch if ferry.is_up(each.topic)):
+            landed = landing.take(self._database, self._dock, piece.topic, piece.payload, utc_now())
+            if landed is not None:  # nobody waits for the answer: a kit that hears nothing asks again
+                self._line.publish(ferry.down_topic(landed[0]), ferry.encode(landed[1]))
+        messages = [(each.topic, each.payload) for each in batch if not ferry.is_up(each.topic)]
+        heard = ingest.take_all(self._database, messages, utc_now(), self._roots) if messages else []
         events = [each for each in heard if each.event]
         if events:
             self._work.set()

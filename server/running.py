@@ -75,12 +75,13 @@ def run_kits(config: Fleet) -> None:
 
 def run_ingest(config: Fleet) -> None:
     """The MQTT worker."""
+    from server.kit_app import make_dock
     from server.mqtt import Ingest
 
     database = Database(config.database_url)
     schema.check(database)
     require_safe_broker(config, database)
-    Ingest(database, config.mqtt, trust.roots(config.trust.roots)).run(_stopped())
+    Ingest(database, config.mqtt, trust.roots(config.trust.roots), make_dock(config)).run(_stopped())
 
 
 def run_work(config: Fleet) -> None:

@@ -13,9 +13,11 @@ from threading import Event, Thread
 
 from device.spool.hatch import Hatch
 from device.spool.spool import Spool
+from device.uplink.choice import Choice
 from device.uplink.door import Door
 from device.uplink.logs import log_to_stderr
 from device.uplink.settings import UplinkSettings
+from device.uplink.slip import Slip
 from device.uplink.standing import Standing
 from device.uplink.tls import Trust
 from device.uplink.uploads import Uploads
@@ -30,7 +32,8 @@ def main() -> None:
     spool, hatch = Spool(settings.spool), Hatch(settings.spool)
     trust = Trust(settings.held().present, hatch.newest_time)
     door = Door(settings.https, trust.context, settings.connect_s, settings.read_s)
-    uploads, stop = Uploads(settings, hatch, Standing(hatch), door), Event()
+    choice = Choice(Slip(lambda: None), settings.ferry_after_s, lambda: False)
+    uploads, stop = Uploads(settings, hatch, Standing(hatch), door, choice), Event()
     thread = Thread(target=uploads.run, args=(stop,))
     thread.start()
     print("ready", flush=True)

@@ -20,6 +20,7 @@ from device.spool.hatch import Hatch
 from device.spool.layout import SpoolRefused
 from device.spool.records import Places
 from device.uplink.backoff import Backoff
+from device.uplink.choice import Choice
 from device.uplink.claim import claimed
 from device.uplink.door import Answer, Door
 from device.uplink.leases import Leases
@@ -31,6 +32,7 @@ from protocol.messages import Instant, Ulid, moment
 log = structlog.get_logger()
 
 _ANSWER_BYTES = 4 * 1024 * 1024
+_PROBE_S = 20.0
 _BATCHES = 20  # in one fetch; the rest comes with the next
 
 
@@ -66,10 +68,11 @@ class Inbox:
         standing: Standing,
         door: Door,
         told: Callable[[datetime], None],
+        choice: Choice,
     ) -> None:
         """`told` hears what time it is by the fleet."""
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
-        self._told = told
+        self._told, self._choice = told, choice
         self._leases = Leases(settings, hatch)
         self._asked = ""
         self._work = Event()
@@ -95,14 +98,17 @@ class Inbox:
                 pause = patience.next()
                 if not stop.is_set():
                     log.warning("inbox-unreachable", code=problem.code, detail=problem.detail)
+                    self._choice.failed()
                     self._standing.https(problem.code)
             else:
                 pause = self._settings.inbox_every_s
                 patience.reset()
+                self._choice.works()
                 self._standing.https("")
             self._door.close()
             if not stop.is_set():
-                self._work.wait(pause)
+                # While packets take the long way, it is we who find out that HTTPS does again.
+                self._work.wait(min(pause, _PROBE_S) if self._choice.by_broker else pause)
 
     def _fetch(self, stop: Event) -> None:
         for _ in range(_BATCHES):

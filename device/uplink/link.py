@@ -13,6 +13,7 @@ from device.uplink.dialect import Dialect
 from device.uplink.problems import LinkDown
 from device.uplink.session import Session
 from device.uplink.settings import UplinkSettings
+from device.uplink.slip import Slip
 from device.uplink.standing import Standing
 
 log = structlog.get_logger()
@@ -36,6 +37,7 @@ class Link:
         self._up, self._inbox = up, inbox
         self._again = Event()
         self._dialect = Dialect(settings.mqtt_version, settings.older_s)
+        self.slip = Slip(self.wake)
         self._wake = os.eventfd(0, os.EFD_NONBLOCK | os.EFD_CLOEXEC)
 
     def wake(self) -> None:
@@ -68,7 +70,13 @@ class Link:
     def _one_session(self, stop: Event) -> None:
         self._again.clear()
         session = Session(
-            self._settings, self._hatch, self._standing, self._wake, self._inbox, self._dialect.now()
+            self._settings,
+            self._hatch,
+            self._standing,
+            self._wake,
+            self._inbox,
+            self._dialect.now(),
+            self.slip,
         )
         try:
             session.open()
@@ -79,4 +87,5 @@ class Link:
             if self._off.is_set():
                 session.say_off()
         finally:
+            self.slip.down()
             session.cut()

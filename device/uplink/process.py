@@ -12,6 +12,7 @@ import structlog
 
 from device.spool.hatch import Hatch
 from device.spool.steering_hatch import SteeringHatch
+from device.uplink.choice import Choice
 from device.uplink.door import Door
 from device.uplink.inbox import Inbox
 from device.uplink.link import Link
@@ -44,9 +45,7 @@ def run(settings: UplinkSettings, stop: Event) -> None:
 def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
     standing = Standing(hatch)
     uploads_door, inbox_door, renewal_door = doors = [_door(settings, hatch) for _ in range(3)]
-    uploads = Uploads(settings, hatch, standing, uploads_door)
     renewal = Renewal(settings, hatch, settings.held(), renewal_door)
-    inbox = Inbox(settings, hatch, standing, inbox_door, renewal.told)
 
     def up() -> None:
         uploads.hurry()
@@ -57,6 +56,9 @@ def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
         renewal.wake()
 
     link = Link(settings, hatch, standing, up, rung, stop)
+    choice = Choice(link.slip, settings.ferry_after_s, lambda: standing.fleet_is_here)
+    uploads = Uploads(settings, hatch, standing, uploads_door, choice)
+    inbox = Inbox(settings, hatch, standing, inbox_door, renewal.told, choice)
     ending = Event()
     log.info("uplink", kit=settings.kit_id)
     parts = (link, uploads, inbox, renewal)

@@ -28,9 +28,11 @@ from device.uplink.dialect import Version
 from device.uplink.problems import LinkDown, code_of
 from device.uplink.questions import Questions
 from device.uplink.settings import UplinkSettings
+from device.uplink.slip import Slip
 from device.uplink.standing import Standing
 from device.uplink.tls import context
 from device.uplink.window import Window
+from protocol import ferry
 from protocol.ids import new_ulid
 from protocol.messages import (
     MAX_BYTES,
@@ -52,7 +54,7 @@ from protocol.topics import Tail, kit_listens, topic_of
 log = structlog.get_logger()
 
 PLACES = 8  # events under way at a time, and what we take from the broker unacknowledged
-_STATES = 6  # presence, birth, health, reported and two questions may be under way beside the events
+_STATES = 6 + ferry.WINDOW  # presence, birth, health, reported, two questions and pieces, beside the events
 _OVERHEAD = 24  # fixed header, lengths, packet id, properties of a PUBLISH
 _TICK_S = 1.0  # keepalive and time-outs are looked at this often
 _SHOWN: dict[Literal["birth", "health", "reported"], Tail] = {
@@ -73,15 +75,17 @@ class Session:
         wake: int,
         inbox: Callable[[], None],
         version: Version,
+        slip: Slip,
     ) -> None:
         self._settings, self._hatch, self._standing = settings, hatch, standing
-        self._wake, self._inbox, self._version = wake, inbox, version
+        self._wake, self._inbox, self._version, self._slip = wake, inbox, version, slip
         self._number = hatch.next_session()
         self._seq = 0
         self._window = Window(PLACES, settings.receipt_s, settings.retry_first_s, settings.retry_most_s)
         self._largest = MAX_BYTES + 1024  # a whole PUBLISH; CONNACK may say less
         self._shown: dict[str, bytes] = {}
         self._unacked: set[int] = set()  # states on their way
+        self._pieces: set[int] = set()  # of a packet that goes through the broker
         self._welcome: ReasonCode | None = None
         self._ended = ""
         self._looked = float("-inf")
@@ -116,6 +120,7 @@ class Session:
         """Send and take until `stopping` or until the connection ends, which is LinkDown."""
         self._client.subscribe([(topic, 1) for topic in kit_listens(self._settings.kit_id)])
         self._publish(Tail.PRESENCE, Presence(s="online"))
+        self._slip.up()
         while not stopping():
             now = time.monotonic()
             if now - self._looked > self._settings.look_every_s:
@@ -123,6 +128,7 @@ class Session:
                 self._send_states()
                 self._questions.look()
                 self._send_events()
+            self._send_pieces()
             if not self._pump(min(_TICK_S, self._settings.look_every_s)):
                 raise LinkDown(self._ended or "link-lost")
 
@@ -196,6 +202,15 @@ class Session:
 
     def _ask(self, tail: Tail, body: Body) -> None:
         self._publish(tail, body, retain=False)
+
+    def _send_pieces(self) -> None:
+        while (waiting := self._slip.take()) is not None:
+            topic = ferry.up_topic(self._settings.kit_id, waiting[0])
+            if not self._fits(topic, waiting[1]):
+                log.error("piece-too-big", largest=self._largest)
+                self._slip.down()
+                return
+            self._pieces.add(self._client.publish(topic, waiting[1], qos=1).mid)
 
     def _publish(self, tail: Tail, body: Body, *, retain: bool = True) -> int:
         topic = topic_of(self._settings.kit_id, tail)
@@ -281,6 +296,12 @@ class Session:
         self, _c: mqtt.Client, _u: Any, mid: int, reason: ReasonCode, _p: Properties | None
     ) -> None:
         code = int(reason.value)
+        if mid in self._pieces:
+            self._pieces.discard(mid)
+            if reason.is_failure:  # nobody there who hears pieces, or not allowed to us
+                log.warning("piece-refused", code=hex(code))
+                self._slip.down()
+            return
         if mid in self._unacked:
             self._unacked.discard(mid)
             if reason.is_failure:
@@ -291,6 +312,9 @@ class Session:
             log.warning("event-kept", message=failed, code=hex(code))
 
     def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
+        if message.topic == ferry.down_topic(self._settings.kit_id):
+            self._land(bytes(message.payload))
+            return
         try:
             body = decode(message.topic, bytes(message.payload)).body
         except BadMessage as problem:
@@ -315,6 +339,12 @@ class Session:
                     self._looked = float("-inf")
             case _:
                 self._questions.take(body)
+
+    def _land(self, payload: bytes) -> None:
+        try:
+            self._slip.land(ferry.decode_down(payload))
+        except BadMessage as problem:
+            log.warning("message-refused", code=problem.code, detail=problem.detail)
 
 
 def _of_five(settings: UplinkSettings) -> dict[str, Any]:

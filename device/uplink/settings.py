@@ -35,6 +35,7 @@ class UplinkSettings:
     inbox_every_s: float = 300.0
     look_every_s: float = 5.0  # at the spool, in case a ring was lost
     piece_bytes: int = 65_536
+    ferry_after_s: float = 120.0  # HTTPS has failed this long: packets go through the broker instead
     credentials: Path | None = None  # where renewed certificates lie; None: beside the spool
     makes_keys: bool = True  # False: keys are sealed to a TPM, and laid out in memory beside `key`
 

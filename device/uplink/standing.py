@@ -28,6 +28,10 @@ class Standing:
         self._told = 0.0
         self._tell()
 
+    @property
+    def fleet_is_here(self) -> bool:
+        return self._stand.fleet
+
     def mqtt(self, *, online: bool, problem: str = "") -> None:
         """A session that is down tells nothing of the fleet's ingest any more."""
         with self._lock:

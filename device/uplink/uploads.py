@@ -10,7 +10,9 @@ from device.spool.hatch import Hatch
 from device.spool.records import Mark, Waiting
 from device.spool.steering_hatch import SteeringHatch
 from device.uplink.backoff import Backoff
+from device.uplink.choice import Choice
 from device.uplink.door import Door
+from device.uplink.ferry import Ferry
 from device.uplink.problems import LinkDown
 from device.uplink.refusals import is_final
 from device.uplink.sending import NotNow, Refused, Sending, digest_of
@@ -23,9 +25,12 @@ log = structlog.get_logger()
 class Uploads:
     """The uploader's thread. Its `door` is its own, so that a long upload keeps nothing else waiting."""
 
-    def __init__(self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door) -> None:
+    def __init__(
+        self, settings: UplinkSettings, hatch: Hatch, standing: Standing, door: Door, choice: Choice
+    ) -> None:
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
         self._steering = SteeringHatch(settings.spool)
+        self._choice = choice
         self._work, self._hurry, self._released = Event(), Event(), Event()
         self._insisted: set[str] = set()  # refused for good, but a person asked to try them once more
         self._patience = Backoff(settings.retry_first_s, settings.retry_most_s)
@@ -33,6 +38,7 @@ class Uploads:
         self._digests: dict[str, str] = {}
         self._tried: set[str] = set()  # the fleet may hold some of these
         self._moved = False  # since the link last broke
+        self._ferries = False  # what goes now goes through the broker
 
     def wake(self) -> None:
         """There may be something to send. May be called from any thread."""
@@ -62,7 +68,9 @@ class Uploads:
                 self._moved = False
                 if not stop.is_set():
                     log.warning("upload-interrupted", code=problem.code, detail=problem.detail)
-                    self._standing.https(problem.code)
+                    if not self._ferries:
+                        self._choice.failed()
+                        self._standing.https(problem.code)
             self._standing.sending("")
             if not stop.is_set():
                 sleep.wait(pause)
@@ -119,20 +127,34 @@ class Uploads:
         def sent(offset: int) -> None:
             self._patience.reset()  # the link works, however short its moments are
             self._moved = True
-            self._standing.https("")
+            if not self._ferries:
+                self._choice.works()
+                self._standing.https("")
             if offset < size:
                 self._hatch.mark(packet_id, Mark("sending", offset, size))
 
         fresh = packet_id not in self._tried and packet.mark is None
         self._tried.add(packet_id)
-        piece = self._steering.tuning().piece_bytes or self._settings.piece_bytes
-        sending = Sending(self._door, packet_id, size, file, piece, sent)
-        if not sending.send(self._digests[packet_id], fresh, stop):
+        digest = self._digests[packet_id]
+        self._ferries = self._choice.by_broker
+        if self._ferries:
+            log.info("by-broker", packet=packet_id)
+            self._door.close()
+            crossing = Ferry(self._choice.slip, packet_id, size, file, self._settings.read_s, sent)
+            is_there = crossing.send(digest, lambda: stop.is_set() or not self._choice.by_broker)
+        else:
+            piece = self._steering.tuning().piece_bytes or self._settings.piece_bytes
+            sending = Sending(self._door, packet_id, size, file, piece, sent)
+            is_there = sending.send(digest, fresh, stop)
+        if not is_there:
+            self._work.set()  # HTTPS works again: the rest goes there, now
             return
         self._hatch.mark(packet_id, Mark("uploaded", size, size))
         log.info("uploaded", packet=packet_id, bytes=size)
         self._patience.reset()
-        self._standing.https("")
+        if not self._ferries:
+            self._choice.works()
+            self._standing.https("")
 
     def _refused(self, packet: Waiting, code: str) -> None:
         final = is_final(code)

@@ -113,6 +113,8 @@ class KitStand:
             "inbox_every_s": 5.0,
             "look_every_s": 0.5,
             "piece_bytes": 4096,
+            # Every other kit takes the way through the broker after the first trouble with HTTPS.
+            **({"ferry_after_s": 0.2} if kit_id.endswith(tuple("02468")) else {}),
         }
         self._running: Running | None = None
         self._sealed = 0
@@ -130,6 +132,11 @@ class KitStand:
         if self._running is not None:
             self._running.kill()
             self._running = None
+
+    @property
+    def crossings(self) -> int:
+        """How often a packet began its way through the broker."""
+        return self._log.read_text().count("by-broker")
 
     @property
     def fallen(self) -> bool:

@@ -56,10 +56,11 @@ def test_every_application_arrives_exactly_once_in_any_weather(stand: Stand, eng
     run = Run(stand)
     run.play(range(FIRST, FIRST + many), OFTEN)
     log.info(
-        "%s: %d schedules; killed %s; connections %s",
+        "%s: %d schedules; killed %s; by broker %d; connections %s",
         engine,
         run.played,
         dict(run.struck),
+        sum(kit.crossings for kit in stand.kits),
         dict(stand.sky.met),
     )
     assert run.history.violations() == []

@@ -126,6 +126,7 @@ def test_kit_and_fleet_listen_to_all_that_concerns_them_and_share_no_subscriptio
     assert set(kit_listens("kit-a")) == {
         *(f"tl/v1/kit/kit-a/down/{level}" for level in ("rcpt", "job", "desired")),
         *(f"tl/v1/kit/kit-a/down/res/{what}" for what in ("jobs", "twin", "time")),
+        "tl/v1/kit/kit-a/down/ferry",
         "tl/v1/fleet/state",
         "tl/v1/all/down/notice",
     }

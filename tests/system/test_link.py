@@ -112,7 +112,7 @@ def fleet(town: Town, broker: Mosquitto) -> Iterator[Fleet]:
 class Uplink:
     """The uplink process of the town's kit, and the agent's side of its spool."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: Town, **changes: object) -> None:
         self.spool = Spool(town.folder / "spool")
         self.log = town.folder / "uplink.log"
         pki = town.ground.pki
@@ -130,6 +130,7 @@ class Uplink:
             "receipt_s": 3.0,
             "inbox_every_s": 5.0,
             "piece_bytes": 1024,
+            **changes,
         }
         self.process: subprocess.Popen[bytes] | None = None
 
