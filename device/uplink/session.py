@@ -48,6 +48,7 @@ from protocol.messages import (
     decode_body,
     encode,
     instant,
+    squeeze,
 )
 from protocol.topics import Tail, kit_listens, topic_of
 
@@ -85,6 +86,8 @@ class Session:
         self._largest = MAX_BYTES + 1024  # a whole PUBLISH; CONNACK may say less
         self._shown: dict[str, bytes] = {}
         self._unacked: set[int] = set()  # states on their way
+        self._aliases: dict[str, int] = {}
+        self._most_aliases = 0  # of the broker; none at MQTT 3.1.1
         self._pieces: set[int] = set()  # of a packet that goes through the broker
         self._welcome: ReasonCode | None = None
         self._ended = ""
@@ -192,12 +195,14 @@ class Session:
         for report in self._hatch.reports(self._window.room(now), self._window.resting(now)):
             body = decode_body(report.tail, bytes(report.body))
             topic = address(self._settings.kit_id, report.tail, body)
-            data = encode(topic, self._envelope(body, report.id, report.seq, report.ts, report.ts_src))
+            data = squeeze(
+                encode(topic, self._envelope(body, report.id, report.seq, report.ts, report.ts_src))
+            )
             if not self._fits(topic, data):
                 log.error("event-too-big", message=report.id, bytes=len(data), largest=self._largest)
                 self._window.shelve(report.id)
                 continue
-            mid = self._client.publish(topic, data, qos=1).mid
+            mid = self._put(topic, data)
             self._window.sent(report.id, mid, now)
 
     def _ask(self, tail: Tail, body: Body) -> None:
@@ -210,17 +215,30 @@ class Session:
                 log.error("piece-too-big", largest=self._largest)
                 self._slip.down()
                 return
-            self._pieces.add(self._client.publish(topic, waiting[1], qos=1).mid)
+            self._pieces.add(self._put(topic, waiting[1]))
 
     def _publish(self, tail: Tail, body: Body, *, retain: bool = True) -> int:
         topic = topic_of(self._settings.kit_id, tail)
-        data = encode(topic, self._state(body))
+        data = squeeze(encode(topic, self._state(body)))
         if not self._fits(topic, data):
             log.error("state-too-big", topic=tail, bytes=len(data), largest=self._largest)
             return 0
-        mid = self._client.publish(topic, data, qos=1, retain=retain).mid
+        mid = self._put(topic, data, retain=retain)
         self._unacked.add(mid)
         return mid
+
+    def _put(self, topic: str, data: bytes, *, retain: bool = False) -> int:
+        """Hand to paho; the number of the message. A topic that the broker was told before goes as its alias,
+        where it takes any: over a mobile link a report costs by the byte."""
+        number = self._aliases.get(topic, 0)
+        named = "" if number else topic
+        if not number and len(self._aliases) < self._most_aliases:
+            number = self._aliases[topic] = len(self._aliases) + 1
+        properties = None
+        if number:
+            properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
+            properties.TopicAlias = number
+        return self._client.publish(named, data, qos=1, retain=retain, properties=properties).mid
 
     def _fits(self, topic: str, data: bytes) -> bool:
         # paho does not look: mosquitto would answer an oversized PUBLISH by ending the connection.
@@ -277,6 +295,7 @@ class Session:
         self._welcome = reason
         self._largest = min(self._largest, getattr(said, "MaximumPacketSize", self._largest))
         self._window.shrink(getattr(said, "ReceiveMaximum", 65535) - _STATES)
+        self._most_aliases = getattr(said, "TopicAliasMaximum", 0)
 
     def _on_subscribe(
         self, _c: mqtt.Client, _u: Any, _m: int, reasons: list[ReasonCode], _p: Properties | None

@@ -35,6 +35,7 @@ from protocol.messages.fields import (
     label,
     moment,
 )
+from protocol.messages.squeeze import squeeze
 from protocol.messages.states import Birth, Health, Peripheral, Presence
 from protocol.messages.twin import (
     AskJobs,
@@ -99,4 +100,5 @@ __all__ = [
     "instant",
     "label",
     "moment",
+    "squeeze",
 ]

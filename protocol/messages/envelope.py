@@ -8,6 +8,7 @@ import msgspec
 from protocol.messages.downward import Doorbell, FleetState, Receipts
 from protocol.messages.events import AccessEvent, ApplicationEvent, DeletionEvent, VisitEvent
 from protocol.messages.fields import BadMessage, Count, Instant, KitOrFleet, Strict, TimeSource, Ulid, moment
+from protocol.messages.squeeze import unsqueeze
 from protocol.messages.states import Birth, Health, Presence
 from protocol.messages.twin import (
     AskJobs,
@@ -102,9 +103,11 @@ def encode(topic: str, envelope: Envelope) -> bytes:
 
 
 def decode(topic: str, data: bytes) -> Envelope:
-    """The envelope published on `topic`. BadMessage unless it is whole, of that kit and of that kind."""
+    """The envelope published on `topic`, squeezed or plain. BadMessage unless it is whole, of that kit and of
+    that kind."""
     if len(data) > MAX_BYTES:
         raise BadMessage("too-big", f"{len(data)} bytes")
+    data = unsqueeze(data, MAX_BYTES)
     try:
         kit_id, tail = parse(topic)
     except BadTopic as problem:
