@@ -35,7 +35,7 @@ from protocol.messages.fields import (
     label,
     moment,
 )
-from protocol.messages.squeeze import squeeze
+from protocol.messages.squeeze import squeeze, unsqueeze
 from protocol.messages.states import Birth, Health, Peripheral, Presence
 from protocol.messages.twin import (
     AskJobs,
@@ -101,4 +101,5 @@ __all__ = [
     "label",
     "moment",
     "squeeze",
+    "unsqueeze",
 ]

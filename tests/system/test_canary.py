@@ -15,6 +15,7 @@ from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from protocol import access
+from protocol.messages import MAX_BYTES, unsqueeze
 from protocol.sealed.outer import MAGIC
 from provisioning.ca import Authority
 from provisioning.demo import headless
@@ -124,7 +125,11 @@ def listening_to_everything(demo: Demo) -> Iterator[list[bytes]]:
 
     def hear(_client: Client, _data: object, message: MQTTMessage) -> None:
         heard.append(
-            message.topic.encode() + b"\0" + message.payload + b"\0" + str(message.properties).encode()
+            message.topic.encode()
+            + b"\0"
+            + unsqueeze(message.payload, MAX_BYTES)
+            + b"\0"
+            + str(message.properties).encode()
         )
 
     client.on_message = hear

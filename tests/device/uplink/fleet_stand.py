@@ -21,6 +21,7 @@ from typing import Any
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 
+from protocol.messages import MAX_BYTES, unsqueeze
 from tests.mosquitto import Client, Heard
 from tests.pki import Files, Pki
 
@@ -304,7 +305,7 @@ class Worker:
     def states(self, name: str) -> list[dict[str, Any]]:
         """Envelopes heard on `state/<name>`, oldest first."""
         heard = [h for h in self._client.heard if h.topic.endswith(f"/state/{name}")]
-        return [json.loads(h.payload) for h in heard]
+        return [json.loads(unsqueeze(bytes(h.payload), MAX_BYTES)) for h in heard]
 
     def presences(self) -> list[tuple[str, int]]:
         return [(state["body"]["s"], state["ses"]) for state in self.states("presence")]
@@ -329,7 +330,7 @@ class Worker:
         self._client.heard.append(Heard(message.topic, message.payload, message.retain))
         if "/up/evt/" not in message.topic:
             return
-        envelope = json.loads(message.payload)
+        envelope = json.loads(unsqueeze(bytes(message.payload), MAX_BYTES))
         self.committed.setdefault(envelope["id"], envelope)
         self.times_heard[envelope["id"]] = self.times_heard.get(envelope["id"], 0) + 1
         if self.give_receipts:
