@@ -2,6 +2,7 @@
 
 import json
 import random
+import secrets
 import time
 
 from server.broker import members
@@ -130,22 +131,15 @@ def test_a_kit_that_the_broker_does_not_know_yet_tries_until_it_does(site: Site)
 
 
 def test_an_event_larger_than_the_broker_takes_is_not_sent_and_holds_nothing_up(site: Site):
-    # The application's envelope is 362 bytes, a visit's 288: set the limit between them.
+    # A visit's event has some 200 bytes, topic and all; one with a certificate, which cannot be squeezed, more.
     configuration = site.broker.configuration
     configuration.write_text(configuration.read_text().replace("_size 65536", "_size 360"))
     site.broker.stop()
     site.broker.start()
     worker = site.worker
-    application = json.dumps(
-        {
-            "kind": "application",
-            "packet_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "visit_id": "01ARZ3NDEKTSV4RRFFQ69G5FAV",
-            "state": "sealed",
-            "manifest_sha256": "0" * 64,
-        }
-    ).encode()
-    kept = site.spool.report("up/evt/application", application)
+    certificate = f"e30.e30.{secrets.token_urlsafe(600)}"
+    deletion = json.dumps({"kind": "deletion", "certificate": certificate}).encode()
+    kept = site.spool.report("up/evt/deletion", deletion)
     ids = [site.report() for _ in range(3)]
     site.start()
     until(lambda: list(worker.committed) == ids)
