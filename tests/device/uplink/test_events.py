@@ -131,7 +131,7 @@ def test_a_kit_that_the_broker_does_not_know_yet_tries_until_it_does(site: Site)
 
 
 def test_an_event_larger_than_the_broker_takes_is_not_sent_and_holds_nothing_up(site: Site):
-    # A visit's event has some 200 bytes, topic and all; one with a certificate, which cannot be squeezed, more.
+    # A visit's event has some 200 bytes, topic and all; a certificate cannot be squeezed so small.
     configuration = site.broker.configuration
     configuration.write_text(configuration.read_text().replace("_size 65536", "_size 360"))
     site.broker.stop()
