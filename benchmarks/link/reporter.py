@@ -73,7 +73,7 @@ def _ours(settings: UplinkSettings) -> None:
     spool, hatch = Spool(settings.spool), Hatch(settings.spool)
     wake, stop = os.eventfd(0, os.EFD_NONBLOCK), threading.Event()
     slip = Slip(lambda: None)
-    session = Session(settings, hatch, Standing(hatch), wake, lambda: None, slip)
+    session = Session(settings, hatch, Standing(hatch), wake, lambda: None, "5", slip)
     session.open()
     thread = threading.Thread(target=session.serve, args=(stop.is_set,))
     thread.start()
