@@ -18,9 +18,9 @@ from tests.device.uplink.conftest import KIT, Site
 from tests.device.uplink.fleet_stand import Call, Handler, Registrar
 from tests.mosquitto import until
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(400)
 DAY = timedelta(days=1)
-WAIT_S = 60.0
+WAIT_S = 120.0
 
 
 def held(site: Site) -> Credentials:

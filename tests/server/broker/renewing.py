@@ -22,7 +22,7 @@ from tests.server.broker.conftest import Managed
 from tests.server.programs import PATIENCE_S, Program, listens
 
 DAY = timedelta(days=1)
-WAIT_S = 60.0
+WAIT_S = 150.0
 
 
 class Kit:

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import os
 import ssl
 import subprocess
 import sys
@@ -20,7 +21,10 @@ from tests.server.broker.renewing import DAY, WAIT_S, Kit, fleet, refused, run
 from tests.server.town import KIT, OTHER_KIT
 from tests.system.test_offline import clock_at
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+LONG = pytest.mark.skipif(
+    "THUISLOKET_LONG" not in os.environ, reason="the listener's own tests say it in short"
+)
 
 
 @contextmanager
@@ -62,6 +66,7 @@ def test_a_kit_from_a_drawer_comes_back_and_one_that_lay_too_long_does_not(manag
         assert _call(managed, lost, "/kit/v1/renew") == 204
 
 
+@LONG
 def test_a_lost_kit_is_not_renewed_until_it_is_found(managed: Managed) -> None:
     with managed.town.database.writing(EVERYONE) as db:
         kits.missing(db, KIT, utc_now())
@@ -76,6 +81,7 @@ def test_a_lost_kit_is_not_renewed_until_it_is_found(managed: Managed) -> None:
         until(lambda: one.is_renewed(before), WAIT_S, "the renewal")
 
 
+@LONG
 def test_a_revoked_kit_is_never_renewed(managed: Managed) -> None:
     with kit(managed, -60, -30, OTHER_KIT) as one, fleet(managed):
         with managed.town.database.writing(EVERYONE) as db:
@@ -117,6 +123,7 @@ def test_with_the_authority_elsewhere_a_person_carries_requests_and_answers(mana
         )
 
 
+@LONG
 @pytest.mark.parametrize("clock", ["1970-01-01 00:10:00", "2036-06-01 12:00:00"])
 def test_the_clock_of_the_kit_has_no_say(managed: Managed, clock: str) -> None:
     """libfaketime sets the clock of the uplink's process alone."""

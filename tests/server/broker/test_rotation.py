@@ -11,7 +11,7 @@ from tests.server.broker.conftest import Managed
 from tests.server.broker.renewing import WAIT_S, Kit, fleet, refused, run
 from tests.server.town import KIT, OTHER_KIT, Ground, make_ground
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
 
 @pytest.fixture(scope="module")
