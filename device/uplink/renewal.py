@@ -30,6 +30,7 @@ log = structlog.get_logger()
 
 ROLE: Literal["kit-tls"] = "kit-tls"
 TRIES = 5  # proofs that may fail while the old certificate does, before what was granted is given up
+OF_THE_LINK = frozenset({"server-down", "timed-out", "no-network", "portal"})  # say nothing of a certificate
 PENDING_MOST_S = 300.0
 REFUSED_S = 3600.0
 _ANSWER_BYTES = 96 * 1024
@@ -195,8 +196,9 @@ class Renewal:
     def _try(self, papers: Papers) -> None:
         try:
             prove(self._settings, papers, self._hatch.newest_time())
-        except LinkDown:
-            self._count_failure()
+        except LinkDown as problem:
+            if problem.code not in OF_THE_LINK:
+                self._count_failure()
             raise
         self._held.promote()
         self._wanted, self._failed = False, 0
