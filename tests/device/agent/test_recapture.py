@@ -167,7 +167,9 @@ ABOUT = (new_ulid(), ENTRY.service.service, ENTRY.digest, OFFICER, "0207500123",
 
 
 @pytest.mark.parametrize(
-    ("only", "supplements"), [(("photo",), ""), ((), WHOLE), (("photo", "signature"), "")]
+    ("only", "supplements"),
+    [(("photo",), ""), ((), WHOLE), (("photo", "signature"), "")],
+    ids=["parts of nothing", "nothing of an application", "two parts of nothing"],  # the same in each worker
 )
 def test_parts_of_no_application_and_an_application_without_parts_are_refused(
     only: tuple[Part, ...], supplements: str
