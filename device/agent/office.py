@@ -1,9 +1,7 @@
 """What the desk's thread works with: vault, gate, journal, counter, captures, outgoing; and what it shows."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from datetime import timedelta
-from types import MappingProxyType
 
 import structlog
 
@@ -29,7 +27,7 @@ from device.agent.sealing import Sealer
 from device.agent.session import begin, read_bag
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
-from device.agent.snapshot import Failure, Gate, Lease, Link, Officer, ParcelLine, Snapshot, Where
+from device.agent.snapshot import Failure, Gate, Lease, Officer, Snapshot, Where
 from device.agent.steering import Steering
 from device.agent.workers import Post
 from device.errors import Code, KitError, Refused, Remedy
@@ -248,7 +246,7 @@ class Office:
         self._places = self._setup.spool.places()
         self._pulse.beat(
             self.captures.conditions,
-            _link(self._link),
+            view.link(self._link),
             self._link.reports_waiting,
             self.counter.in_visit,
             self._retention.drafts(),
@@ -294,7 +292,7 @@ class Office:
                 busy=self.counter.busy(),
                 failure=self.counter.failure,
                 peripherals=conditions,
-                link=_link(self._link, self._names()),
+                link=view.link(self._link, self._names()),
                 courier=self.errands.view,
                 test_trust=self.counter.test_trust,
                 example_picture=camera is not None and camera.example,
@@ -390,11 +388,3 @@ class Office:
             session.take_bag(bag, self._cases.visits)
             if self.counter.visit_id not in session.requests:
                 self.counter.leave()  # it was over, and today's list no longer has its name
-
-
-def _link(status: LinkStatus, names: Mapping[str, str] = MappingProxyType({})) -> Link:
-    parcels = tuple(
-        ParcelLine(each.packet_id, names.get(each.packet_id, ""), each.state, each.code, each.age_s // 60)
-        for each in status.parcels
-    )
-    return Link(status.online, status.waiting, status.oldest_s, status.sending_share, status.problem, parcels)

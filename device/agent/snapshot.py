@@ -202,6 +202,7 @@ class Link:
     sending_share: float | None  # of the packet now being sent
     problem: str = ""  # why nothing is sent just now, one of the uplink's codes
     parcels: tuple[ParcelLine, ...] = ()
+    outage: tuple[datetime, datetime] | None = None  # from when to when the fleet means to be away
 
 
 ErrandKind = Literal["export", "import"]

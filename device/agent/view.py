@@ -2,14 +2,25 @@
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 
 import msgspec
 
 from device.agent.events import CardKept, CardWaived, PossessionExcepted, SignatureExcepted, SignatureKept
 from device.agent.records import only
-from device.agent.snapshot import FingerView, LineState, PinView, SealedState, VisitLine, VisitView
+from device.agent.snapshot import (
+    FingerView,
+    LineState,
+    Link,
+    ParcelLine,
+    PinView,
+    SealedState,
+    VisitLine,
+    VisitView,
+)
 from device.agent.visit import HANDS, Visit, is_done, next_step, validity_months, wanted_finger
 from device.ports import CardReading, Hand
+from device.spool.records import LinkStatus
 from protocol.bag import BagVisit
 from protocol.catalogue.schema import Service
 from protocol.instant import read_instant
@@ -19,6 +30,23 @@ def lines(requests: Iterable[BagVisit], visits: Mapping[str, Visit]) -> tuple[Vi
     """Today's list, in the order of the day."""
     rows = [_line(request, visits.get(request.visit_id)) for request in requests]
     return tuple(sorted(rows, key=_by_time))
+
+
+def link(status: LinkStatus, names: Mapping[str, str] = MappingProxyType({})) -> Link:
+    """How the network is. `names`: whose application each packet is, as far as today's list tells."""
+    parcels = tuple(
+        ParcelLine(each.packet_id, names.get(each.packet_id, ""), each.state, each.code, each.age_s // 60)
+        for each in status.parcels
+    )
+    return Link(
+        status.online,
+        status.waiting,
+        status.oldest_s,
+        status.sending_share,
+        status.problem,
+        parcels,
+        status.outage,
+    )
 
 
 def visit_view(

@@ -164,14 +164,23 @@ class Hatch:
         if at > self.newest_time() + NOTED:
             safefile.put(self._at.newest, str(int(at.timestamp())).encode(), writer=_WRITER)
 
-    def tell(self, *, online: bool, fleet: bool, problem: str, sending: str) -> None:
-        """Say how the link is; again every 30 s, so that silence means something."""
+    def tell(
+        self,
+        *,
+        online: bool,
+        fleet: bool,
+        problem: str,
+        sending: str,
+        outage: tuple[str, str] | None = None,
+    ) -> None:
+        """Say how the link is; again every 30 s, so that silence means something. `outage`: two instants."""
         says = Says(
             online,
             fleet,
             problem,
             checked(sending) if sending else "",
             time.clock_gettime(time.CLOCK_BOOTTIME),
+            outage,
         )
         safefile.put(self._at.link, msgspec.json.encode(says), writer=_WRITER, durable=False)
 

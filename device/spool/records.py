@@ -1,6 +1,7 @@
 """What lies in the spool besides sealed bytes: a report that waits, a packet's mark, what the uplink says."""
 
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
@@ -67,6 +68,11 @@ class Says(_Record, frozen=True):
     problem: _Code
     sending: Annotated[str, Meta(pattern=r"^([0-9A-Z]{26})?\Z")]
     boot_s: float
+    outage: tuple[Instant, Instant] | None = None  # from when to when the fleet means to be away
+
+    def __post_init__(self) -> None:
+        for at in self.outage or ():
+            read_instant(at)
 
 
 @dataclass(frozen=True)
@@ -103,3 +109,4 @@ class LinkStatus:
     sending: str  # packet now being sent, or ""
     sending_share: float | None  # 0..1
     parcels: tuple[Parcel, ...] = ()  # what waits, oldest first
+    outage: tuple[datetime, datetime] | None = None  # from when to when the fleet means to be away

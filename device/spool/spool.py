@@ -19,6 +19,7 @@ from device.spool.layout import Claim, Layout, SpoolRefused, checked, is_claimed
 from device.spool.records import LinkStatus, Mark, Parcel, Places, Report, Says
 from device.spool.timesource import time_source
 from protocol.ids import new_ulid
+from protocol.instant import read_instant
 from protocol.messages import decode_body, instant
 from protocol.topics import EVENTS, Tail
 
@@ -220,6 +221,9 @@ class Spool:
                 self._parcel(name, marks.get(name), name == (says.sending if says else ""))
                 for name in waiting
             ),
+            outage=(read_instant(says.outage[0]), read_instant(says.outage[1]))
+            if says and says.outage
+            else None,
         )
 
     def ring_uplink(self) -> None:

@@ -41,6 +41,7 @@ from protocol.messages import (
     Doorbell,
     Envelope,
     FleetState,
+    Notice,
     Presence,
     Receipts,
     address,
@@ -356,6 +357,9 @@ class Session:
                     self._window.hurry()
                     self._questions.hurry()
                     self._looked = float("-inf")
+            case Notice():
+                away = body.outage
+                self._standing.outage((away.begins, away.ends) if away is not None else None)
             case _:
                 self._questions.take(body)
 

@@ -16,6 +16,7 @@ class Stand:
     mqtt: str = ""  # "" or the code of what is wrong
     https: str = ""
     sending: str = ""
+    outage: tuple[str, str] | None = None  # when the fleet means to be away
 
 
 class Standing:
@@ -51,6 +52,11 @@ class Standing:
         with self._lock:
             self._change(replace(self._stand, sending=packet_id))
 
+    def outage(self, announced: tuple[str, str] | None) -> None:
+        """The fleet says from when to when it will be away, or that it will not."""
+        with self._lock:
+            self._change(replace(self._stand, outage=announced))
+
     def repeat(self) -> None:
         with self._lock:
             if time.monotonic() - self._told > AGAIN_S:
@@ -65,5 +71,7 @@ class Standing:
     def _tell(self) -> None:
         now = self._stand
         problem = now.mqtt or now.https
-        self._hatch.tell(online=now.online, fleet=now.fleet, problem=problem, sending=now.sending)
+        self._hatch.tell(
+            online=now.online, fleet=now.fleet, problem=problem, sending=now.sending, outage=now.outage
+        )
         self._told = time.monotonic()

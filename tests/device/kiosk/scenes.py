@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import timedelta
 
 from device.agent.snapshot import (
     Gate,
@@ -195,6 +196,12 @@ def _where(play: Play) -> None:
     _answered("accepted")(play)
 
 
+def _away(play: Play) -> None:
+    play.unlock()
+    hour = timedelta(hours=1)
+    play.desk.show(link=Link(True, 0, 0, None, outage=(NOW + 10 * hour, NOW + 12 * hour)))
+
+
 def _waits(play: Play) -> None:
     """A network that wants a password, one application of this day and one that was refused."""
     play.unlock()
@@ -226,6 +233,7 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "unlock-own-proven": (_own(proven=True), "/"),
     "visits": (Play.unlock, "/"),
     "visits-lease": (_short_lease, "/"),
+    "visits-outage": (_away, "/"),
     "pin": (Play.unlock, "/pin"),
     "pin-weak": (_weak_pin, "/pin"),
     "pin-changed": (Play.unlock, "/pin/changed"),

@@ -1,11 +1,14 @@
 """The page that says what waits to be sent and why, and the button that does not wait."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 from flask.testing import FlaskClient
 
 from device.agent.snapshot import Link, ParcelLine
 from tests.device.kiosk.conftest import send
-from tests.device.kiosk.front import PIN, MemoryDesk
+from tests.device.kiosk.front import NOW, PIN, MemoryDesk
 
 PACKET, OTHER = "01J00000000000000000000001", "01J00000000000000000000002"
 WAITING = Link(
@@ -74,3 +77,19 @@ def test_when_all_is_sent_it_says_so(browser: FlaskClient, desk: MemoryDesk) -> 
     unlocked(browser, desk)
     desk.show(link=Link(True, 0, 0, None))
     assert "Alles is verzonden" in browser.get("/sending").text
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [("nl", "ligt stil van"), ("fr", "à l’arrêt du"), ("de", "steht still vom"), ("en", "is down from")],
+)
+def test_it_says_when_the_fleet_means_to_be_away_until_that_is_over(
+    browser: FlaskClient, desk: MemoryDesk, language: str, words: str
+) -> None:
+    assert send(browser, "/unlock", officer="an.peeters", pin=PIN) == (200, "done")
+    send(browser, "/language", language=language, who="officer")
+    hour = timedelta(hours=1)
+    for ends, told in ((NOW + 2 * hour, True), (NOW - hour, False)):
+        desk.show(link=replace(WAITING, outage=(NOW - 2 * hour, ends)))
+        for page in ("/", "/sending"):
+            assert (words in browser.get(page).text) is told
