@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from server import logs
 from server.cli import FAILED, Config, Json, end, failures, opened, say, say_object
 
 app = typer.Typer(no_args_is_help=True, help="The kits' certificates and their renewal.")
@@ -68,6 +69,7 @@ def import_answers(
     from server.authority import clerk, signing
     from server.authority.signing import AuthorityProblem
 
+    logs.set_up("certificates")
     with failures(), opened(config) as (fleet, database):
         try:
             read = signing.read(answers)
