@@ -27,6 +27,13 @@ BUILDS: Mapping[str, Sequence[Change]] = {
     ),
     "receipt-before-commit": (
         (
+            "server/broker/line.py",
+            "            self._take(batch)\n"
+            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n",
+            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n"
+            "            self._take(batch)\n",
+        ),
+        (
             "server/fleet/ingest.py",
             "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
             "    with database.writing(EVERYONE) as db:\n"

@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -170,7 +171,8 @@ class Stand:
         for kit in self.kits:
             kit.start()
         until(lambda: all(kit.spool.link().online for kit in self.kits), PATIENCE_S, "all kits online")
-        until(self.ledger.exists, PATIENCE_S, "the service")
+        # Listening, it has made its ledger: ours would be made otherwise than a broken build's.
+        until(lambda: _listens(self.town.ports["service"]), PATIENCE_S, "the service")
 
     def plan(self, kit_id: str, many: int) -> list[Visit]:
         """Visits for a kit, each at a time of its own in the months to come."""
@@ -188,6 +190,11 @@ class Stand:
             kit.close()
         self.programs.close()
         self.sky.close()
+
+
+def _listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 def _service_toml(town: Town) -> Path:

@@ -120,6 +120,7 @@ def test_a_visit_with_every_lawful_exception_is_sealed_and_says_so(kit: Kit) -> 
         assert (seen.validity_note, seen.card_waived) == ("twelve-months", "loss")
         assert dict(top.desk.summary()) == {
             "card": "loss/annex12",
+            "only": "",
             "informed": "nl",
             "procedure": "normal",
             "photo": "taken",

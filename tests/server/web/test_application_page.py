@@ -74,7 +74,7 @@ def test_another_municipality_and_a_stranger_see_nothing(
     place = f"/applications/{whole(town).packet_id}"
     assert signed_in("planner.damme").get(place).status_code == 404
     assert signed_in("planner.damme").get(f"{place}/chain").status_code == 404
-    assert browser.get(place).status_code == 302
+    assert browser.get(place).status_code == 303
     assert signed_in("vloot").get("/applications/nothing").status_code == 404
     with town.database.reading(EVERYONE) as db:
         assert db.scalars(select(Application)).all()
