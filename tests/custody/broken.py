@@ -25,25 +25,6 @@ BUILDS: Mapping[str, Sequence[Change]] = {
         ("competent/intake.py", "held = self.ledger.find(key)", "held = None"),
         ("competent/ledger.py", "packet_id TEXT PRIMARY KEY", "packet_id TEXT"),
     ),
-    "receipt-before-commit": (
-        (
-            "server/broker/line.py",
-            "            self._take(batch)\n"
-            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n",
-            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n"
-            "            self._take(batch)\n",
-        ),
-        (
-            "server/fleet/ingest.py",
-            "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
-            "    with database.writing(EVERYONE) as db:\n"
-            "        for each in decoded:\n"
-            "            if isinstance(getattr(each, 'body', None), VisitEvent | ApplicationEvent):\n"
-            '                outbox.put(db, "receipt", each.kit, now, body=each.id)\n'
-            "    __import__('time').sleep(0.7)\n"
-            "    with database.writing(EVERYONE) as db:\n        batch = reports.begin",
-        ),
-    ),
     "uploaded-before-commit": (
         (
             "server/fleet/uploads.py",

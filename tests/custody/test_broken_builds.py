@@ -13,14 +13,11 @@ from tests.server.town import Ground, Town, make_ground
 pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 
 KITS, MOST = 4, 400
-OFTEN = {"receipt-before-commit": 0.2}  # what is lost between two commits shows when a program is killed
 # Two writers at once are what only late bytes make.
 KINDS: dict[str, tuple[Kind, ...]] = {"no-fencing": ("late",)}
-VICTIMS = {"receipt-before-commit": ("ingest",)}
 SAYS = {
     "no-fencing": "refused: digest",
     "no-idempotency": "lines at the service",
-    "receipt-before-commit": "never heard",
     "uploaded-before-commit": "the kit: uploaded",
 }
 
@@ -38,8 +35,8 @@ def test_a_broken_build_is_caught(name: str, ground: Ground, tmp_path: Path) -> 
     try:
         stand.start()
         for first in range(1, MOST, 20):
-            run = Run(stand, KINDS.get(name, BAD), VICTIMS.get(name, ()))
-            run.play(range(first, first + 20), OFTEN.get(name, 0.0))
+            run = Run(stand, KINDS.get(name, BAD))
+            run.play(range(first, first + 20), 0.0)
             found = [line for line in run.history.violations() if SAYS[name] in line]
             if found:
                 break
