@@ -25,6 +25,18 @@ BUILDS: Mapping[str, Sequence[Change]] = {
         ("competent/intake.py", "held = self.ledger.find(key)", "held = None"),
         ("competent/ledger.py", "packet_id TEXT PRIMARY KEY", "packet_id TEXT"),
     ),
+    "receipt-before-commit": (
+        (
+            "server/broker/line.py",
+            "            self._take(batch)\n"
+            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n",
+            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n"
+            "            __import__('tests.custody.early', fromlist=['receipts']).receipts(self, batch)\n"
+            "            self._send(stream)\n"
+            "            time.sleep(0.7)\n"
+            "            self._take(batch)\n",
+        ),
+    ),
     "uploaded-before-commit": (
         (
             "server/fleet/uploads.py",

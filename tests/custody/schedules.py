@@ -72,6 +72,7 @@ class Run:
 
     stand: Stand
     kinds: tuple[Kind, ...] = BAD
+    victims: tuple[str, ...] = ()  # programs that are killed; all, unless some are named
     history: History = field(default_factory=History)
     struck: Counter[str] = field(default_factory=Counter)
     played: int = 0
@@ -100,7 +101,7 @@ class Run:
             if not planned:
                 with self._planning:
                     planned = self.stand.plan(kit.kit_id, min(10, len(seeds) - number))
-            schedule = draw(seed, self.stand.programs.names, often, self.kinds)
+            schedule = draw(seed, self.victims or self.stand.programs.names, often, self.kinds)
             self._one(kit, schedule, planned.pop(0))
             if self.history.complaints:
                 return

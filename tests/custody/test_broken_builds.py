@@ -15,9 +15,12 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(900)]
 KITS, MOST = 4, 400
 # Two writers at once are what only late bytes make.
 KINDS: dict[str, tuple[Kind, ...]] = {"no-fencing": ("late",)}
+# What is lost between a receipt and its commit shows when the ingest is killed there.
+OFTEN, VICTIMS = {"receipt-before-commit": 0.2}, {"receipt-before-commit": ("ingest",)}
 SAYS = {
     "no-fencing": "refused: digest",
     "no-idempotency": "lines at the service",
+    "receipt-before-commit": "never heard",
     "uploaded-before-commit": "the kit: uploaded",
 }
 
@@ -35,8 +38,8 @@ def test_a_broken_build_is_caught(name: str, ground: Ground, tmp_path: Path) -> 
     try:
         stand.start()
         for first in range(1, MOST, 20):
-            run = Run(stand, KINDS.get(name, BAD))
-            run.play(range(first, first + 20), 0.0)
+            run = Run(stand, KINDS.get(name, BAD), VICTIMS.get(name, ()))
+            run.play(range(first, first + 20), OFTEN.get(name, 0.0))
             found = [line for line in run.history.violations() if SAYS[name] in line]
             if found:
                 break
