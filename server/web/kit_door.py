@@ -7,7 +7,7 @@ list; here its role, its name and the kit's standing with the fleet are checked 
 import base64
 from collections.abc import Callable
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import structlog
@@ -27,10 +27,10 @@ from server.fleet import custody, inbox, kits, leases, renewals, uploads
 from server.fleet.leases import Lender
 from server.fleet.refused import Refused
 from server.fleet.uploads import Dock, OutOfStep
+from server.web import bodies
 from server.web.berths import Berths
 from server.web.renewal_door import RENEWALS
 
-_T = TypeVar("_T")
 LONGEST_BODY = 16 * 1024
 SERVICES = "service_door"  # the other blueprint on this listener
 log = structlog.get_logger()
@@ -79,7 +79,7 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
 
     @blueprint.post("/uploads/<packet_id>")
     def begin(packet_id: str) -> ResponseReturnValue:
-        wish = _body(Begin)
+        wish = bodies.read(Begin, LONGEST_BODY)
         berths.clear(packet_id, _socket())
         standing = uploads.begin(database, dock, g.kit.kit_id, packet_id, wish.size, wish.sha256, clock())
         berths.moor(packet_id, _socket(), standing.generation)
@@ -118,7 +118,7 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
     @blueprint.post("/inbox")
     def look_and_ask() -> ResponseReturnValue:
         """The planning and the lease in one answer. A lease that is refused keeps nothing else back."""
-        wish = _body(Fetch)
+        wish = bodies.read(Fetch, LONGEST_BODY)
         try:
             lease = granted(wish.request)
         except Refused as problem:
@@ -144,14 +144,14 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
 
     @blueprint.post("/inbox/done")
     def done() -> ResponseReturnValue:
-        wish = _body(Done)
+        wish = bodies.read(Done, LONGEST_BODY)
         with database.writing(EVERYONE) as db:
             inbox.confirm(db, g.kit.kit_id, list(wish.receipts), clock())
         return Response(status=204)
 
     @blueprint.post("/lease")
     def lend() -> ResponseReturnValue:
-        return {"lease": granted(_body(Ask).request)}
+        return {"lease": granted(bodies.read(Ask, LONGEST_BODY).request)}
 
     def granted(token: str) -> str:
         """In base64. Refused as `leases.grant`."""
@@ -201,16 +201,6 @@ def shown(socket: object, wanted: Role = Role.KIT_TLS) -> tuple[str, x509.Certif
     except (BadIdentity, ValueError):
         return None
     return (name, certificate) if role is wanted else None
-
-
-def _body(kind: type[_T]) -> _T:
-    data = request.get_data(cache=False)
-    if len(data) > LONGEST_BODY:
-        abort(413)
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        abort(400)
 
 
 def _socket() -> object:

@@ -4,12 +4,12 @@ judged there, and may come with an expired certificate here and nowhere else.
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import structlog
 from cryptography import x509
-from flask import Blueprint, Response, abort, g, request
+from flask import Blueprint, Response, abort, g
 from flask.typing import ResponseReturnValue
 from msgspec import Meta
 
@@ -18,8 +18,8 @@ from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.fleet import kits, renewals
 from server.fleet.refused import Refused
+from server.web import bodies
 
-_T = TypeVar("_T")
 RENEWALS = "renewal_door"
 LONGEST_BODY = renewal.LONGEST + 1024
 AGAIN_S = 5
@@ -47,7 +47,7 @@ def blueprint(
 
     @door.post("")
     def ask() -> ResponseReturnValue:
-        wish, now = _body(Wish), clock()
+        wish, now = bodies.read(Wish, LONGEST_BODY), clock()
         try:
             with database.writing(EVERYONE) as db:
                 kit = kits.active(db, g.kit.kit_id)
@@ -65,7 +65,7 @@ def blueprint(
 
     @door.post("/done")
     def done() -> ResponseReturnValue:
-        word = _body(Word)
+        word = bodies.read(Word, LONGEST_BODY)
         with database.writing(EVERYONE) as db:
             kit = kits.active(db, g.kit.kit_id)
             if kit is None:
@@ -75,13 +75,3 @@ def blueprint(
         return Response(status=204)
 
     return door
-
-
-def _body(kind: type[_T]) -> _T:
-    data = request.get_data(cache=False)
-    if len(data) > LONGEST_BODY:
-        abort(413)
-    try:
-        return msgspec.json.decode(data, type=kind)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        abort(400)

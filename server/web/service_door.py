@@ -17,6 +17,7 @@ from protocol.identity import Role
 from protocol.ids import is_ulid
 from server.fleet.collecting import Collection
 from server.fleet.refused import Refused
+from server.web import bodies
 from server.web.kit_door import SERVICES, peer
 
 LONGEST_BODY = 16 * 1024
@@ -61,13 +62,7 @@ def blueprint(collection: Collection, clock: Callable[[], datetime]) -> Blueprin
     @door.post("/applications/<packet_id>/receipt")
     def answer(packet_id: str) -> ResponseReturnValue:
         _check(packet_id)
-        data = request.get_data(cache=False)
-        if len(data) > LONGEST_BODY:
-            abort(413)
-        try:
-            wish = msgspec.json.decode(data, type=Answered)
-        except (msgspec.DecodeError, UnicodeDecodeError):
-            abort(400)
+        wish = bodies.read(Answered, LONGEST_BODY)
         state = collection.answer(g.collector, packet_id, wish.receipt, clock())
         log.info("packet answered", packet=packet_id, collector=g.collector, state=state)
         return {"state": state}
