@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, identity, recapture, signed
+from protocol.bad import Bad
 from protocol.ids import is_ulid
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -26,13 +27,8 @@ _Day = Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 _Instant = Annotated[str, Meta(pattern=INSTANT)]
 
 
-class BadBag(ValueError):
+class BadBag(Bad):
     """code: bag-unreadable (not sealed to this kit, or damaged), bag-untrusted, bag-malformed."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,6 +12,8 @@ from cryptography.exceptions import InvalidSignature, UnsupportedAlgorithm
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from protocol.bad import Bad
+
 LONGEST = 3  # certificates sent along: the leaf and at most two issuing CAs
 _UNDERSTOOD = (x509.BasicConstraints, x509.KeyUsage, x509.ExtendedKeyUsage, x509.SubjectAlternativeName)
 # All that a changed byte was seen to raise besides ValueError.
@@ -25,13 +27,8 @@ _UNREADABLE = (
 _HASHES = (hashes.SHA256, hashes.SHA384)
 
 
-class BadChain(ValueError):
+class BadChain(Bad):
     """code: certificate-untrusted or certificate-expired."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 def check_chain(chain: Sequence[x509.Certificate], roots: Iterable[x509.Certificate], at: datetime) -> None:
@@ -64,6 +61,16 @@ def load_certificate(der: bytes) -> x509.Certificate:
     except _UNREADABLE as problem:
         raise ValueError("a certificate with parts that cannot be read") from problem
     return certificate
+
+
+def may_issue(certificate: x509.Certificate) -> bool:
+    """Basic constraints say CA, and the key usage, where there is one, certSign."""
+    try:
+        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            return False
+        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
+    except x509.ExtensionNotFound as missing:
+        return missing.oid == x509.KeyUsage.oid
 
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:

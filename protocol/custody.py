@@ -15,6 +15,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, signed
+from protocol.bad import Bad
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
 
@@ -37,13 +38,8 @@ _Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 _Instant = Annotated[str, Meta(pattern=INSTANT)]
 
 
-class BadCustody(ValueError):
+class BadCustody(Bad):
     """Not a chain, or not a step, as docs/protocol.md 10 has it. code: custody-malformed."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class _Member(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

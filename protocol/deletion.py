@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, signed
+from protocol.bad import Bad
 from protocol.identity import KIT_ID, Role, role_of
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -19,13 +20,8 @@ LONGEST = 1024  # bytes of payload
 _ULID = r"[0-7][0-9A-HJKMNP-TV-Z]{25}"
 
 
-class BadDeletion(ValueError):
+class BadDeletion(Bad):
     """Not a certificate signed by the kit it names. code: deletion-untrusted, deletion-malformed."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class Deletion(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -25,6 +25,7 @@ from cryptography.hazmat.primitives.kdf.argon2 import Argon2id
 from msgspec import Meta
 
 from protocol import canonical, signed
+from protocol.bad import Bad
 from protocol.identity import KIT_ID, OFFICER_ID, Role, role_of
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant, write_instant
@@ -37,14 +38,9 @@ _MEMORY_KIB, _ITERATIONS, _LANES = 64 * 1024, 3, 4
 _CODE = re.compile(rf"[0-9]{{{DIGITS}}}")
 
 
-class BadEnrolment(ValueError):
+class BadEnrolment(Bad):
     """code: enrolment-code (it does not open), enrolment-untrusted (another kit's or officer's, or not from
     the authority), enrolment-expired."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
+from protocol.bad import Bad
+
 ORGANISATION = "Thuisloket"
 
 
@@ -59,13 +61,10 @@ USE: dict[Role, x509.ObjectIdentifier] = {
 _SHAPE = (NameOID.ORGANIZATION_NAME, NameOID.ORGANIZATIONAL_UNIT_NAME, NameOID.COMMON_NAME)
 
 
-class BadIdentity(ValueError):
-    """The certificate does not say who it is in the way docs/protocol.md section 1 lays down."""
+class BadIdentity(Bad):
+    """The certificate does not say who it is in the way docs/protocol.md section 1 lays down.
 
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code  # certificate-subject, unknown-role, certificate-usage
-        self.detail = detail
+    code: certificate-subject, unknown-role, certificate-usage."""
 
 
 def subject(role: Role, name: str) -> x509.Name:

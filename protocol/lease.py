@@ -17,6 +17,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, signed
+from protocol.bad import Bad
 from protocol.identity import KIT_ID, Role, role_of
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -37,13 +38,8 @@ _Share = Annotated[str, Meta(pattern=r"^([A-Za-z0-9_-]{43})?\Z")]
 _T = TypeVar("_T")
 
 
-class BadLease(ValueError):
+class BadLease(Bad):
     """code: lease-malformed, lease-untrusted (not signed by whom it must be), lease-unreadable."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

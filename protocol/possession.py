@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
+from protocol.chain import may_issue
 from protocol.instant import PATTERN, read_instant
 
 PART = "evidence-possession.json"
@@ -124,21 +125,12 @@ def _signed(key: object, evidence: Evidence) -> bool:
 
 def _issued(certificate: x509.Certificate, issuer: x509.Certificate) -> bool:
     """Directly, by a CA. By hand: `cryptography` refuses certificates signed with SHA-1."""
-    if certificate.issuer != issuer.subject or not _may_issue(issuer):
+    if certificate.issuer != issuer.subject or not may_issue(issuer):
         return False
     digest = certificate.signature_hash_algorithm
     if not isinstance(digest, _HASHES):
         return False
     return _verified(issuer.public_key(), certificate.signature, certificate.tbs_certificate_bytes, digest)
-
-
-def _may_issue(issuer: x509.Certificate) -> bool:
-    try:
-        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        return issuer.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except x509.ExtensionNotFound as missing:
-        return missing.oid == x509.KeyUsage.oid
 
 
 def _verified(key: object, signature: bytes, data: bytes, digest: hashes.HashAlgorithm) -> bool:

@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, signed
+from protocol.bad import Bad
 from protocol.identity import KIT_ID, Role, role_of, serial_of, subject
 
 ASKED, DONE = "renewal", "renewal-done"
@@ -32,13 +33,8 @@ _Kit = Annotated[str, Meta(pattern=rf"^({KIT_ID.pattern})\Z")]
 _T = TypeVar("_T", bound="_Document")
 
 
-class BadRenewal(ValueError):
+class BadRenewal(Bad):
     """code: renewal-malformed, renewal-untrusted, renewal-too-old, renewal-key (the new key does not do)."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class _Document(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

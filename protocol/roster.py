@@ -8,6 +8,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, signed
+from protocol.bad import Bad
 from protocol.identity import KIT_ID, OFFICER_ID
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -21,13 +22,8 @@ LONGEST_SEALED = 6 * 1024  # characters of one enrolment
 _Officer = Annotated[str, Meta(pattern=rf"^({OFFICER_ID.pattern})\Z")]
 
 
-class BadRoster(ValueError):
+class BadRoster(Bad):
     """code: roster-malformed, roster-untrusted (not signed by whom it must be)."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class Listed(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

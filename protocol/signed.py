@@ -20,6 +20,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from protocol import canonical
+from protocol.bad import Bad
 from protocol.chain import LONGEST as LONGEST_CHAIN
 from protocol.chain import BadChain, check_chain, load_certificate
 from protocol.identity import BadIdentity, Role, check_use, role_of
@@ -33,17 +34,12 @@ _KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = ec.ECDSA(hashes.SHA256())
 
 
-class BadSignature(ValueError):
+class BadSignature(Bad):
     """Not a signed document of the expected kind by someone trusted.
 
     code: malformed, header, kind, unknown-key, signature, certificate-untrusted, certificate-expired,
     certificate-subject, unknown-role, certificate-role, certificate-usage.
     detail: for a log; holds no personal data."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class _Header(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

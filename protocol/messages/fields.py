@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from protocol.bad import Bad
 from protocol.identity import KIT_ID
 from protocol.instant import PATTERN, read_instant, write_instant
 
@@ -43,13 +44,10 @@ class Said(Strict, frozen=True, tag_field="kind"):
     """A body: what an envelope carries."""
 
 
-class BadMessage(ValueError):
-    """What came, or was about to go, is not a message of this protocol."""
+class BadMessage(Bad):
+    """What came, or was about to go, is not a message of this protocol.
 
-    def __init__(self, code: Literal["too-big", "malformed", "wrong-topic"], detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
+    code: too-big, malformed, wrong-topic."""
 
 
 instant = write_instant

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
+from protocol.bad import Bad
+
 VERSION = b"age-encryption.org/v1\n"
 LONGEST = 64 * 1024  # bytes of header we read; two recipients and a manifest stanza take 3.5 KB
 MOST_STANZAS = 20
@@ -14,13 +16,8 @@ _MAC = 32
 _ARGUMENT = re.compile(r"[!-~]+")  # VCHAR
 
 
-class BadAge(ValueError):
+class BadAge(Bad):
     """code: age-header, truncated, wrong-recipient, header-mac, payload-corrupt."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from cryptography.hazmat.primitives.kdf.x963kdf import X963KDF
 from cryptography.hazmat.primitives.keywrap import InvalidUnwrap, aes_key_unwrap, aes_key_wrap
 
+from protocol.bad import Bad
 from protocol.sealed import der
 from protocol.sealed.der import BadDer, Reader, context
 
@@ -40,13 +41,8 @@ _AES256_GCM = bytes.fromhex("060960864801650304012e")  # 2.16.840.1.101.3.4.1.46
 _LABEL = bytes.fromhex("061369fcfabbe5c29afa87978396a8e9ec96f1cb5e")
 
 
-class BadCms(ValueError):
+class BadCms(Bad):
     """code: cms-structure, wrong-recipient, header-mac, payload-corrupt."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 @dataclass(frozen=True)

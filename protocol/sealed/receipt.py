@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, identity, recapture, signed
+from protocol.bad import Bad
 from protocol.ids import is_ulid
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
@@ -20,13 +21,8 @@ LONGEST = 4096  # bytes of payload
 Verdict = Literal["accepted", "rejected", "recapture"]
 
 
-class BadReceipt(ValueError):
+class BadReceipt(Bad):
     """Not a receipt signed by the service. code: receipt-untrusted, receipt-malformed."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class Receipt(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):

@@ -12,6 +12,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from msgspec import Meta
 
 from protocol import canonical, identity, signed
+from protocol.bad import Bad
 from protocol.instant import PATTERN as INSTANT
 from protocol.instant import read_instant
 from protocol.sealed import agekeys
@@ -25,13 +26,8 @@ FEWEST = 2  # recipients of a list that is not for tests: the present key and th
 _KeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 
 
-class BadRecipients(ValueError):
+class BadRecipients(Bad):
     """code: recipients-untrusted, recipients-expired."""
-
-    def __init__(self, code: str, detail: str = "") -> None:
-        super().__init__(f"{code}: {detail}" if detail else code)
-        self.code = code
-        self.detail = detail
 
 
 class Recipient(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):

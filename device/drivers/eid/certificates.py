@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 
 from device.drivers.eid.der import BadDer, cut
+from protocol.chain import may_issue
 
 Strength = Literal["strong", "weak"]
 PublicKey = rsa.RSAPublicKey | ec.EllipticCurvePublicKey
@@ -89,16 +90,6 @@ def issued_by(certificate: x509.Certificate, issuer: x509.Certificate) -> Streng
     if not verify(key, certificate.signature, certificate.tbs_certificate_bytes, digest):
         return None
     return "weak" if isinstance(digest, hashes.SHA1) else key_strength(key)
-
-
-def may_issue(certificate: x509.Certificate) -> bool:
-    """Basic constraints say CA, and the key usage, where there is one, certSign."""
-    try:
-        if not certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
-            return False
-        return certificate.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign
-    except x509.ExtensionNotFound as error:
-        return error.oid == x509.KeyUsage.oid
 
 
 def may_sign_data(certificate: x509.Certificate) -> bool:

@@ -10,8 +10,9 @@ from pathlib import Path
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes
 
-from device.drivers.eid.certificates import MALFORMED, BadCertificate, certificate_key, may_issue
+from device.drivers.eid.certificates import MALFORMED, BadCertificate, certificate_key
 from device.errors import Code, KitError, Remedy
+from protocol.chain import may_issue
 
 # SHA-256 of the certificates of Belgium Root CA, as published with the eID middleware (Fedict/eid-mw)
 BELGIUM_ROOTS = frozenset(
