@@ -24,7 +24,7 @@ setup: .venv/.ready-test build/portrait.jpg ## everything for the demo, the test
 
 setup-demo: .venv/.ready-demo build/portrait.jpg ## only what the demo needs
 
-demo: setup-demo ## a whole fleet on loopback, to play with (HEADLESS=1: plays one home visit by itself; WITH_PIN=1: the citizen gives the PIN too; WITH_RECAPTURE=1, with HEADLESS=1: the photo is asked again)
+demo: setup-demo ## a whole fleet on loopback, to play with (HEADLESS=1: plays one home visit by itself; WITH_PIN=1: the citizen gives the PIN too; WITH_RECAPTURE=1, with HEADLESS=1: the photo is asked again, then the signature)
 	@exec $(BIN)/thuisloket-provision demo $(if $(filter-out 0,$(HEADLESS)),--headless) $(if $(filter-out 0,$(WITH_PIN)),--with-pin) $(if $(filter-out 0,$(WITH_RECAPTURE)),--with-recapture)
 
 demo-clean: ## remove the demo's folder .demo/

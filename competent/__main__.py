@@ -76,6 +76,13 @@ def open_(
     asked: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --original: the receipt that asked for parts.")
     ] = None,
+    earlier: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --original, where parts were asked twice: the supplement that --asked answers.",
+        ),
+    ] = None,
     receipt_key: Annotated[
         Path | None, typer.Option(metavar="FILE", help="With --original: the key of that receipt, PEM.")
     ] = None,
@@ -103,10 +110,12 @@ def open_(
             raise typer.BadParameter("--key, --trust and --out are needed to open a packet")
         if len({original is None, asked is None, receipt_key is None}) != 1:
             raise typer.BadParameter("--original, --asked and --receipt-key go together")
+        if earlier is not None and original is None:
+            raise typer.BadParameter("--earlier goes with --original")
         roots, keys = read_roots(trust), read_keys(key)
         opened = open_packet(data, keys, roots, roots, at or datetime.now(UTC), missing_ok=shredded)
         if original is not None and asked is not None and receipt_key is not None:
-            Beside(original, asked, receipt_key, keys, roots).judge(opened)
+            Beside(original, asked, receipt_key, earlier, keys, roots).judge(opened)
         proof = {} if cards is None else {"possession": judge(opened, read_roots(cards))}
         write_parts(opened, out)
         told = "".join(f", possession {answer}" for answer in proof.values())

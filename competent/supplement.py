@@ -16,7 +16,8 @@ from competent.opening import read_packet
 from competent.trust import read_private_key
 from protocol import signed
 from protocol.instant import read_instant
-from protocol.sealed.outer import read_outer
+from protocol.sealed.manifest import Manifest
+from protocol.sealed.outer import Outer, check_signatures, read_outer
 from protocol.sealed.packet import Key, Opened, open_packet
 from protocol.sealed.receipt import LONGEST, BadReceipt, Receipt, verify_receipt
 from protocol.sealed.supplement import UNKNOWN, Original, refusal
@@ -32,12 +33,14 @@ class NotASupplement(Exception):
 
 @dataclass(frozen=True)
 class Beside:
-    """The application's packet (groups of it may have been shredded), the service's receipt for it, and the
-    key that signed that: PEM, the private or the public half."""
+    """The application's packet (groups of it may have been shredded), the service's receipt that asked for
+    the parts, and the key that signed that: PEM, the private or the public half. `earlier`: where the service
+    has asked more than once, the supplement to which that receipt was the answer (it may be shredded too)."""
 
     original: Path
     asked: Path
     receipt_key: Path
+    earlier: Path | None
     keys: Sequence[Key] = field(repr=False)
     roots: Sequence[x509.Certificate]
 
@@ -47,9 +50,12 @@ class Beside:
         then: datetime = read_instant(read_outer(data).manifest.created_utc)
         whole = open_packet(data, self.keys, self.roots, self.roots, then, missing_ok=True)
         manifest, receipt = whole.outer.manifest, self._receipt()
-        about = opened.outer.manifest.supplements
+        answered = whole.outer if self.earlier is None else self._earlier(self.earlier, manifest)
         asked = receipt.asked
-        if (receipt.packet_id, receipt.manifest_sha256) != (manifest.packet_id, whole.outer.manifest_sha256):
+        if (receipt.packet_id, receipt.manifest_sha256) != (
+            answered.manifest.packet_id,
+            answered.manifest_sha256,
+        ):
             asked = None
         known = Original(
             manifest.tenant,
@@ -59,10 +65,19 @@ class Beside:
             read_instant(asked.until) if asked else None,
             holder_of(whole),
         )
-        mine = about is not msgspec.UNSET and about.packet_id == manifest.packet_id
+        mine = _names(opened.outer.manifest, manifest)
         code = refusal(opened.outer.manifest, known, holder_of(opened)) if mine else UNKNOWN
         if code:
             raise NotASupplement(code)
+
+    def _earlier(self, path: Path, application: Manifest) -> Outer:
+        """What it says outside, which kit and officer have signed. That it was taken as a supplement, the
+        service has said by asking again. NotASupplement unknown: it belongs to another application."""
+        outer = read_outer(read_packet(path))
+        check_signatures(outer, self.roots, self.roots, read_instant(outer.manifest.created_utc))
+        if not _names(outer.manifest, application):
+            raise NotASupplement(UNKNOWN)
+        return outer
 
     def _receipt(self) -> Receipt:
         try:
@@ -80,3 +95,8 @@ class Beside:
         if not isinstance(key, ec.EllipticCurvePublicKey):
             raise Failed("bad-key-file", f"{self.receipt_key.name} is not a key on P-256")
         return key
+
+
+def _names(supplement: Manifest, application: Manifest) -> bool:
+    about = supplement.supplements
+    return about is not msgspec.UNSET and about.packet_id == application.packet_id

@@ -4,7 +4,8 @@ It holds names and addresses, so nothing in here prints them: `repr` of a citize
 """
 
 from collections.abc import Mapping
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -20,6 +21,12 @@ from protocol.sealed import age
 KIND = "bag"
 LONGEST = 512 * 1024  # bytes sealed; the largest day has some 40 visits of 1 KB
 MOST_VISITS = 200
+
+READS = 2
+"""What this version reads of a visit, as a kit says it at its birth: 1 is a visit as it was at first, 2 also
+one that takes parts anew. A fleet MUST NOT send a kit what is above its level."""
+SUPPLEMENTS = 2
+"""The level of a visit with `supplements`."""
 
 _Text = Annotated[str, Meta(max_length=200)]
 _Word = Annotated[str, Meta(max_length=40)]
@@ -91,16 +98,37 @@ class DayBag(_Member, frozen=True, kw_only=True):
     visits: Annotated[tuple[BagVisit, ...], Meta(max_length=MOST_VISITS)]
 
 
+class _Outside(_Member, frozen=True, kw_only=True):
+    """A day bag whose visits are not looked at yet."""
+
+    v: Annotated[int, Meta(ge=1, le=1)]
+    kit_id: str
+    version: Annotated[int, Meta(ge=1, le=canonical.BIGGEST)]
+    issued: _Instant
+    date: _Day
+    visits: Annotated[tuple[Any, ...], Meta(max_length=MOST_VISITS)]
+
+
+@dataclass(frozen=True)
+class OpenedBag:
+    """`aside`: the visits that this version cannot read, by id (empty where not even that can be read); they
+    are not among those of `bag`. A kit that is older than its fleet keeps all others."""
+
+    bag: DayBag
+    aside: tuple[str, ...]
+
+
 def seal_bag(bag: DayBag, recipient: str, command_key: ec.EllipticCurvePrivateKey, kid: str) -> bytes:
     """The bag signed with the fleet's command key and sealed to the kit's `age1pq1...` bag key.
 
     BadBag bag-malformed when the kit would refuse what is in it; agekeys.BadKey for another recipient."""
     payload = canonical.dumps(msgspec.to_builtins(bag))
-    _read(payload)
+    if _read(payload).aside:
+        raise BadBag("bag-malformed", "visits")
     return age.encrypt(signed.sign(KIND, payload, command_key, kid).encode(), [recipient])
 
 
-def open_bag(data: bytes, identity_: str, command_keys: Mapping[str, ec.EllipticCurvePublicKey]) -> DayBag:
+def open_bag(data: bytes, identity_: str, command_keys: Mapping[str, ec.EllipticCurvePublicKey]) -> OpenedBag:
     """The bag in `data`, opened with the kit's age identity and signed by one of `command_keys`. BadBag."""
     if len(data) > LONGEST:
         raise BadBag("bag-unreadable", f"longer than {LONGEST} bytes")
@@ -115,28 +143,49 @@ def open_bag(data: bytes, identity_: str, command_keys: Mapping[str, ec.Elliptic
     return _read(payload)
 
 
-def _read(payload: bytes) -> DayBag:
+def _read(payload: bytes) -> OpenedBag:
     try:
-        bag = msgspec.convert(canonical.loads(payload, LONGEST), DayBag)
-        in_order = all(read_instant(visit.starts) < read_instant(visit.ends) for visit in bag.visits)
-        read_instant(bag.issued)
+        outside = msgspec.convert(canonical.loads(payload, LONGEST), _Outside)
+        read_instant(outside.issued)
     except (canonical.NotCanonical, ValueError, msgspec.ValidationError) as problem:
         # the message of msgspec names the member, never what stood in it
         raise BadBag("bag-malformed", str(problem)[:200]) from problem
-    ids = [visit.visit_id for visit in bag.visits]
-    rules = {
-        "kit_id": identity.KIT_ID.fullmatch(bag.kit_id) is not None,
-        "visit_id": len(set(ids)) == len(ids) and all(map(is_ulid, ids)),
-        "ends": in_order,
-        "tenant": all(identity.TENANT.fullmatch(visit.tenant) for visit in bag.visits),
-        "service_id": all(identity.SERVICE_ID.fullmatch(visit.service_id) for visit in bag.visits),
-        "officer_id": all(identity.OFFICER_ID.fullmatch(visit.officer_id) for visit in bag.visits),
-        "supplements": all(map(_is_lawful, bag.visits)),
-    }
-    wrong = [name for name, right in rules.items() if not right]
-    if wrong:
-        raise BadBag("bag-malformed", wrong[0])
-    return bag
+    if identity.KIT_ID.fullmatch(outside.kit_id) is None:
+        raise BadBag("bag-malformed", "kit_id")
+    read = [(_id_of(each), _visit(each)) for each in outside.visits]
+    named = [visit_id for visit_id, _ in read if visit_id]
+    if len(set(named)) != len(named):
+        raise BadBag("bag-malformed", "visit_id")
+    bag = DayBag(
+        kit_id=outside.kit_id,
+        version=outside.version,
+        issued=outside.issued,
+        date=outside.date,
+        visits=tuple(visit for _, visit in read if visit is not None),
+    )
+    return OpenedBag(bag, tuple(visit_id for visit_id, visit in read if visit is None))
+
+
+def _id_of(given: Any) -> str:
+    """The id of a visit that may be none; empty when there is none to be had."""
+    found = given.get("visit_id") if isinstance(given, dict) else None
+    return found if isinstance(found, str) and is_ulid(found) else ""
+
+
+def _visit(given: Any) -> BagVisit | None:
+    """None for what this version cannot read."""
+    try:
+        visit = msgspec.convert(given, BagVisit)
+        in_order = read_instant(visit.starts) < read_instant(visit.ends)
+    except (ValueError, msgspec.ValidationError):
+        return None
+    names = (
+        is_ulid(visit.visit_id),
+        identity.TENANT.fullmatch(visit.tenant),
+        identity.SERVICE_ID.fullmatch(visit.service_id),
+        identity.OFFICER_ID.fullmatch(visit.officer_id),
+    )
+    return visit if in_order and all(names) and _is_lawful(visit) else None
 
 
 def _is_lawful(visit: BagVisit) -> bool:

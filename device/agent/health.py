@@ -14,6 +14,7 @@ from typing import Literal
 
 from device.agent.snapshot import Link
 from device.ports import Condition
+from protocol.bag import READS
 from protocol.messages import Birth, Health, Peripheral, label
 
 Protection = Literal["hardware", "reduced"]
@@ -90,6 +91,7 @@ def birth(
             for name, of in sorted(conditions.items())
         ),
         certificate_until=certificate_until,
+        bag=READS,
         protection=protection,
         test_trust="card" in conditions and conditions["card"].example,
     )

@@ -288,6 +288,7 @@ class Office:
                 newcomers=self.roster.waiting() if session else (),
                 visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
                 bag_date=session.bag_date if session else "",
+                aside=session.aside if session else 0,
                 visit=visit,
                 busy=self.counter.busy(),
                 failure=self.counter.failure,

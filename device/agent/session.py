@@ -12,7 +12,7 @@ from device.agent.snapshot import Officer
 from device.agent.visit import Visit
 from device.errors import Code, KitError, Remedy
 from device.vault.store import OpenVault
-from protocol.bag import BadBag, BagVisit, DayBag, open_bag
+from protocol.bag import BadBag, BagVisit, OpenedBag, open_bag
 from protocol.sealed import agekeys
 
 log = structlog.get_logger()
@@ -31,9 +31,11 @@ class Session:
     requests: dict[str, BagVisit] = field(default_factory=dict, repr=False)  # by visit id
     bag_date: str = ""
     bag_version: int = 0
+    aside: int = 0  # visits of the bag that this version cannot read, whoever's they are
 
-    def take_bag(self, bag: DayBag, visits: Mapping[str, Visit]) -> None:
+    def take_bag(self, opened: OpenedBag, visits: Mapping[str, Visit]) -> None:
         """List the officer's visits of the bag; what is open stays as it was asked for when it was opened."""
+        bag, self.aside = opened.bag, len(opened.aside)
         kept = {
             visit_id: self.requests[visit_id] for visit_id in self.requests if is_open(visits.get(visit_id))
         }
@@ -81,14 +83,16 @@ def read_bag(
     command_keys: Mapping[str, ec.EllipticCurvePublicKey],
     kit_id: str,
     now: datetime,
-) -> DayBag:
+) -> OpenedBag:
     """The opened bag. KitError bag-unreadable: not this kit's, not the fleet's, or not of these days."""
     try:
-        bag = open_bag(sealed, vault.get(OWN, _IDENTITY).data.decode(), command_keys)
+        opened = open_bag(sealed, vault.get(OWN, _IDENTITY).data.decode(), command_keys)
     except BadBag as problem:
         raise KitError(Code.BAG_UNREADABLE, Remedy.WORKSHOP, problem.code) from problem
-    if bag.kit_id != kit_id:
+    if opened.bag.kit_id != kit_id:
         raise KitError(Code.BAG_UNREADABLE, Remedy.WORKSHOP, "the bag of another kit")
-    if date.fromisoformat(bag.date) < now.date() - _OLDEST:
+    if date.fromisoformat(opened.bag.date) < now.date() - _OLDEST:
         raise KitError(Code.BAG_UNREADABLE, Remedy.OFFICER, "the bag of an earlier day")
-    return bag
+    for visit_id in opened.aside:  # the others are worked with; the fleet should not have sent this one
+        log.warning("visit-set-aside", visit=visit_id, version=opened.bag.version)
+    return opened

@@ -265,5 +265,6 @@ class Snapshot:
     newcomers: tuple[Officer, ...] = ()  # on the list with a code, and not on this kit yet
     test_trust: bool = False
     example_picture: bool = False
+    aside: int = 0  # visits of today that only newer software can read
     reduced_protection: bool = True
     language: str = ""  # the officer's, until another is chosen; "": as the kit's file says

@@ -21,11 +21,15 @@ class Peripheral(Strict, frozen=True):
 
 
 class Birth(Said, frozen=True, kw_only=True, tag="birth"):
+    """`packet`: the version of sealed applications that the kit writes. `bag`: what it reads of a visit in
+    the day bag (protocol.bag.READS)."""
+
     version: Version
     started: Instant
     peripherals: Annotated[tuple[Peripheral, ...], Meta(max_length=16)]
     certificate_until: Instant
     packet: Literal[1] = 1
+    bag: Annotated[int, Meta(ge=1, le=1000)] = 1
     protection: Literal["hardware", "reduced"]
     test_trust: bool
 

@@ -50,7 +50,11 @@ def demo(
         bool, typer.Option("--with-tpm", help="the kit's keys in a software TPM (Debian's swtpm)")
     ] = False,
     with_recapture: Annotated[
-        bool, typer.Option("--with-recapture", help="with --headless: the service asks for the photo again")
+        bool,
+        typer.Option(
+            "--with-recapture",
+            help="with --headless: the service asks for the photo again, then for the signature",
+        ),
     ] = False,
 ) -> None:
     """A whole fleet on loopback, with a kit and emulated peripherals."""
@@ -61,7 +65,7 @@ def demo(
             script = Script(portrait, CITIZENS[:1], spare_ports, with_pin, with_tpm)
             if with_recapture:
                 recapture.play(folder, script, progress)
-                what = "one visit, and a short one for the photo"
+                what = "one visit, and two short ones"
             else:
                 headless.play(folder, script, progress)
                 what = "one visit"

@@ -1,4 +1,6 @@
-"""Plays a visit whose photo the service cannot use, and the short visit after it: only the photo, again."""
+"""Plays a visit whose photo the service cannot use, the short visit after it for the photo alone, and one
+more, because the service then asks for the signature as well.
+"""
 
 from datetime import datetime
 from pathlib import Path
@@ -11,61 +13,74 @@ from provisioning.demo.progress import Progress
 from provisioning.demo.running import ZONE, Demo, Script, running
 from provisioning.demo.town_hall import Planned
 
-ORDER = "recapture:photo:photo-blurred"
-AT, MINUTES = "17:00", 15  # behind the visits of the day
+ASKED = (("photo", "photo-blurred", "17:00"), ("signature", "signature-quality", "17:30"))
+"""What the service asks, why, and when the short visit for it is: behind the visits of the day."""
+MINUTES = 15
 
 
 def play(folder: Path, script: Script, progress: Progress) -> None:
-    """Start, the whole visit, the short one, checks, stop. Raises what went wrong, named."""
+    """Start, the whole visit, the short ones, checks, stop. Raises what went wrong, named."""
     with running(folder, script, progress) as demo:
         act(demo, progress)
 
 
 def act(demo: Demo, progress: Progress) -> None:
-    """Both visits and what must be true afterwards, in a demo that runs."""
-    troupe.order_service(demo.world, ORDER)
-    first = play_one(demo, demo.visits[0], progress)
-    whole = str(first["packet_id"])
-    if (first["sealed"], first["asked_anew"]) != ("recapture", ["photo"]):
-        raise NotAsItMust(f"the application was {first['sealed']}: {first['answer_code']}")
-    with progress.step("short visit planned: only the photo, again"):
-        short = plan(demo, whole)
-    second = play_one(demo, short, progress)
-    supplement = str(second["packet_id"])
-    if (second["sealed"], second["only"]) != ("accepted", ["photo"]):
-        raise NotAsItMust(f"the supplement was {second['sealed']}: {second['answer_code']}")
+    """All visits and what must be true afterwards, in a demo that runs."""
+    for part, code, _ in ASKED:
+        troupe.order_service(demo.world, f"recapture:{part}:{code}")
+    whole, packets = "", []
+    visit = demo.visits[0]
+    for part, code, at in ASKED:
+        played = play_one(demo, visit, progress)
+        packets.append(str(played["packet_id"]))
+        whole = whole or packets[0]
+        if (played["sealed"], played["asked_anew"]) != ("recapture", [part]):
+            raise NotAsItMust(f"the application was {played['sealed']}: {played['answer_code']}")
+        _check_counts(demo, sent=1)
+        with progress.step(f"short visit planned: only the {part}, again"):
+            visit = plan(demo, whole, part, code, at)
+    last = play_one(demo, visit, progress)
+    packets.append(str(last["packet_id"]))
+    if (last["sealed"], last["only"]) != ("accepted", [ASKED[-1][0]]):
+        raise NotAsItMust(f"the supplement was {last['sealed']}: {last['answer_code']}")
     with progress.step("accepted as one application, nothing left on the kit: certified"):
-        check(demo, whole, supplement)
-        _check_counts(demo)
-    with progress.step("both chains of custody verified; the supplement names the application"):
-        check_custody(demo, whole)
-        check_custody(demo, supplement, whole)
-        answered = [step["by"] for step in custody(demo, whole)["steps"] if step["step"] == "answered"]
-        if not answered[0].endswith("recapture: photo"):
-            raise NotAsItMust(f"the chain says {answered}")
+        check(demo, *packets)
+        _check_counts(demo, accepted=1)
+    with progress.step("every chain of custody verified; the supplements name the application"):
+        for packet_id in packets:
+            check_custody(demo, packet_id, "" if packet_id == whole else whole)
+        asked = [_answer(demo, packet_id) for packet_id in packets]
+        wanted = [f"recapture: {part}" for part, _, _ in ASKED] + ["accepted"]
+        if not all(said.endswith(end) for said, end in zip(asked, wanted, strict=True)):
+            raise NotAsItMust(f"the chains say {asked}")
 
 
-def plan(demo: Demo, whole: str) -> Planned:
+def plan(demo: Demo, whole: str, part: str, code: str, at: str) -> Planned:
     """The planner sees what is asked and gives the same request a short visit, later today."""
     town_hall, visit = demo.town_hall, demo.visits[0]
+    wanted = (whole, [part], code)
     settles(
-        lambda: town_hall.asked_anew(visit.request_id) is not None,
-        lambda: "the planning page does not know what the service asks",
+        lambda: _asked(demo) == wanted,
+        lambda: f"the planning page says {_asked(demo)}, and the service asked for {wanted}",
     )
-    asked = town_hall.asked_anew(visit.request_id)
-    if asked is None or (asked["packet_id"], asked["parts"], asked["code"]) != (
-        whole,
-        ["photo"],
-        "photo-blurred",
-    ):
-        raise NotAsItMust(f"the planning page says {asked}")
     today = datetime.now(ZONE).date()
-    town_hall.plan(visit.request_id, OFFICERS[0].officer_id, KIT, today, AT, MINUTES)
-    return Planned(town_hall.visit_of(visit.request_id, short=True), visit.request_id, visit.citizen)
+    town_hall.plan(visit.request_id, OFFICERS[0].officer_id, KIT, today, at, MINUTES)
+    return Planned(town_hall.visit_of(visit.request_id, part), visit.request_id, visit.citizen)
 
 
-def _check_counts(demo: Demo) -> None:
-    """One application, in two packets."""
-    tally = demo.town_hall.custody()["tally"]
-    if tally != {"created": 1, "queued": 0, "sent": 0, "accepted": 1, "refused": 0}:
-        raise NotAsItMust(f"the fleet counts {tally}")
+def _asked(demo: Demo) -> tuple[str, list[str], str] | None:
+    asked = demo.town_hall.asked_anew(demo.visits[0].request_id)
+    return (asked["packet_id"], asked["parts"], asked["code"]) if asked is not None else None
+
+
+def _answer(demo: Demo, packet_id: str) -> str:
+    """Who answered what, as the chain says it."""
+    return "".join(step["by"] for step in custody(demo, packet_id)["steps"] if step["step"] == "answered")
+
+
+def _check_counts(demo: Demo, sent: int = 0, accepted: int = 0) -> None:
+    """One application, in however many packets."""
+    wanted = {"created": 1, "queued": 0, "sent": sent, "accepted": accepted, "refused": 0}
+    settles(
+        lambda: demo.town_hall.custody()["tally"] == wanted, lambda: str(demo.town_hall.custody()["tally"])
+    )

@@ -92,10 +92,10 @@ class TownHall:
         again = [each["again"] for each in self._get("requests") if each["request_id"] == request_id]
         return again[0] if again else None
 
-    def visit_of(self, request_id: str, *, short: bool = False) -> str:
-        """The id of today's visit for a request; of the short one, that takes parts anew."""
+    def visit_of(self, request_id: str, *only: str) -> str:
+        """The id of today's visit for a request: the whole one, or the short one for only these parts."""
         for visit in self._get("visits"):
-            if visit["request_id"] == request_id and bool(visit["only"]) == short:
+            if visit["request_id"] == request_id and tuple(visit["only"]) == only:
                 return str(visit["visit_id"])
         raise TownHallFailed(f"no visit of today for {request_id}")
 

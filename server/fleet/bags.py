@@ -13,7 +13,7 @@ from protocol.instant import write_instant
 from protocol.lifecycle import VisitState
 from server.db.field_key import FieldKey
 from server.db.tables import Kit, Request, Visit
-from server.fleet import municipalities, outbox, persons, recaptures, visits
+from server.fleet import abilities, municipalities, outbox, persons, recaptures, visits
 from server.fleet.blobs import BlobStore
 
 
@@ -36,7 +36,7 @@ class Built:
 def build(
     db: Session, fields: FieldKey, sealer: Sealer, blobs: BlobStore, kit_id: str, now: datetime
 ) -> Built | None:
-    """Build and keep the bag of `kit_id` for today, and ring its doorbell.
+    """Build and keep the bag of `kit_id` for today, and ring its doorbell; what it cannot read stays out.
 
     None when the kit is unknown, retired or lost. `db` is a session for everyone: a kit may serve several."""
     kit = db.get(Kit, kit_id, with_for_update=True)
@@ -47,7 +47,7 @@ def build(
     lines = [
         _line(db, fields, visit, names)
         for visit in visits.of_day(db, today, kit_id)
-        if visit.state != VisitState.ABANDONED
+        if visit.state != VisitState.ABANDONED and not abilities.held_back(kit, visit)
     ]
     version = kit.bag_version + 1
     bag = DayBag(

@@ -116,7 +116,7 @@ def _commit(
             each if isinstance(each, Heard) else Heard(each.kit, each.id, _take(db, batch, each, now, roots))
             for each in decoded
         ]
-        reports.end(db, batch)
+        reports.end(db, batch, now)
     return heard
 
 

@@ -2,20 +2,15 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
-from typing import TypeVar
 
-import msgspec
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from protocol.lifecycle import ApplicationState, VisitState
-from protocol.messages import Birth, Health
 from protocol.recapture import Part
 from server.db.tables import Application, Kit, Officer, Request
-from server.fleet import applications, holdings, incidents, kits, leases, recaptures, visits
+from server.fleet import abilities, applications, holdings, incidents, kits, leases, recaptures, visits
 from server.fleet.tally import Tally, tally
-
-_T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
@@ -52,6 +47,7 @@ class VisitLine:
     state: str
     reason: str
     only: tuple[Part, ...] = ()  # a short visit that takes these parts anew
+    held: abilities.Held = ""  # why it is not sent to its kit
 
 
 @dataclass(frozen=True)
@@ -125,7 +121,7 @@ def look(db: Session, now: datetime) -> Overview:
 
 
 def kit_line(kit: Kit, closes: datetime | None = None) -> KitLine:
-    health, birth = said(kit)
+    health, birth = abilities.said(kit)
     oldest = draft = None
     if health and kit.health_at and health.drafts:
         draft = kit.health_at - timedelta(seconds=health.oldest_draft_s)
@@ -151,18 +147,6 @@ def kit_line(kit: Kit, closes: datetime | None = None) -> KitLine:
     )
 
 
-def said(kit: Kit) -> tuple[Health | None, Birth | None]:
-    """What a kit last said of itself; None too for what another version of this program wrote down."""
-    return _held(kit.health, Health), _held(kit.birth, Birth)
-
-
-def _held(words: dict[str, object] | None, kind: type[_T]) -> _T | None:
-    try:
-        return msgspec.convert(words, kind) if words else None
-    except msgspec.ValidationError:
-        return None
-
-
 def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[VisitLine, ...]:
     """The visits of a day, without those that were taken back."""
     rows = [
@@ -172,6 +156,7 @@ def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[Visi
     ]
     officers = {row.officer_id: row.name for row in db.scalars(select(Officer))}
     wanted, short = [visit.request_id for visit in rows], recaptures.parts_of(db, rows)
+    given = {kit.kit_id: kit for kit in db.scalars(select(Kit).where(Kit.kit_id.in_(v.kit_id for v in rows)))}
     places = {
         row.request_id: f"{row.postcode} {row.municipality}"
         for row in db.scalars(select(Request).where(Request.request_id.in_(wanted)))
@@ -188,6 +173,7 @@ def visit_lines(db: Session, day: date, kit_id: str | None = None) -> tuple[Visi
             state=visit.state,
             reason=visit.reason,
             only=short.get(visit.visit_id, ()),
+            held=abilities.held_back(given[visit.kit_id], visit) if visit.state == VisitState.PLANNED else "",
         )
         for visit in rows
     )

@@ -15,6 +15,7 @@ from sqlalchemy.orm import Session
 from protocol.messages import Birth, Envelope, Health, Presence, moment
 from server.db import bulk
 from server.db.tables import Kit, Report
+from server.fleet import abilities
 
 KEPT = timedelta(days=30)
 SWEPT_AT_ONCE = 20_000
@@ -47,10 +48,11 @@ class Standing:
 
 @dataclass(slots=True)
 class Batch:
-    """The kits of one batch, locked for the transaction, and the reports to be kept."""
+    """The kits of one batch, locked for the transaction, the reports to be kept, and what births said."""
 
     kits: dict[str, Standing]
     reports: list[tuple[str, datetime, datetime, str]] = field(default_factory=list)
+    reads: dict[str, int] = field(default_factory=dict)  # what kits that were born read of a visit
 
 
 def begin(db: Session, kit_ids: set[str]) -> Batch:
@@ -76,6 +78,7 @@ def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
             return outcome
     elif isinstance(body, Birth):
         kit.birth = msgspec.json.encode(body).decode()
+        batch.reads[envelope.kit] = body.bag
     elif envelope.ses == kit.session and kit.presence in ENDS:
         return "old-session"
     else:
@@ -84,7 +87,7 @@ def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
     return "state"
 
 
-def end(db: Session, batch: Batch) -> None:
+def end(db: Session, batch: Batch, now: datetime) -> None:
     """Write down what the batch changed."""
     numbers = bulk.reserve(db, Report, len(batch.reports)) if batch.reports else ()
     rows = []
@@ -98,6 +101,7 @@ def end(db: Session, batch: Batch) -> None:
         (kit_id, kit.session, kit.presence, kit.presence_at) for kit_id, kit in kits if kit.presence_at
     ]
     bulk.update_rows(db, Kit, _PRESENCE, presences)
+    abilities.born(db, batch.reads, now)
     bulk.update_rows(db, Kit, _BIRTH, [(kit_id, kit.session, kit.birth) for kit_id, kit in kits if kit.birth])
     healths = [
         (kit_id, kit.session, kit.health, kit.health_at, kit.report_id, kit.report_ses, kit.report_seq)

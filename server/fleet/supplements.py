@@ -17,6 +17,12 @@ from server.fleet.moving import move
 
 LATE = "recapture-late"
 _TO_PLAN = (VisitState.REQUESTED, VisitState.ABANDONED)
+_ON_ITS_WAY = (
+    ApplicationState.SEALED,
+    ApplicationState.UPLOADED,
+    ApplicationState.FORWARDED,
+    ApplicationState.STUCK,
+)
 
 
 def answered(db: Session, application: Application, receipt: Receipt, visit: Visit, now: datetime) -> None:
@@ -27,14 +33,14 @@ def answered(db: Session, application: Application, receipt: Receipt, visit: Vis
     if receipt.verdict == "recapture":
         recaptures.ask(db, application, receipt, request.request_id, now)
         request.state = VisitState.REQUESTED
+        if application.supplements is not None:
+            _revive(db, application.supplements)
     elif says_nothing(application, receipt):
         if recaptures.open_of(db, request.request_id) is not None:
             request.state = VisitState.REQUESTED
     elif application.supplements is not None:
         recaptures.close(db, application.supplements)
-        for row in _waiting(db, application.supplements):
-            if row.state == ApplicationState.EXPIRED:  # given up, and sealed in time after all
-                row.state = ApplicationState.RECAPTURE
+        for row in _revive(db, application.supplements):
             row.reason = receipt.code
             move(row, ApplicationState(receipt.verdict), now)
 
@@ -47,9 +53,14 @@ def says_nothing(application: Application, receipt: Receipt) -> bool:
 
 def expire(db: Session, now: datetime) -> list[str]:
     """Applications whose service no longer waits while nobody has the parts: a whole visit is needed. Their
-    packet ids. What has been planned or taken is left alone: it may have been sealed in time."""
+    packet ids. What has been planned or taken, and where a supplement is on its way (also one that a kit made
+    at a visit it no longer had), is left alone: it may have been sealed in time."""
+    coming = select(Application.supplements).where(
+        Application.supplements.is_not(None), Application.state.in_(_ON_ITS_WAY)
+    )
     due = select(Recapture, Request).join(Request, Request.request_id == Recapture.request_id)
     due = due.where(Recapture.state == "open", Recapture.until <= now, Request.state.in_(_TO_PLAN))
+    due = due.where(Recapture.packet_id.not_in(coming))
     found = []
     for asked, request in db.execute(due).all():
         asked.state, request.state = "late", VisitState.ABANDONED
@@ -59,6 +70,15 @@ def expire(db: Session, now: datetime) -> list[str]:
                 move(row, ApplicationState.EXPIRED, now)
         found.append(asked.packet_id)
     return found
+
+
+def _revive(db: Session, packet_id: str) -> Sequence[Application]:
+    """What `_waiting` finds, all of it waiting: what was given up was sealed in time after all."""
+    rows = _waiting(db, packet_id)
+    for row in rows:
+        if row.state == ApplicationState.EXPIRED:
+            row.state, row.reason = ApplicationState.RECAPTURE, ""
+    return rows
 
 
 def _waiting(db: Session, packet_id: str) -> Sequence[Application]:

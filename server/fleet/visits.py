@@ -10,7 +10,7 @@ from protocol.ids import new_ulid
 from protocol.lifecycle import VisitState
 from server.auth.roles import Actor
 from server.db.tables import Booking, Kit, Officer, Request, Visit
-from server.fleet import kits, outbox, recaptures
+from server.fleet import abilities, kits, outbox, recaptures
 from server.fleet.refused import Refused
 
 ZONE = ZoneInfo("Europe/Brussels")
@@ -30,8 +30,9 @@ def plan(
     now: datetime,
 ) -> Visit:
     """Give a request to an officer and a kit at a time. Refused: not-allowed, unknown-request,
-    request-not-open, unknown-officer, unknown-kit, bad-minutes, in-the-past, after-deadline, officer-taken,
-    kit-taken. Where the service wants parts anew it is a short visit, for these alone."""
+    request-not-open, unknown-officer, unknown-kit, bad-minutes, in-the-past, after-deadline, kit-too-old,
+    officer-taken, kit-taken. Where the service wants parts anew it is a short visit, for these alone; a kit
+    that said that it cannot read one is not given it."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     request = db.get(Request, request_id, with_for_update=True)
@@ -54,6 +55,8 @@ def plan(
     asked = recaptures.open_of(db, request_id)
     if asked is not None and ends > asked.until:
         raise Refused("after-deadline")
+    if abilities.reading(kit, short=asked is not None) == "kit-too-old":
+        raise Refused("kit-too-old")
     for resource, code in ((f"officer:{officer_id}", "officer-taken"), (f"kit:{kit_id}", "kit-taken")):
         if _taken(db, resource, starts, ends):
             raise Refused(code)
@@ -95,8 +98,8 @@ def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
 
 def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: datetime) -> Visit:
     """Give a planned visit to another kit; officer and time stay. Refused: not-allowed, unknown-visit,
-    visit-begun, unknown-kit, kit-taken (also the kit that has it). What the first kit does with it all the
-    same is of an old epoch, and waits for a person."""
+    visit-begun, unknown-kit, kit-too-old, kit-taken (also the kit that has it). What the first kit does with
+    it all the same is of an old epoch, and waits for a person."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     kit = db.get(Kit, kit_id, with_for_update=True)
@@ -107,6 +110,8 @@ def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: dateti
         raise Refused("visit-begun")
     if kit is None or kit.retired is not None or not kits.serves(db, kit_id, visit.tenant):
         raise Refused("unknown-kit")
+    if abilities.held_back(kit, visit) == "kit-too-old":
+        raise Refused("kit-too-old")
     if _taken(db, f"kit:{kit_id}", visit.starts, visit.ends):
         raise Refused("kit-taken")
     first, resource = visit.kit_id, f"kit:{visit.kit_id}"

@@ -11,6 +11,7 @@ from protocol.command import ACTIONS
 from protocol.desired import BOUNDS, WORDS
 from protocol.messages import moment
 from server.fleet import (
+    abilities,
     holdings,
     jobs,
     kits,
@@ -44,7 +45,7 @@ def show(kit_id: str) -> str:
             kit = kits.visible_one(db, kit_id)
         except Refused:
             abort(404)
-        health, birth = overview.said(kit)
+        health, birth = abilities.said(kit)
         line = overview.kit_line(kit, leases.closing(db).get(kit_id))
         drafts = {kit_id: line.draft_since} if line.draft_since else {}
         return render_template(

@@ -7,8 +7,9 @@ from flask import Blueprint, abort, redirect, render_template, request, url_for
 from flask.typing import ResponseReturnValue
 from sqlalchemy.orm import Session
 
-from server.db.tables import Visit
-from server.fleet import kits, officers, persons, recaptures, requests, visits
+from protocol.lifecycle import VisitState
+from server.db.tables import Kit, Visit
+from server.fleet import abilities, kits, officers, persons, recaptures, requests, visits
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -104,9 +105,16 @@ def _page(request_id: str, given: dict[str, str], problem: str) -> str:
             minutes=SHORT if opened.again else MINUTES,
             missing=persons.missing(opened.person) if opened.again else (),
             parts=recaptures.parts_of(db, there_were),
+            kept_back=_kept_back(db, there_were),
             today=visits.local_day(now),
             default_day=visits.local_day(now + timedelta(days=1)),
         )
+
+
+def _kept_back(db: Session, planned: list[Visit]) -> dict[str, str]:
+    """By visit id, why its kit is not sent a visit that is still to be made."""
+    of = [(visit, db.get_one(Kit, visit.kit_id)) for visit in planned if visit.state == VisitState.PLANNED]
+    return {visit.visit_id: why for visit, kit in of if (why := abilities.held_back(kit, visit))}
 
 
 def _spelled(number: str) -> str:

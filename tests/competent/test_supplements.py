@@ -258,6 +258,55 @@ def test_the_tool_opens_a_supplement_alone_and_says_that_it_is_one(place: Place)
     assert half.exit_code == 2
 
 
+def _asked_twice(place: Place) -> tuple[Sealed, Sealed, str, str]:
+    """The application, the supplement that did not do, and both receipts that asked."""
+    whole = place.whole()
+    first = asking(place, whole)
+    supplement = place.supplement(whole)
+    place.order("recapture:signature:signature-quality")
+    return (
+        whole,
+        supplement,
+        first,
+        place.intake.take(supplement.manifest.packet_id, supplement.data)[0].receipt,
+    )
+
+
+def test_the_tool_opens_what_was_asked_the_second_time(place: Place) -> None:
+    whole, first, _, asked = _asked_twice(place)
+    second = place.supplement(whole, ("signature.png",), ("signature",))
+    earlier = ("--earlier", str(place.desk.file(first)))
+    status, answer = opened(place, second, whole, asked, *earlier)
+    assert (status, answer.get("code")) == (0, None)
+    assert place.take(second).verdict == "accepted"  # as the service itself judges
+    old = place.supplement(whole)
+    assert opened(place, old, whole, asked, *earlier)[1]["code"] == "supplement-parts"
+
+
+def test_the_tool_asks_for_the_supplement_that_the_second_question_answers(place: Place) -> None:
+    whole, first, before, asked = _asked_twice(place)
+    second = place.supplement(whole, ("signature.png",), ("signature",))
+    foreign = place.supplement(place.whole())
+    files = {"first": first, "foreign": foreign, "whole": whole}
+    for receipt, earlier, code in (
+        (asked, "", "supplement-not-asked"),
+        (before, "first", "supplement-not-asked"),  # the question before, which the second one replaced
+        (asked, "foreign", "supplement-unknown"),
+        (asked, "whole", "supplement-unknown"),
+    ):
+        more = ("--earlier", str(place.desk.file(files[earlier]))) if earlier else ()
+        status, answer = opened(place, second, whole, receipt, *more)
+        assert (status, answer["code"]) == (3, code)
+
+
+def test_an_earlier_supplement_that_nobody_signed_is_refused(place: Place) -> None:
+    whole, first, _, asked = _asked_twice(place)
+    path = place.desk.file(first)
+    path.write_bytes(path.read_bytes().replace(b'"retention_until":"2', b'"retention_until":"3', 1))
+    status, answer = opened(place, place.supplement(whole), whole, asked, "--earlier", str(path))
+    assert (status, answer["code"]) == (3, "kit-signature")
+
+
 def _another(place: Place, whole: Sealed) -> Sealed:
     return place.supplement(place.whole())
 

@@ -72,6 +72,7 @@ BIRTH = Birth(
     started="2026-11-23T08:00:00Z",
     peripherals=(Peripheral("card", "Virtual PCD 00 00", "", "1.2"),),
     certificate_until="2026-12-23T08:00:00.000Z",
+    bag=2,
     protection="reduced",
     test_trust=True,
 )

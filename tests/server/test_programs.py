@@ -109,7 +109,7 @@ def test_one_visit_from_the_bag_to_the_receipt(town: Town, broker: Mosquitto) ->
             return kit.call("GET", "/kit/v1/inbox?bag=0")[2]["bag"]
 
         got = until(bag, PATIENCE_S, "a day bag")
-        opened = open_bag(base64.b64decode(got["sealed"]), town.ground.bag[0], town.command_keys)
+        opened = open_bag(base64.b64decode(got["sealed"]), town.ground.bag[0], town.command_keys).bag
         assert [line.visit_id for line in opened.visits] == [visit.visit_id]
 
         events = [

@@ -285,7 +285,7 @@ def bag_of(town: Town, spool: Spool) -> set[str]:
     held = spool.bag()
     if held is None:
         return set()
-    bag = open_bag(held[1], town.ground.bag[0], town.command_keys)
+    bag = open_bag(held[1], town.ground.bag[0], town.command_keys).bag
     assert bag.version == held[0]
     return {planned.visit_id for planned in bag.visits}
 

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -27,13 +28,13 @@ from device.spool.hatch import Hatch
 from device.spool.spool import Spool
 from device.spool.sticks import Sticks
 from device.vault.keysource import FileKeySource
-from protocol import signed
+from protocol import canonical, signed
 from protocol.bag import BagVisit, Citizen, DayBag, Place, seal_bag
 from protocol.catalogue import shipped
 from protocol.identity import Role
 from protocol.ids import new_ulid
 from protocol.instant import write_instant
-from protocol.sealed import agekeys
+from protocol.sealed import age, agekeys
 from protocol.sealed.packet import Opened, Signer, open_packet
 from protocol.sealed.receipt import Receipt, Verdict, sign_receipt
 from protocol.sealed.recipients import Recipient, RecipientList, receipt_key, sign_list
@@ -222,9 +223,31 @@ class Kit:
             date=(now - timedelta(days=days_ago)).date().isoformat(),
             visits=visits,
         )
-        kid = signed.key_id(self.command_key.public_key())
+        self.store_bag(seal_bag(bag, self.bag_recipient, self.command_key, self.command_kid))
+
+    def bring_later_bag(self, visit: BagVisit) -> None:
+        """A bag of a later fleet: beside `visit` it has one with a member that is unknown here."""
+        self.bag_version += 1
+        now = self.clock.now()
+        known = msgspec.to_builtins(visit)
+        bag = {
+            "v": 1,
+            "kit_id": KIT,
+            "version": self.bag_version,
+            "issued": write_instant(now),
+            "date": now.date().isoformat(),
+            "visits": (known | {"visit_id": new_ulid(), "wheelchair": True}, known),
+        }
+        token = signed.sign("bag", canonical.dumps(bag), self.command_key, self.command_kid)
+        self.store_bag(age.encrypt(token.encode(), [self.bag_recipient]))
+
+    @property
+    def command_kid(self) -> str:
+        return signed.key_id(self.command_key.public_key())
+
+    def store_bag(self, sealed: bytes) -> None:
         hatch = self.hatch()
-        hatch.store_bag(self.bag_version, seal_bag(bag, self.bag_recipient, self.command_key, kid))
+        hatch.store_bag(self.bag_version, sealed)
         hatch.close()
 
     def write_config(self, port: int) -> Path:

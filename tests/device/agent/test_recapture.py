@@ -39,6 +39,16 @@ def short(kit: Kit, *parts: Part, left: timedelta = FORTNIGHT, **changes: str) -
     return visit
 
 
+def test_a_visit_that_only_newer_software_reads_is_set_aside_and_the_others_are_done(
+    kit: Kit, top: Desktop
+) -> None:
+    visit = kit.visit()
+    kit.bring_later_bag(visit)
+    top.begin(visit)
+    seen = top.desk.now()
+    assert ([line.visit_id for line in seen.visits], seen.aside, seen.failure) == ([visit.visit_id], 1, None)
+
+
 def test_only_the_photo_is_taken_and_sealed_as_a_supplement(kit: Kit, top: Desktop) -> None:
     visit = short(kit)
     top.begin(visit)

@@ -99,7 +99,7 @@ def test_the_list_of_the_other_suite_has_its_keys():
 def test_the_bag_opens_to_its_visit():
     bag = open_bag(
         (FOLDER / "day.bag").read_bytes(), identity("bag.age"), {"command-1": public_key("command-key.pem")}
-    )
+    ).bag
     assert (bag.kit_id, bag.version, bag.date) == ("kit-vector-01", 3, "2026-11-23")
     assert [(visit.citizen.name, visit.place.street) for visit in bag.visits] == [
         ("Victor Vector", "Vectorstraat 1")

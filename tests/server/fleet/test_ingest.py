@@ -163,16 +163,20 @@ def test_a_kit_whose_clock_is_ahead_does_not_silence_itself(town: Town) -> None:
     assert say(town, health(battery=60)) == "state"
 
 
-def test_birth_is_kept_as_it_was_said(town: Town) -> None:
-    body = Birth(
+def birth(reads: int = 1) -> Birth:
+    return Birth(
         version="0.1.0",
         started=instant(NOW),
         peripherals=(),
         certificate_until=instant(NOW),
+        bag=reads,
         protection="reduced",
         test_trust=True,
     )
-    assert say(town, body) == "state"
+
+
+def test_birth_is_kept_as_it_was_said(town: Town) -> None:
+    assert say(town, birth()) == "state"
     held = kit_row(town).birth
     assert held is not None
     assert held["protection"] == "reduced"

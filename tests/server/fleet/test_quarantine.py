@@ -178,7 +178,7 @@ def test_the_bag_says_which_assignment_it_is(town: Town) -> None:
     assert built is not None
     with town.database.reading(EVERYONE) as db:
         digest = db.get_one(Kit, KIT).bag_sha256 or ""
-    bag = open_bag(town.dock.blobs.read(digest), town.ground.bag[0], town.command_keys)
+    bag = open_bag(town.dock.blobs.read(digest), town.ground.bag[0], town.command_keys).bag
     assert [line.epoch for line in bag.visits] == [7]
 
 

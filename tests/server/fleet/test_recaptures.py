@@ -6,13 +6,13 @@ from typing import Any
 
 import pytest
 
-from protocol.bag import open_bag
+from protocol.bag import READS, open_bag
 from protocol.custodycheck import judge
 from protocol.instant import write_instant
 from protocol.lifecycle import ApplicationState as S
 from protocol.lifecycle import VisitState
 from protocol.recapture import Supplements
-from protocol.sealed.packet import Sealed
+from protocol.sealed.packet import Part, Sealed
 from protocol.sealed.receipt import verify_receipt
 from server.db.scope import EVERYONE, only
 from server.db.tables import Application, Kit, Recapture, Request, Visit
@@ -32,11 +32,13 @@ from server.fleet.drafts import Person
 from server.fleet.refused import Refused
 from server.fleet.requests import Made
 from tests.server.fleet.test_custody import sign, trusted
+from tests.server.fleet.test_ingest import birth, say
 from tests.server.fleet.test_quarantine import forwards, unassign, upload
-from tests.server.town import DAMME, KIT, SERVICE, Town
+from tests.server.town import DAMME, KIT, PARTS, SERVICE, Town
 
 NOW = datetime.now(UTC).replace(microsecond=0)
 UNTIL = NOW + timedelta(days=14)
+SIGNED = (PARTS[0], Part("signature.png", "image/png", b"\x89PNG" + bytes(90)))
 
 
 def answer(town: Town, sealed: Sealed, verdict: str = "accepted", code: str = "", **more: Any) -> None:
@@ -157,14 +159,49 @@ def test_the_same_question_again_changes_nothing(case: Case, town: Town) -> None
         assert len(recaptures.by_answer(db, [case.sealed.manifest.packet_id])) == 1
 
 
+def test_a_second_question_after_it_was_given_up_makes_it_wait_again(case: Case, town: Town) -> None:
+    """Taken back, given up, brought all the same, and then the service asks for something else."""
+    ask_anew(town, case.sealed)
+    visit = case.short()
+    unassign(town, visit)
+    later(town, 14)
+    assert case.tally() == (1, 0, 0, 0, 1)
+    brought = case.bring(visit)
+    with town.database.writing(EVERYONE) as db:
+        applications.send(db, db.get_one(Application, brought.manifest.packet_id), NOW)
+    ask_anew(town, brought, "signature", code="signature-quality")
+    assert (case.state(), case.tally(), case.status()) == (S.RECAPTURE, (1, 0, 1, 0, 0), "again")
+    about = Supplements(packet_id=case.sealed.manifest.packet_id, parts=("signature",))
+    answer(town, case.bring(case.short(hour=16), supplements=about, parts=SIGNED))
+    assert (case.state(), case.tally()) == (S.ACCEPTED, (1, 0, 0, 1, 0))
+
+
+def test_every_chain_of_an_application_that_was_asked_twice_names_it(case: Case, town: Town) -> None:
+    ask_anew(town, case.sealed)
+    first = case.bring(case.short())
+    ask_anew(town, first, "photo", code="photo-eyes")
+    second = case.bring(case.short(hour=16))
+    answer(town, second)
+    sign(town)
+    with town.database.reading(EVERYONE) as db:
+        chains = [custody.chain(db, one.manifest.packet_id) for one in (case.sealed, first, second)]
+    judged = [judge(chain, trusted(town)) for chain in chains]
+    assert all(one.sound for one in judged)
+    whole = case.sealed.manifest.packet_id
+    assert [one.supplements for one in judged] == ["", whole, whole]
+    said = [line.by for one in judged for line in one.lines if line.step == "answered"]
+    assert said == [f"{SERVICE} recapture: photo"] * 2 + [f"{SERVICE} accepted"]
+
+
 def test_the_bag_of_the_kit_carries_the_question(case: Case, town: Town) -> None:
+    say(town, birth(READS))
     ask_anew(town, case.sealed, "photo", "signature")
     visit = case.short(day=0)
     with town.database.writing(EVERYONE) as db:
         bags.build(db, town.fields, town.sealer, town.dock.blobs, KIT, NOW)
         digest = db.get_one(Kit, KIT).bag_sha256
     assert digest is not None
-    held = open_bag(town.dock.blobs.read(digest), town.ground.bag[0], town.command_keys)
+    held = open_bag(town.dock.blobs.read(digest), town.ground.bag[0], town.command_keys).bag
     lines = {line.visit_id: line.supplements for line in held.visits}
     about = lines.pop(visit.visit_id)
     assert not any(lines.values())

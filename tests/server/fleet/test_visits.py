@@ -22,7 +22,7 @@ def day_bag(town: Town, now: datetime = NOW) -> object:
         bags.build(db, town.fields, town.sealer, town.dock.blobs, KIT, now)
         kit = db.get_one(Kit, KIT)
     assert kit.bag_sha256 is not None
-    return open_bag(town.dock.blobs.read(kit.bag_sha256), town.ground.bag[0], town.command_keys)
+    return open_bag(town.dock.blobs.read(kit.bag_sha256), town.ground.bag[0], town.command_keys).bag
 
 
 def state(town: Town, request_id: str) -> str:

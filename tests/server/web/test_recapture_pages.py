@@ -5,9 +5,11 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from protocol.bag import READS
 from protocol.recapture import Supplements
 from server.fleet import visits
 from tests.server.browsing import Browser
+from tests.server.fleet.test_ingest import birth, say
 from tests.server.fleet.test_quarantine import upload
 from tests.server.fleet.test_recaptures import UNTIL, Case, ask_anew
 from tests.server.town import KIT, Town
@@ -89,3 +91,24 @@ def test_the_supplement_names_its_application_in_lists_and_in_the_api(
     assert today["only"] == ["photo"]
     (asked,) = [row["again"] for row in planner.get("/api/v1/requests").json["requests"]]
     assert (asked["packet_id"], asked["parts"], asked["code"]) == (whole, ["photo"], "photo-blurred")
+
+
+@pytest.mark.parametrize(
+    ("language", "words"),
+    [
+        ("nl", "die moet eerst bijgewerkt worden"),
+        ("fr", "elle doit d’abord être mise à jour"),
+        ("de", "Er muss zuerst aktualisiert werden"),
+        ("en", "it must be updated first"),
+    ],
+    ids=["nl", "fr", "de", "en"],
+)
+def test_who_plans_reads_that_the_kit_must_be_updated_first(
+    case: Case, town: Town, signed_in: Callable[[str], Browser], language: str, words: str
+) -> None:
+    planner = signed_in("planner.brugge")
+    say(town, birth(READS))
+    case.short(hour=16, day=0)
+    say(town, birth(1), ses=2)
+    for page in ("/", f"/requests/{case.made.request_id}"):
+        assert words in planner.get(f"{page}?lang={language}").text
