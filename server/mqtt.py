@@ -94,8 +94,14 @@ class Ingest:
     def _will(self) -> Will:
         return Will(*self._message("", Tail.FLEET, FleetState(s="lost")))
 
-    def _on_up(self) -> None:
+    def _on_up(self, kept: bool) -> None:
+        """A broker without our session may have lost all it kept: what is retained is said anew."""
         self._say_state("online")
+        if not kept:
+            now = utc_now()
+            with self._database.writing(EVERYONE) as db:
+                twins.show_again(db, now)
+                outbox.put_once(db, "notice", "", now)
         self._work.set()
 
     def _take_in(self, batch: Sequence[Publish]) -> None:

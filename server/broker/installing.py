@@ -49,7 +49,7 @@ def install_at_broker(
     force.
     """
     fresh_lists, fresh_cas = release.read("broker-lists.pem"), release.read("authorities.pem")
-    old_lists, old_cas = _old(target.lists), _old(target.authorities)
+    old_lists, old_cas = held(target.lists), held(target.authorities)
     judge(release, "broker-lists.pem", "authorities.pem", old_lists, now)
     lists.replace(target.authorities, fresh_cas)
     lists.replace(target.lists, fresh_lists)
@@ -68,7 +68,7 @@ def install_at_door(kits: Kits, release: Release, now: datetime, *, listening: b
     is tried. BrokerProblem: then the old files are in force."""
     if kits.crl is None:
         raise BrokerProblem("not-configured", "fleet.toml names no revocation list: set kits.crl")
-    old_lists, old_cas = _old(kits.crl), _old(kits.client_ca)
+    old_lists, old_cas = held(kits.crl), held(kits.client_ca)
     judge(release, "kit-lists.pem", "kit-authorities.pem", old_lists, now)
     lists.replace(kits.client_ca, release.read("kit-authorities.pem"))
     lists.replace(kits.crl, release.read("kit-lists.pem"))
@@ -158,7 +158,8 @@ def _run(command: tuple[str, ...]) -> None:
         raise BrokerProblem("no-reload", f"{' '.join(command)}: {ran.stderr.strip()[-300:]}")
 
 
-def _old(path: Path) -> bytes:
+def held(path: Path) -> bytes:
+    """The file in force, nothing where none was put yet."""
     try:
         return path.read_bytes()
     except FileNotFoundError:

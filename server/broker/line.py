@@ -52,7 +52,8 @@ class _Sent:
 
 class Line:
     """`topics` are subscribed to at every connect. `take` gets each batch, on the thread of `run`: it is
-    acknowledged when `take` returns. `up` is called, on the same thread, whenever the broker is reached."""
+    acknowledged when `take` returns. `up` is called, on the same thread, whenever the broker is reached, with
+    whether it still had our session."""
 
     def __init__(
         self,
@@ -60,7 +61,7 @@ class Line:
         topics: Sequence[str],
         will: Callable[[], Will],
         take: Callable[[Sequence[Publish]], None],
-        up: Callable[[], None],
+        up: Callable[[bool], None],
     ) -> None:
         self._settings, self._topics, self._will, self._take, self._up = settings, topics, will, take, up
         self.online = threading.Event()
@@ -122,7 +123,7 @@ class Line:
                 self._unsent = deque(self._unanswered)  # what the last connection left unanswered goes first
             self._heard = self._said = time.monotonic()
             self.online.set()
-            self._up()
+            self._up(welcome.session_present)
             log.info("broker connected", session_kept=welcome.session_present)
             self._digest(stream, self._sort(early))
             self._serve(stream, decoder, stop)

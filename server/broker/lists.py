@@ -85,6 +85,12 @@ def number(one: x509.CertificateRevocationList) -> int:
         return 0
 
 
+def newest(found: Sequence[x509.CertificateRevocationList]) -> int:
+    """The highest number of these, by which kits are told which lists are in force; each release has a higher
+    one."""
+    return max(map(number, found), default=0)
+
+
 def revokes(lists: Sequence[x509.CertificateRevocationList], certificate: x509.Certificate) -> bool:
     """Whether one of `lists`, of the certificate's own issuer, names it."""
     return any(

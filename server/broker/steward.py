@@ -10,14 +10,14 @@ from datetime import datetime
 import structlog
 
 from protocol import access
-from server.broker import installing, members, release
+from server.broker import installing, lists, members, release
 from server.broker.control import Control
 from server.broker.link import Identity, Link, Place
 from server.broker.problem import BrokerProblem
 from server.broker.release import Release
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.fleet import kits, revocations
+from server.fleet import kits, notices, revocations
 from server.fleet.revocations import Effect
 from server.settings import Broker, Fleet
 
@@ -68,7 +68,9 @@ class Manager:
         with self._database.reading(EVERYONE) as db:
             known = kits.all_active(db)
         with self.control() as control:
-            return members.agree(control, known, [self._config.mqtt.client_id])
+            agreed = members.agree(control, known, [self._config.mqtt.client_id])
+        self._note_lists()
+        return agreed
 
     def renew_lists(self) -> None:
         """New lists of the authority on this machine, installed at broker and listener."""
@@ -79,6 +81,7 @@ class Manager:
         settings, now = self.settings, self._clock()
         with self.alone():
             installing.install_at_broker(self.place, installing.files(settings), ready, now)
+            self._note_lists()
             installing.install_at_door(self._config.kits, ready, now, listening=listening)
 
     @property
@@ -103,6 +106,13 @@ class Manager:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
 
+    def _note_lists(self) -> None:
+        """What kits are told of the lists that the broker honours. BrokerProblem list-unreadable."""
+        held = installing.held(installing.files(self.settings).lists)
+        number = lists.newest(lists.parse(held) if held.strip() else ())
+        with self._database.writing(EVERYONE) as db:
+            notices.lists_in_force(db, number, self._clock())
+
     def _dismiss(self, kit_id: str) -> None:
         with self.control() as control:
             members.dismiss(control, kit_id)
@@ -123,6 +133,7 @@ class Manager:
         def at_broker() -> None:
             with self.alone():
                 installing.install_at_broker(self.place, installing.files(self.settings), fresh, now)
+                self._note_lists()
 
         def at_door() -> None:
             with self.alone():

@@ -106,6 +106,13 @@ def renew(db: Session, now: datetime) -> None:
         outbox.put_once(db, "steer", kit_id, now, "twin")
 
 
+def show_again(db: Session, now: datetime) -> None:
+    """The broker has lost what it kept: every kit's wish is published anew."""
+    signed = select(KitTwin.kit_id).where(KitTwin.token != "").order_by(KitTwin.kit_id)
+    for kit_id in db.scalars(signed):
+        outbox.put_once(db, "desired", kit_id, now)
+
+
 def take(db: Session, envelope: Envelope, body: Reported, now: datetime) -> str:
     """What a kit says of its settings; a code for what became of it. The newest counts."""
     row = _row(db, envelope.kit)

@@ -54,6 +54,7 @@ class FleetNotice(Base):
     __tablename__ = "fleet_notice"
     only: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)
     minimum_version: Mapped[str] = mapped_column(String(32))
+    crl_number: Mapped[int] = mapped_column(BigInteger, default=0)  # of the lists in force at the broker
     begins: Mapped[datetime | None]  # of the time that the fleet means to be away
     ends: Mapped[datetime | None]
     set_by: Mapped[str] = mapped_column(String(64))

@@ -18,10 +18,12 @@ REFUSED = b"\x20\x02\x00\x01"  # CONNACK 1, unacceptable protocol version (MQTT 
 
 
 class OldBroker:
-    """`levels`: of each CONNECT that came, in order. `takes`: those that are let through."""
+    """`levels`: of each CONNECT that came, in order. `takes`: those that are let through. `said`: what the
+    broker answered in each session that was."""
 
     def __init__(self, behind: int, roots: Path, own: Files, kit: Files, *, hangs_up: bool = False) -> None:
         self.port, self.levels, self.takes = free_port(), [], {OLD}  # type: ignore[var-annotated]
+        self.said: list[bytearray] = []
         self._behind, self._hangs_up = behind, hangs_up
         self._inside = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH, cafile=str(roots))
         self._inside.load_cert_chain(own.certificate, own.key)
@@ -66,6 +68,7 @@ class OldBroker:
                     socket.create_connection(("127.0.0.1", self._behind), 10) as tcp,
                     self._outside.wrap_socket(tcp) as broker,
                 ):
+                    self.said.append(bytearray())
                     broker.sendall(first)
                     self._pass_on(kit, broker)
         except (OSError, ValueError):
@@ -81,6 +84,8 @@ class OldBroker:
                     source = key.fileobj
                     assert isinstance(source, ssl.SSLSocket)
                     while data := source.recv(16_384):
+                        if source is broker:
+                            self.said[-1] += data
                         other[source].sendall(data)
                         if not source.pending():
                             break

@@ -10,6 +10,8 @@ from tests.device.uplink.conftest import KIT, Site
 from tests.device.uplink.old_broker import OldBroker
 from tests.mosquitto import until
 
+SESSION_KEPT = b"\x20\x02\x01\x00"  # CONNACK of 3.1.1: session present, accepted
+
 
 @contextmanager
 def old(site: Site, *, hangs_up: bool = False) -> Iterator[OldBroker]:
@@ -37,11 +39,14 @@ def test_everything_goes_at_a_broker_of_3_1_1_alone(site: Site, hangs_up: bool) 
         site.finish()
         until(lambda: worker.presences()[-1][0] == "off", what="a goodbye")
         # What is said while the kit is away waits at the broker, in the session of 3.1.1.
-        site.stand.calls.clear()
+        sessions = len(broker.said)
         worker.ring(KIT)
         site.start(mqtt_port=broker.port, mqtt_version="3.1.1")
         site.online()
         assert broker.levels[-1] == 4
+        until(lambda: b"down/job" in broker.said[-1], what="the doorbell that waited")
+        assert len(broker.said) == sessions + 1
+        assert broker.said[-1].startswith(SESSION_KEPT)
         site.finish()
 
 
