@@ -162,12 +162,19 @@ class Jobs:
         )
         for job, action, not_after, state in due:
             if state == "accepted":
-                if max(self._clock.now(), self._calendar.known()) >= read_instant(not_after):
+                if self._is_late(not_after):
                     self._set(job, "failed", "timed-out")
                     continue
                 if action == "lock" and in_visit:
                     continue  # between visits alone
+                if action == "renew-certificate":
+                    self._deeds.renew()  # stands on disk until it is done: no start begins it again
                 self._set(job, "running", "")
+            elif action == "renew-certificate" and self._is_late(not_after) and not self._desk.is_renewed():
+                self._set(
+                    job, "failed", "timed-out"
+                )  # it may still come, from an authority that is elsewhere
+                continue
             self._passed("job:before")
             end = self._do(job, action)
             self._passed("job:after")
@@ -179,8 +186,9 @@ class Jobs:
         asked: dict[Action, Callable[[], None]] = {
             "try-uploads-now": self._spool.try_now,
             "reconnect": self._desk.reconnect,
-            "renew-certificate": self._deeds.renew,
         }
+        if action == "renew-certificate":
+            return ("done", "") if self._desk.is_renewed() else None
         if action in asked:
             if job not in self._begun:
                 self._begun.add(job)
@@ -192,9 +200,16 @@ class Jobs:
         (self._deeds.lock if action == "lock" else self._deeds.report)()
         return "done", ""
 
+    def _is_late(self, not_after: str) -> bool:
+        return max(self._clock.now(), self._calendar.known()) >= read_instant(not_after)
+
     def _set(self, job: str, state: JobState, code: JobCode) -> None:
+        told = 1 if code == "timed-out" else 3  # that it ran is no step on the way to that end
         with self._database.transaction() as tx:
-            tx.execute("UPDATE job SET state = ?, code = ? WHERE job = ?", (state, code, job))
+            tx.execute(
+                "UPDATE job SET state = ?, code = ?, told = min(told, ?) WHERE job = ?",
+                (state, code, told, job),
+            )
         log.info("job", message=job, state=state, code=code)
 
     # --- telling --------------------------------------------------------------------------------------

@@ -55,11 +55,12 @@ class Resigning:
         self._kit, self._signing, self._spool, self._clock = kit, signing, spool, clock
         self._desk, self._at = RenewalDesk(spool.root), Layout(spool.root)
         self._ask_at = clock.monotonic()
-        self._wanted = False
 
     def renew(self) -> None:
-        """The fleet commands it: both of the kit's certificates, however young."""
-        self._wanted, self._ask_at = True, self._clock.monotonic()
+        """The fleet commands it: both of the kit's certificates, however young. KitError disk-full."""
+        if self._signing is not None:
+            self._desk.order()
+            self._ask_at = self._clock.monotonic()
         self._spool.renew_now()
 
     def look(self, in_visit: bool) -> None:
@@ -85,9 +86,8 @@ class Resigning:
         if now < self._ask_at or self._desk.is_asking() or self._desk.granted() is not None:
             return
         current = self._kit.signer
-        if not self._wanted and read_newest(self._at) < renewal.due(current.chain[0]):
+        if not self._desk.is_ordered() and read_newest(self._at) < renewal.due(current.chain[0]):
             return
-        self._wanted = False
         self._ask_at = now + AGAIN_S
         new = signing.key or signing.held.begin(fresh=True)
         self._desk.ask(renewal.sign_asked(ROLE, new, current.key, current.chain))
@@ -109,6 +109,7 @@ class Resigning:
         signing.held.grant(granted.chain.encode(), bundle)
         signing.held.promote()
         self._kit.signer = Signer(new, tuple(chain))
+        self._desk.carried_out()
         log.info("certificate-in-use", role=ROLE, until=chain[0].not_valid_after_utc.isoformat())
 
     def _tell(self, signing: Signing) -> None:

@@ -82,9 +82,16 @@ class Hatch:
         """Whether a person has asked since the last time not to wait any longer."""
         return safefile.drop(self._at.try_now)
 
-    def asked_to_renew(self) -> bool:
-        """Whether the fleet has commanded since the last time to renew the certificate."""
-        return safefile.drop(self._at.renew_now)
+    def renewal_ordered(self) -> int | None:
+        """Which command of the fleet to renew the certificate is not carried out yet, by a number of its own;
+        None when there is none."""
+        try:
+            return self._at.renew_now.stat().st_mtime_ns
+        except FileNotFoundError:
+            return None
+
+    def renewal_carried_out(self) -> None:
+        safefile.drop(self._at.renew_now)
 
     # --- reports ----------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
 try-now                      the agent's: a person does not want to wait; the uplink drops it
-renew-now                    the agent's: the fleet has commanded a renewal; the uplink drops it
+renew-now                    the agent's: the fleet commands a renewal; the uplink drops it once it is done
+resign-now                   the agent's own: the same of its signing certificate
 renewal.request, .done       the agent's: its signing certificate; renewal.grant is the answer
 lease.request, lease.ready   the agent puts, the uplink drops when it is answered; lease.grant the other way
 commands/<job>.jws, wish.jws the uplink puts, the agent judges; it drops commands it has dealt with
@@ -72,6 +73,7 @@ class Layout:
         self.session = root / "session"
         self.try_now = root / "try-now"
         self.renew_now = root / "renew-now"
+        self.resign_now = root / "resign-now"
         self.newest = root / "newest"
         self.wish = root / "wish.jws"
         self.tuning = root / "tuning.json"

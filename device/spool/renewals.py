@@ -7,6 +7,7 @@ from pathlib import Path
 
 from device.spool import safefile
 from device.spool.layout import MAX_GRANT, MAX_RENEWAL, Layout, SpoolRefused
+from device.spool.spool import room
 
 
 class RenewalDesk:
@@ -18,6 +19,18 @@ class RenewalDesk:
     def ask(self, request: str) -> None:
         """Put a request out, in place of an older one. SpoolRefused too-big."""
         safefile.put(self._at.renewal_request, _bounded(request.encode("ascii"), MAX_RENEWAL), writer="agent")
+
+    def order(self) -> None:
+        """The fleet commands a renewal of the agent's certificate, which outlives a restart. KitError
+        disk-full."""
+        with room():
+            safefile.put(self._at.resign_now, b"", writer="agent")
+
+    def is_ordered(self) -> bool:
+        return self._at.resign_now.exists()
+
+    def carried_out(self) -> None:
+        safefile.drop(self._at.resign_now)
 
     def is_asking(self) -> bool:
         return self._at.renewal_request.exists()

@@ -58,8 +58,11 @@ class SteeringDesk:
 
     def is_taken_up(self) -> bool:
         """Whether the uplink has taken note of what it was last asked to do at once."""
-        asked = (self._at.reconnect, self._at.try_now, self._at.renew_now)
-        return not any(path.exists() for path in asked)
+        return not (self._at.reconnect.exists() or self._at.try_now.exists())
+
+    def is_renewed(self) -> bool:
+        """Whether both certificates whose renewal was commanded are in use; also when none was."""
+        return not (self._at.renew_now.exists() or self._at.resign_now.exists())
 
     def clock_can_be_right(self, now: datetime) -> bool:
         return is_plausible(now, read_newest(self._at))

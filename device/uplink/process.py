@@ -109,8 +109,6 @@ def _listen(
                 level = wanted
             if hatch.asked_to_try():
                 uploads.release()
-            if hatch.asked_to_renew():
-                renewal.ask()
             uploads.wake()
             inbox.ask()
             renewal.look()

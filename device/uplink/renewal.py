@@ -5,7 +5,7 @@ The kit's own clock has no say in it: it is time by what the fleet says the time
 
 import time
 from datetime import datetime, timedelta
-from threading import Event
+from threading import Event, Lock
 from typing import Annotated, Literal
 
 import msgspec
@@ -57,11 +57,13 @@ class NotRenewed(Exception):
 
 
 class Renewal:
-    """A thread with a connection of its own. `told`, `ask` and `wake` may be called from any thread."""
+    """A thread with a connection of its own. `told`, `look` and `wake` may be called from any thread."""
 
     def __init__(self, settings: UplinkSettings, hatch: Hatch, held: Credentials, door: Door) -> None:
         self._settings, self._hatch, self._held, self._door = settings, hatch, held, door
         self._fleet_time: tuple[datetime, float] | None = None
+        self._lock = Lock()  # of the next two
+        self._order: int | None = None  # the fleet's newest command that was taken up
         self._wanted = False
         self._failed = 0
         self._rests_until = 0.0
@@ -74,17 +76,13 @@ class Renewal:
         if self._has_work():
             self._work.set()
 
-    def ask(self) -> None:
-        """The fleet wants it renewed now."""
-        self._wanted, self._rests_until = True, 0.0
-        self._work.set()
-
     def wake(self) -> None:
         self._work.set()
 
     def run(self, stop: Event) -> None:
         patience = Backoff(self._settings.retry_first_s, self._settings.retry_most_s)
         pending = Backoff(2 * self._settings.retry_first_s, PENDING_MOST_S)
+        self.look()
         while not stop.is_set():
             self._work.clear()
             pause = self._settings.inbox_every_s
@@ -108,7 +106,13 @@ class Renewal:
                 self._work.wait(pause)
 
     def look(self) -> None:
-        """The agent rang: it may have something of its own certificate's to be carried."""
+        """The agent rang: the fleet may have commanded a renewal, which stands on disk until it is done, and
+        there may be something of the agent's own certificate to be carried."""
+        order = self._hatch.renewal_ordered()
+        with self._lock:
+            if order is not None and order != self._order:
+                self._order, self._wanted, self._rests_until = order, True, 0.0
+                self._work.set()
         if self._agents.has_any():
             self._work.set()
 
@@ -200,8 +204,10 @@ class Renewal:
             if problem.code not in OF_THE_LINK:
                 self._count_failure()
             raise
-        self._held.promote()
-        self._wanted, self._failed = False, 0
+        with self._lock:
+            self._held.promote()
+            self._wanted, self._failed = False, 0
+            self._hatch.renewal_carried_out()
         log.info("certificate-in-use", until=papers.chain()[0].not_valid_after_utc.isoformat())
 
     def _count_failure(self) -> None:

@@ -101,14 +101,27 @@ def test_a_job_offered_again_is_told_again_and_not_done_again(kit: Kit, fleet: F
         assert not asked.exists()
 
 
-def test_a_renewal_on_command_is_asked_of_the_uplink(kit: Kit, fleet: Fleet) -> None:
-    command = fleet.command("renew-certificate")
+def test_a_renewal_on_command_is_done_when_the_new_certificate_is_in_use(kit: Kit, fleet: Fleet) -> None:
+    asked = kit.data / "spool" / "renew-now"
     with Desktop(kit):
-        job = fleet.give(command)
-        asked = kit.data / "spool" / "renew-now"
+        job = fleet.give(fleet.command("renew-certificate"))
         until(asked.exists)
-        asked.unlink()
+        until(lambda: fleet.heard(job) == DONE[:2])
+    ordered = asked.stat().st_mtime_ns
+    with Desktop(kit):  # a start in the middle commands nothing again
+        time.sleep(0.5)
+        assert fleet.heard(job) == DONE[:2]
+        assert asked.stat().st_mtime_ns == ordered
+        asked.unlink()  # as the uplink, with the new one in use
         until(lambda: fleet.heard(job) == DONE)
+
+
+def test_a_renewal_that_does_not_come_in_time_has_failed_and_may_still_come(kit: Kit, fleet: Fleet) -> None:
+    soon = write_instant(kit.clock.now() + timedelta(seconds=2))
+    with Desktop(kit):
+        job = fleet.give(fleet.command("renew-certificate", not_after=soon))
+        until(lambda: fleet.heard(job) == [*DONE[:2], ("failed", "timed-out")])
+    assert (kit.data / "spool" / "renew-now").exists()
 
 
 @pytest.mark.parametrize(
