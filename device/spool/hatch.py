@@ -128,8 +128,7 @@ class Hatch:
 
     def store_bag(self, version: int, sealed: bytes) -> bool:
         """Keep a bag that is newer than the one held; False when it is not. SpoolRefused too-big, empty."""
-        if not 0 < len(sealed) <= layout.MAX_BAG:
-            raise SpoolRefused("too-big" if sealed else "empty", f"{len(sealed)} bytes")
+        layout.bounded(sealed, layout.MAX_BAG)
         if version <= self.bag_version():
             return False
         safefile.put(self._at.bag, b"%d\n" % version + sealed, writer=_WRITER)

@@ -52,6 +52,13 @@ class SpoolRefused(ValueError):
         self.code = code
 
 
+def bounded(data: bytes, most: int) -> bytes:
+    """`data`. SpoolRefused empty, too-big: more than `most` bytes."""
+    if not 0 < len(data) <= most:
+        raise SpoolRefused("too-big" if data else "empty", f"{len(data)} bytes")
+    return data
+
+
 class Layout:
     """Paths of one spool. Nothing becomes a file name before it is known to be an id."""
 

@@ -5,7 +5,7 @@
 from pathlib import Path
 
 from device.spool import safefile
-from device.spool.layout import MAX_LEASE, Layout, SpoolRefused
+from device.spool.layout import MAX_LEASE, Layout, bounded
 
 
 class LeaseDesk:
@@ -16,11 +16,11 @@ class LeaseDesk:
 
     def ask(self, request: str) -> None:
         """Put a request out, in place of an older one. SpoolRefused too-big."""
-        safefile.put(self._at.lease_request, _bounded(request.encode("ascii")), writer="agent")
+        safefile.put(self._at.lease_request, bounded(request.encode("ascii"), MAX_LEASE), writer="agent")
 
     def ready(self, request: str) -> None:
         """Put a request out that need not go by itself, in place of an older one. SpoolRefused too-big."""
-        safefile.put(self._at.lease_ready, _bounded(request.encode("ascii")), writer="agent")
+        safefile.put(self._at.lease_ready, bounded(request.encode("ascii"), MAX_LEASE), writer="agent")
 
     def is_asking(self) -> bool:
         return self._at.lease_request.exists()
@@ -49,7 +49,7 @@ class LeaseHatch:
 
     def store(self, sealed: bytes) -> None:
         """Keep the fleet's answer. SpoolRefused too-big, empty."""
-        safefile.put(self._at.lease_grant, _bounded(sealed), writer="uplink")
+        safefile.put(self._at.lease_grant, bounded(sealed, MAX_LEASE), writer="uplink")
 
     def done(self, request: str) -> None:
         """`request` was answered; a newer one stays."""
@@ -61,9 +61,3 @@ class LeaseHatch:
 def _text(path: Path) -> str | None:
     data = safefile.take(path, MAX_LEASE)
     return data.decode("ascii") if data is not None and data.isascii() else None
-
-
-def _bounded(data: bytes) -> bytes:
-    if not 0 < len(data) <= MAX_LEASE:
-        raise SpoolRefused("too-big" if data else "empty", f"{len(data)} bytes")
-    return data

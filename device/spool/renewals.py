@@ -6,7 +6,7 @@ The agent's key signs applications, and the process with the network never holds
 from pathlib import Path
 
 from device.spool import safefile
-from device.spool.layout import MAX_GRANT, MAX_RENEWAL, Layout, SpoolRefused
+from device.spool.layout import MAX_GRANT, MAX_RENEWAL, Layout, bounded
 from device.spool.spool import room
 
 
@@ -18,7 +18,7 @@ class RenewalDesk:
 
     def ask(self, request: str) -> None:
         """Put a request out, in place of an older one. SpoolRefused too-big."""
-        safefile.put(self._at.renewal_request, _bounded(request.encode("ascii"), MAX_RENEWAL), writer="agent")
+        safefile.put(self._at.renewal_request, bounded(request.encode("ascii"), MAX_RENEWAL), writer="agent")
 
     def order(self) -> None:
         """The fleet commands a renewal of the agent's certificate, which outlives a restart. KitError
@@ -44,43 +44,4 @@ class RenewalDesk:
 
     def tell(self, done: str) -> None:
         """The new certificate is in use. SpoolRefused too-big."""
-        safefile.put(self._at.renewal_done, _bounded(done.encode("ascii"), MAX_RENEWAL), writer="agent")
-
-
-class RenewalHatch:
-    """The uplink's side."""
-
-    def __init__(self, root: Path) -> None:
-        self._at = Layout(root)
-
-    def asked(self) -> str | None:
-        return _text(self._at.renewal_request)
-
-    def told(self) -> str | None:
-        return _text(self._at.renewal_done)
-
-    def has_any(self) -> bool:
-        return self._at.renewal_request.exists() or self._at.renewal_done.exists()
-
-    def grant(self, answer: bytes) -> None:
-        """The answer to the request, which is over with that. SpoolRefused too-big."""
-        safefile.put(self._at.renewal_grant, _bounded(answer, MAX_GRANT), writer="uplink")
-        safefile.drop(self._at.renewal_request)
-
-    def drop_request(self) -> None:
-        """The fleet will not: the agent asks again in its own time."""
-        safefile.drop(self._at.renewal_request)
-
-    def drop_told(self) -> None:
-        safefile.drop(self._at.renewal_done)
-
-
-def _text(path: Path) -> str | None:
-    data = safefile.take(path, MAX_RENEWAL)
-    return data.decode("ascii") if data is not None and data.isascii() else None
-
-
-def _bounded(data: bytes, most: int) -> bytes:
-    if not 0 < len(data) <= most:
-        raise SpoolRefused("too-big" if data else "empty", f"{len(data)} bytes")
-    return data
+        safefile.put(self._at.renewal_done, bounded(done.encode("ascii"), MAX_RENEWAL), writer="agent")

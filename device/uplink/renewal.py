@@ -16,7 +16,7 @@ from msgspec import Meta
 
 from device.spool.credentials import Credentials, Papers
 from device.spool.hatch import Hatch
-from device.spool.renewals import RenewalHatch
+from device.spool.renewal_hatch import RenewalHatch
 from device.uplink.backoff import Backoff
 from device.uplink.door import Door
 from device.uplink.problems import LinkDown

@@ -271,10 +271,11 @@ class Session:
             protocol=mqtt.MQTTv5 if self._version == "5" else mqtt.MQTTv311,
             reconnect_on_failure=False,
         )
-        papers = settings.held().present()
-        client.tls_set_context(
-            context(papers.authorities, papers.certificate, papers.key, self._hatch.newest_time())
-        )
+        papers, newest = settings.held().present(), self._hatch.newest_time()
+        try:
+            client.tls_set_context(context(papers.authorities, papers.certificate, papers.key, newest))
+        except OSError as problem:  # a key that is laid out elsewhere may be away for a while
+            raise LinkDown("certificate-refused", "a certificate without its key") from problem
         client.connect_timeout = settings.connect_s
         will = None  # of 3.1.1: said at once, and overtaken by the session number of the next connect
         if self._version == "5":

@@ -14,7 +14,7 @@ from device.agent.resigning import Resigning, Signing
 from device.agent.sealing import KitSigner, load_signer
 from device.spool.credentials import Credentials, Papers
 from device.spool.hatch import Hatch
-from device.spool.renewals import RenewalHatch
+from device.spool.renewal_hatch import RenewalHatch
 from device.spool.spool import Spool
 from protocol import renewal
 from tests.pki import Pki

@@ -90,6 +90,20 @@ def test_a_renewed_certificate_is_taken_up_at_the_next_connect(site: Site, tmp_p
     site.online()
 
 
+def test_a_key_that_is_laid_out_elsewhere_may_be_away_for_a_while(site: Site):
+    """As where another program lays it out in memory, and is started anew."""
+    key = site.folder / "laid-out.key"
+    key.write_bytes(site.settings.key.read_bytes())
+    site.start(key=key)
+    site.online()
+    away = key.rename(key.with_name("away.key"))
+    site.broker.stop()
+    site.broker.start()
+    until(lambda: site.spool.link().problem == "certificate-refused")
+    away.rename(key)
+    site.online()
+
+
 @pytest.mark.parametrize("missing", ["ca", "certificate", "key"])
 def test_without_its_certificates_the_process_does_not_start(site: Site, missing: str):
     changes = {missing: Path("/nowhere.pem")}
