@@ -5,19 +5,20 @@ they have, and what was seen on the way.
 """
 
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True)
 class Given:
-    """A sealed application as the kit gave it to its spool, with the events told of it."""
+    """A sealed application as the kit gives it to its spool, with the events told of it. `supplements`: the
+    packet of which it brings a part anew."""
 
     packet_id: str
     kit_id: str
     visit_id: str
     manifest_sha256: str
     events: tuple[str, ...]
+    supplements: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,14 +40,32 @@ class Known:
     manifest_sha256: str
 
 
+@dataclass(frozen=True)
+class Look:
+    """Everybody's figures at one moment, each read after those on its left: what a packet has reached later
+    it can only have reached if it is in the figure to its right."""
+
+    receipted: int  # packets whose receipt a kit has verified
+    answered: int  # accepted, or asked for a part, by the fleet's book
+    taken: int  # lines at the service
+    arrived: int  # whole at the fleet
+    created: int  # known to the fleet
+    given: int  # by the kits
+    tally: tuple[int, int, int, int, int]  # created, queued, sent, accepted, refused, as the page shows them
+
+    @property
+    def chain(self) -> tuple[int, ...]:
+        return (self.receipted, self.answered, self.taken, self.arrived, self.created, self.given)
+
+
 @dataclass
 class History:
     """Filled while a run goes on; `violations` judges it at the end."""
 
     given: dict[str, Given] = field(default_factory=dict)
-    receipted: dict[str, str] = field(default_factory=dict)  # packet -> manifest in the verified receipt
+    receipted: dict[str, tuple[str, str]] = field(default_factory=dict)  # manifest, verdict of the receipt
     complaints: list[str] = field(default_factory=list)  # seen on the way
-    counts: list[tuple[int, Mapping[str, int]]] = field(default_factory=list)  # rows, and rows by state
+    looks: list[Look] = field(default_factory=list)
     taken: list[Taken] = field(default_factory=list)
     known: list[Known] = field(default_factory=list)
     heard: Counter[str] = field(default_factory=Counter)  # message id -> how often it is in the fleet's books
@@ -76,12 +95,22 @@ class History:
         found += [
             f"{packet}: never reached the service" for packet in sorted(self.given.keys() - lines.keys())
         ]
+        brought = Counter(given.supplements for given in self.given.values() if given.supplements)
+        asked: Counter[str] = Counter()
         for line in self.taken:
             given = self.given.get(line.packet_id)
             if given is None:
                 found.append(f"{line.packet_id}: the service has it, no kit gave it")
-            elif (line.manifest_sha256, line.verdict) != (given.manifest_sha256, "accepted"):
+                continue
+            if line.manifest_sha256 != given.manifest_sha256 or line.verdict not in ("accepted", "recapture"):
                 found.append(f"{line.packet_id}: {line.verdict} or altered at the service")
+            if line.verdict == "recapture":
+                asked[given.supplements or given.packet_id] += 1
+        found += [
+            f"{packet}: a part asked {asked[packet]} times, brought {brought[packet]} times"
+            for packet in sorted(asked.keys() | brought.keys())
+            if asked[packet] != brought[packet]
+        ]
         return found
 
     def _fleet(self) -> list[str]:
@@ -95,8 +124,11 @@ class History:
                 found.append(f"{row.packet_id}: the fleet has it, no kit gave it")
             elif (row.state, row.manifest_sha256) != ("accepted", given.manifest_sha256):
                 found.append(f"{row.packet_id}: {row.state} or altered at the fleet")
-        for packet, manifest in self.receipted.items():
-            if packet in self.given and manifest != self.given[packet].manifest_sha256:
+        verdicts = {line.packet_id: line.verdict for line in self.taken}
+        for packet, (manifest, verdict) in self.receipted.items():
+            if packet not in self.given:
+                continue
+            if (manifest, verdict) != (self.given[packet].manifest_sha256, verdicts.get(packet, verdict)):
                 found.append(f"{packet}: the receipt is of something else")
         return found
 
@@ -108,12 +140,16 @@ class History:
         ]
 
     def _conserved(self) -> list[str]:
-        """Created is the sum of all states at every look, and neither it nor what was accepted ever falls."""
-        found, rows_before, accepted_before = [], 0, 0
-        for number, (rows, states) in enumerate(self.counts):
-            if rows != sum(states.values()):
-                found.append(f"look {number}: {rows} created, {dict(states)}")
-            if rows < rows_before or states.get("accepted", 0) < accepted_before:
-                found.append(f"look {number}: a count went back: {rows} created, {dict(states)}")
-            rows_before, accepted_before = rows, states.get("accepted", 0)
+        """At every look: created is the sum of all states, nobody has more than whoever gave it to them, and
+        nothing goes back."""
+        found, before = [], (0,) * 6
+        for number, look in enumerate(self.looks):
+            created, *states = look.tally
+            if created != sum(states):
+                found.append(f"look {number}: {created} created, {states}")
+            if list(look.chain) != sorted(look.chain):
+                found.append(f"look {number}: more than there can be: {look}")
+            if any(now < then for now, then in zip(look.chain, before, strict=True)):
+                found.append(f"look {number}: a count went back: {look.chain} after {before}")
+            before = look.chain
         return found

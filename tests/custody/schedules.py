@@ -1,163 +1,113 @@
-"""Random schedules: each is one application, the weather it meets, and what is killed meanwhile; by seed."""
+"""A run: schedules played on a stand, many kits at once, with somebody who kills and somebody who counts.
 
-import random
+A schedule is one seed: one application (and a second packet when the service asks for a part again), sealed
+on one kit, the weather its kit's connections meet one by one, the way it goes, and what is killed meanwhile:
+its kit, the import of its stick, or a program that all kits share. It is over when its receipt is verified on
+its kit and nothing of it waits; everything is judged once more when the run is.
+"""
+
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
 from sqlalchemy import func, select
 
 from competent.ledger import Ledger
-from protocol.messages import ApplicationEvent, VisitEvent, encode_body
-from protocol.sealed.receipt import verify_receipt
-from protocol.topics import Tail
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Message, Visit
-from tests.custody.history import Given, History, Known, Taken
+from server.fleet import tally
+from tests.custody.draw import Climate, Strike, draw
+from tests.custody.history import History, Known, Look, Taken
+from tests.custody.journeys import ANSWERED, ARRIVED, Journey
+from tests.custody.programs import NAMES
 from tests.custody.stand import KitStand, Stand
-from tests.custody.weather import BAD, Kind, Weather, forecast
 
-DELIVERED_S = 180.0  # a schedule's weather lasts seconds; the rest is room for a loaded machine
-LOOK_S = 0.2
-COUNTED_EVERY_S = 0.25
-REACH = 60_000  # bytes of a packet's upload and its TLS
-
-
-@dataclass(frozen=True)
-class Strike:
-    """kill -9 of a program, `after_s` into the schedule, and its start `down_s` later."""
-
-    program: str
-    after_s: float
-    down_s: float
-
-
-@dataclass(frozen=True)
-class Schedule:
-    """One application's fate."""
-
-    seed: int
-    mqtt: tuple[Weather, ...]
-    https: tuple[Weather, ...]
-    uplink_killed_after_s: float | None
-    strikes: tuple[Strike, ...]
-    service: str  # how it treats the next application: accept, duplicate or lose
-
-
-def draw(seed: int, programs: Sequence[str], often: float, kinds: tuple[Kind, ...] = BAD) -> Schedule:
-    """The schedule of a seed. `often`: the share of schedules in which a program of the fleet is killed;
-    `kinds`: of bad weather over the uploads."""
-    chance = random.Random(seed)
-    strikes: tuple[Strike, ...] = ()
-    if chance.random() < often:
-        strikes = (Strike(chance.choice(programs), chance.uniform(0, 0.8), chance.choice((0.0, 0.0, 0.4))),)
-    return Schedule(
-        seed,
-        tuple(forecast(chance, 3, 4_000)),
-        tuple(forecast(chance, 4, REACH, kinds)),
-        chance.uniform(0, 0.6) if chance.random() < 0.15 else None,
-        strikes,
-        chance.choice(("accept", "accept", "accept", "duplicate", "lose")),
-    )
+LOOK_S = 0.25
+USUAL = Climate(NAMES)
 
 
 @dataclass
 class Run:
-    """Plays schedules on a stand, each kit its share one after the other, and keeps the history."""
+    """Plays schedules on a stand, each kit one after the other, and keeps the history."""
 
     stand: Stand
-    kinds: tuple[Kind, ...] = BAD
-    victims: tuple[str, ...] = ()  # programs that are killed; all, unless some are named
+    climate: Climate = USUAL
     history: History = field(default_factory=History)
     struck: Counter[str] = field(default_factory=Counter)
+    ways: Counter[str] = field(default_factory=Counter)
     played: int = 0
 
     def __post_init__(self) -> None:
-        town = self.stand.town
         self._strikes: SimpleQueue[tuple[float, Strike]] = SimpleQueue()
-        self._planning = threading.Lock()
+        self._waiting: SimpleQueue[int] = SimpleQueue()
+        self._turn = threading.Lock()
         self._ledger = Ledger(self.stand.ledger)
-        self._keys = town.recipients.public_receipt_keys()
+        self.keys = self.stand.town.recipients.public_receipt_keys()
 
-    def play(self, seeds: Sequence[int], often: float) -> None:
+    def play(self, seeds: Sequence[int]) -> None:
         """Play the schedules of `seeds`; the history is complete when this returns."""
-        shares = [seeds[number :: len(self.stand.kits)] for number in range(len(self.stand.kits))]
-        with self._striking(), self._counting(), ThreadPoolExecutor(len(shares)) as pool:
-            for done in [
-                pool.submit(self._share, kit, share, often)
-                for kit, share in zip(self.stand.kits, shares, strict=True)
-            ]:
-                done.result()
+        for seed in seeds:
+            self._waiting.put(seed)
+        with self._striking(), self._counting(), ThreadPoolExecutor(len(self.stand.kits)) as pool:
+            shares = [pool.submit(self._share, kit) for kit in self.stand.kits]
+            try:
+                for done in shares:
+                    done.result()
+            except BaseException:
+                self.history.complaints.append("the run was broken off")  # nobody waits any longer
+                raise
         self._close_books()
 
-    def _share(self, kit: KitStand, seeds: Sequence[int], often: float) -> None:
+    def begin_no_more(self) -> None:
+        """What has begun is played to its end. May be called from any thread."""
+        with suppress(Empty):
+            while True:
+                self._waiting.get_nowait()
+
+    def summary(self) -> dict[str, object]:
+        """What was met, in figures."""
+        return {
+            "schedules": self.played,
+            "packets": len(self.history.given),
+            "again": sum(bool(given.supplements) for given in self.history.given.values()),
+            "ways": dict(self.ways),
+            "crossings": sum(kit.crossings for kit in self.stand.kits),
+            "killed": dict(self.struck),
+            "connections": dict(self.stand.sky.met),
+            "looks": len(self.history.looks),
+        }
+
+    def plan_again(self, kit: KitStand, visit: Visit) -> Visit:
+        """A short visit for the part that is asked again."""
+        with self._turn:
+            return self.stand.plan_again(kit.kit_id, visit)
+
+    def _share(self, kit: KitStand) -> None:
         planned: list[Visit] = []
-        for number, seed in enumerate(seeds):
+        while not self.history.complaints:
+            try:
+                seed = self._waiting.get_nowait()
+            except Empty:
+                return
             if not planned:
-                with self._planning:
-                    planned = self.stand.plan(kit.kit_id, min(10, len(seeds) - number))
-            schedule = draw(seed, self.victims or self.stand.programs.names, often, self.kinds)
-            self._one(kit, schedule, planned.pop(0))
-            if self.history.complaints:
-                return
-
-    def _one(self, kit: KitStand, schedule: Schedule, visit: Visit) -> None:
-        sealed = self.stand.town.packet(visit, kit.next_seq(), kit.kit_id)
-        packet_id, manifest = sealed.manifest.packet_id, sealed.manifest_sha256
-        if schedule.service != "accept":
-            self._ledger.order(schedule.service, 1)
-        kit.mqtt.expect(schedule.mqtt)
-        kit.https.expect(schedule.https)
-        begun = time.monotonic()
-        for strike in schedule.strikes:
-            self._strikes.put((begun + strike.after_s, strike))
-        kit.spool.offer_packet(packet_id, sealed.data)
-        told = ApplicationEvent(packet_id, visit.visit_id, "sealed", manifest)
-        events = (
-            kit.spool.report(Tail.VISIT, encode_body(Tail.VISIT, VisitEvent(visit.visit_id, "sealed"))),
-            kit.spool.report(Tail.APPLICATION, encode_body(Tail.APPLICATION, told)),
-        )
-        self.history.given[packet_id] = Given(packet_id, kit.kit_id, visit.visit_id, manifest, events)
-        if schedule.uplink_killed_after_s is not None:
-            time.sleep(schedule.uplink_killed_after_s)
-            kit.kill()
-            kit.start()
-        self._follow(kit, packet_id, schedule.seed)
-        self.played += 1
-
-    def _follow(self, kit: KitStand, packet_id: str, seed: int) -> None:
-        """Until the receipt is here and nothing waits; what the kit is told must be true by then."""
-        spool, end, uploaded = kit.spool, time.monotonic() + DELIVERED_S, False
-        while time.monotonic() < end and not self.history.complaints:
-            for refused, code in spool.refused():
-                self.history.complaints.append(f"seed {seed}: {refused} refused: {code}")
-            if kit.fallen:
-                self.history.complaints.append(f"seed {seed}: the uplink of {kit.kit_id} fell over")
-            if not uploaded and packet_id in spool.uploaded():
-                uploaded = True
-                self._must_be(packet_id, ("uploaded", "forwarded", "accepted"), seed, "the kit: uploaded")
-            receipt = dict(spool.receipts()).get(packet_id)
-            if receipt is not None and uploaded and spool.reports_waiting() == 0:
-                self._must_be(packet_id, ("accepted",), seed, "the kit: receipt")
-                self.history.receipted[packet_id] = verify_receipt(receipt, self._keys).manifest_sha256
-                spool.drop_receipt(packet_id)
-                spool.withdraw_packet(packet_id)
-                return
-            time.sleep(LOOK_S)
-        if not self.history.complaints:
-            self.history.complaints.append(f"seed {seed}: {packet_id} not delivered in {DELIVERED_S:.0f} s")
-
-    def _must_be(self, packet_id: str, states: Sequence[str], seed: int, said: str) -> None:
-        with self.stand.town.database.reading(EVERYONE) as db:
-            row = db.get(Application, packet_id)
-            state = "unknown" if row is None else str(row.state)
-        if state not in states:
-            self.history.complaints.append(f"seed {seed}: {packet_id} is {state} at the fleet, {said}")
+                with self._turn:
+                    planned = self.stand.plan(kit.kit_id)
+            schedule = draw(seed, self.climate)
+            if schedule.order != "accept":
+                self._ledger.order(schedule.order, 1)
+            begun = time.monotonic()
+            for strike in schedule.strikes:
+                self._strikes.put((begun + strike.after_s, strike))
+            Journey(self, kit, schedule).play(planned.pop(0))
+            with self._turn:
+                self.played += 1
+                self.ways[schedule.way] += 1
+                self.struck["kit"] += schedule.uplink_killed_after_s is not None
 
     @contextmanager
     def _striking(self) -> Iterator[None]:
@@ -175,7 +125,8 @@ class Run:
             self.stand.programs.kill(strike.program)
             time.sleep(strike.down_s)
             self.stand.programs.start(strike.program)
-            self.struck[strike.program] += 1
+            with self._turn:
+                self.struck[strike.program] += 1
 
     @contextmanager
     def _counting(self) -> Iterator[None]:
@@ -183,18 +134,33 @@ class Run:
             yield
 
     def _count(self, ended: threading.Event) -> None:
-        while not ended.wait(COUNTED_EVERY_S):
-            with self.stand.town.database.reading(EVERYONE) as db:
-                rows = db.scalar(select(func.count()).select_from(Application)) or 0
-                states = {
-                    str(state): count
-                    for state, count in db.execute(
-                        select(Application.state, func.count()).group_by(Application.state)
-                    )
-                }
-            self.history.counts.append((rows, states))
+        while not ended.wait(LOOK_S):
+            self.history.looks.append(self._look())
             for name in self.stand.programs.fallen():
                 self.history.complaints.append(f"{name} fell over")
+
+    def _look(self) -> Look:
+        """From the receipts on the kits backwards, each figure read before the one it cannot exceed."""
+        receipted = len(self.history.receipted)
+        states = self._states()
+        taken = self._ledger.count()
+        later = self._states()
+        with self.stand.town.database.reading(EVERYONE) as db:
+            figures, _ = tally.tally(db)
+        return Look(
+            receipted=receipted,
+            answered=sum(states[state] for state in ANSWERED),
+            taken=taken.accepted + taken.rejected + taken.recapture,
+            arrived=sum(later[state] for state in ARRIVED),
+            created=sum(later.values()),
+            given=len(self.history.given),
+            tally=(figures.created, figures.queued, figures.sent, figures.accepted, figures.refused),
+        )
+
+    def _states(self) -> Counter[str]:
+        with self.stand.town.database.reading(EVERYONE) as db:
+            rows = db.execute(select(Application.state, func.count()).group_by(Application.state))
+            return Counter({str(state): count for state, count in rows})
 
     def _close_books(self) -> None:
         """Read what everyone has once nothing moves any more."""

@@ -1,12 +1,11 @@
-"""A fleet of real programs with several kits behind bad links; each program is killed and started alone."""
+"""A fleet of real programs with several kits behind bad links, on a disk that costs nothing to write to."""
 
 import json
 import os
-import signal
 import socket
-import subprocess
-import sys
-from collections.abc import Mapping
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -16,78 +15,35 @@ from protocol.ids import new_ulid
 from server.db.scope import EVERYONE
 from server.db.tables import Visit
 from server.fleet import setup, visits
+from tests.custody.nursery import Nursery, Running
+from tests.custody.programs import NAMES, Programs
 from tests.custody.weather import Lane, Sky
 from tests.mosquitto import Mosquitto, until
 from tests.server.town import BRUGGE, Town
 
 PATIENCE_S = 120.0
 ROOT = Path(__file__).parents[2]
-PARTS: Mapping[str, tuple[str, ...]] = {
-    "listener": ("serve", "--only", "kits"),
-    "ingest": ("ingest",),
-    "worker": ("work",),
-}
+MEMORY = Path("/dev/shm")
+ENOUGH = 2**30
+AT_ONCE = 10  # visits planned together: the kit's bag is built once for them
 
 
-class Running:
-    """One program in a session of its own; `cwd` says whose sources it runs."""
-
-    def __init__(self, log: Path, cwd: Path, *argv: str) -> None:
-        with log.open("ab") as file:
-            self._process = subprocess.Popen(
-                [sys.executable, "-m", *argv], cwd=cwd, stdout=file, stderr=file, start_new_session=True
-            )
-
-    def kill(self) -> None:
-        os.killpg(self._process.pid, signal.SIGKILL)
-        self._process.wait(10)
-
-    @property
-    def code(self) -> int | None:
-        return self._process.poll()
-
-
-class Programs:
-    """Broker, fleet and service by name: `kill` is -9, `start` begins anew."""
-
-    def __init__(self, town: Town, broker: Mosquitto, sources: Path) -> None:
-        self._town, self._broker, self._sources = town, broker, sources
-        self._running: dict[str, Running] = {}
-        self.names = ("broker", "service", *PARTS)
-        self._service = _service_toml(town)
-
-    def start(self, name: str) -> None:
-        argv: tuple[str, ...]
-        if name == "broker":
-            self._broker.start()
-            return
-        if name == "service":
-            argv = ("competent.reference", "--config", str(self._service))
-        else:
-            argv = ("server", *PARTS[name], "--config", str(self._town.toml))
-        self._running[name] = Running(self._town.folder / f"{name}.log", self._sources, *argv)
-
-    def kill(self, name: str) -> None:
-        if name == "broker":
-            self._broker.kill()
-        else:
-            self._running.pop(name).kill()
-
-    def fallen(self) -> list[str]:
-        """Those that ended by themselves: never right, whatever the weather."""
-        return [name for name, program in self._running.items() if program.code is not None]
-
-    def close(self) -> None:
-        for program in self._running.values():
-            program.kill()
-        self._broker.stop()
+@contextmanager
+def quick_folder() -> Iterator[Path]:
+    """A folder in memory where there is room: what is written outlives a process that is killed, as on any
+    disk, and nothing here cuts the power."""
+    room = os.statvfs(MEMORY) if MEMORY.is_dir() else None
+    above = MEMORY if room and room.f_bavail * room.f_frsize >= ENOUGH else None
+    with tempfile.TemporaryDirectory(prefix="tl-weather-", dir=above) as name:
+        yield Path(name)
 
 
 class KitStand:
     """One kit's spool, its uplink process, and the two lanes its traffic takes."""
 
-    def __init__(self, town: Town, sky: Sky, kit_id: str, sources: Path) -> None:
+    def __init__(self, town: Town, sky: Sky, kit_id: str, nursery: Nursery) -> None:
         self.kit_id = kit_id
+        self._nursery = nursery
         folder = town.folder / kit_id
         self.spool = Spool(folder / "spool")
         self.mqtt: Lane = sky.lane(town.ports["mqtt"])
@@ -95,7 +51,7 @@ class KitStand:
         pki = town.ground.pki
         files = pki.issue("kit-tls", kit_id)
         pki.issue("kit-sign", kit_id)
-        self._log, self._sources = folder / "log", sources
+        self._log = folder / "log"
         self._settings = {
             "kit_id": kit_id,
             "spool": str(folder / "spool"),
@@ -111,11 +67,11 @@ class KitStand:
             "retry_first_s": 0.05,
             "retry_most_s": 0.5,
             "receipt_s": 1.5,
-            "inbox_every_s": 5.0,
-            "look_every_s": 0.5,
+            "inbox_every_s": 10.0,
+            "look_every_s": 2.0,
             "piece_bytes": 4096,
             # Every other kit takes the way through the broker after the first trouble with HTTPS.
-            **({"ferry_after_s": 0.2} if kit_id.endswith(tuple("02468")) else {}),
+            "ferry_after_s": 0.2 if kit_id.endswith(tuple("02468")) else 2.0,
         }
         self._running: Running | None = None
         self._sealed = 0
@@ -126,8 +82,9 @@ class KitStand:
         return self._sealed
 
     def start(self) -> None:
-        argv = ("tests.device.uplink.program", json.dumps(self._settings))
-        self._running = Running(self._log, self._sources, *argv)
+        self._running = self._nursery.start(
+            self._log, "tests.device.uplink.program", json.dumps(self._settings)
+        )
 
     def kill(self) -> None:
         if self._running is not None:
@@ -141,7 +98,7 @@ class KitStand:
 
     @property
     def fallen(self) -> bool:
-        return self._running is not None and self._running.code is not None
+        return self._running is not None and self._running.wait(0)
 
     def close(self) -> None:
         self.kill()
@@ -161,12 +118,13 @@ class Stand:
         entries = [{"id": name, "bag_recipient": town.ground.bag[1], "tenants": [BRUGGE]} for name in names]
         with town.database.writing(EVERYONE) as db:
             setup.add(db, {"kits": entries}, datetime.now(UTC))
-        self.kits = [KitStand(town, self.sky, name, sources) for name in names]
+        self._nursery = Nursery(sources, ("device.uplink.process",))
+        self.kits = [KitStand(town, self.sky, name, self._nursery) for name in names]
         self.ledger = town.folder / "service" / LEDGER  # made by the service, whichever build it is of
-        self._slot = 0
+        self._hour = self._third = 0
 
     def start(self) -> None:
-        for name in self.programs.names:
+        for name in NAMES:
             self.programs.start(name)
         for kit in self.kits:
             kit.start()
@@ -174,20 +132,29 @@ class Stand:
         # Listening, it has made its ledger: ours would be made otherwise than a broken build's.
         until(lambda: _listens(self.town.ports["service"]), PATIENCE_S, "the service")
 
-    def plan(self, kit_id: str, many: int) -> list[Visit]:
-        """Visits for a kit, each at a time of its own in the months to come."""
+    def plan(self, kit_id: str) -> list[Visit]:
+        """Visits for a kit, each at an hour of its own in the months to come."""
         town, clerk, now, planned = self.town, self.town.actor(), datetime.now(UTC), []
-        for _ in range(many):
-            request = town.ask(name=f"Persoon {new_ulid()}").request_id
-            self._slot += 1
-            starts = now + timedelta(days=1, minutes=60 * self._slot)
-            with town.database.writing(clerk.scope) as db:
+        asked = [town.ask(name=f"Persoon {new_ulid()}").request_id for _ in range(AT_ONCE)]
+        with town.database.writing(clerk.scope) as db:
+            for request in asked:
+                self._hour += 1
+                starts = now + timedelta(days=20, hours=self._hour)
                 planned.append(visits.plan(db, clerk, request, "an.peeters", kit_id, starts, 45, now))
         return planned
+
+    def plan_again(self, kit_id: str, visit: Visit) -> Visit:
+        """The short visit for the part that is asked again, before the others, by another officer."""
+        clerk, now = self.town.actor(), datetime.now(UTC)
+        self._third += 1
+        starts = now + timedelta(days=1, minutes=20 * self._third)
+        with self.town.database.writing(clerk.scope) as db:
+            return visits.plan(db, clerk, visit.request_id, "bo.claes", kit_id, starts, 15, now)
 
     def close(self) -> None:
         for kit in self.kits:
             kit.close()
+        self._nursery.close()
         self.programs.close()
         self.sky.close()
 
@@ -195,22 +162,3 @@ class Stand:
 def _listens(port: int) -> bool:
     with socket.socket() as probe:
         return probe.connect_ex(("127.0.0.1", port)) == 0
-
-
-def _service_toml(town: Town) -> Path:
-    folder = town.folder / "service"
-    folder.mkdir(exist_ok=True)
-    pki = town.ground.pki.folder
-    path = folder / "service.toml"
-    path.write_text(
-        f"""port = {town.ports["service"]}
-certificate = "{pki}/service-service.test.pem"
-key = "{pki}/service-service.test.key"
-client_ca = "{pki}/clients.pem"
-trust = "{town.folder}/trust"
-keys = "{town.ground.service}"
-data = "{folder}"
-control_token = "a-control-token-for-tests"
-"""
-    )
-    return path

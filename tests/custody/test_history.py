@@ -5,16 +5,24 @@ from dataclasses import replace
 
 import pytest
 
-from tests.custody.history import Given, History, Known, Taken
+from tests.custody.history import Given, History, Known, Look, Taken
 
 GIVEN = [Given(f"p{n}", "kit-a", f"v{n}", f"m{n}", (f"e{n}a", f"e{n}b")) for n in (1, 2)]
+
+
+LOOKS = [
+    Look(0, 0, 0, 0, 0, 0, (0, 0, 0, 0, 0)),
+    Look(0, 0, 0, 1, 1, 2, (1, 0, 1, 0, 0)),
+    Look(0, 1, 1, 2, 2, 2, (2, 0, 1, 1, 0)),
+    Look(2, 2, 2, 2, 2, 2, (2, 0, 0, 2, 0)),
+]
 
 
 def good() -> History:
     return History(
         given={given.packet_id: given for given in GIVEN},
-        receipted={given.packet_id: given.manifest_sha256 for given in GIVEN},
-        counts=[(0, {}), (1, {"uploaded": 1}), (2, {"uploaded": 1, "accepted": 1}), (2, {"accepted": 2})],
+        receipted={given.packet_id: (given.manifest_sha256, "accepted") for given in GIVEN},
+        looks=list(LOOKS),
         taken=[Taken(given.packet_id, given.visit_id, given.manifest_sha256, "accepted") for given in GIVEN],
         known=[Known(given.packet_id, "accepted", given.manifest_sha256) for given in GIVEN],
         heard=Counter(event for given in GIVEN for event in given.events),
@@ -46,11 +54,19 @@ def test_what_was_seen_on_the_way_counts() -> None:
         (lambda h: h.known.append(Known("p9", "sealed", "m9")), "p9: the fleet has it, no kit gave it"),
         (lambda h: h.known.__setitem__(0, replace(h.known[0], state="stuck")), "p1: stuck"),
         (lambda h: h.receipted.pop("p1"), "p1: no receipt on the kit"),
-        (lambda h: h.receipted.update(p1="m2"), "p1: the receipt is of something else"),
+        (lambda h: h.receipted.update(p1=("m2", "accepted")), "p1: the receipt is of something else"),
+        (lambda h: h.receipted.update(p1=("m1", "recapture")), "p1: the receipt is of something else"),
+        (
+            lambda h: h.taken.__setitem__(0, replace(h.taken[0], verdict="recapture")),
+            "asked 1 times, brought 0",
+        ),
+        (lambda h: h.given.update(p2=replace(GIVEN[1], supplements="p1")), "asked 0 times, brought 1"),
         (lambda h: h.heard.pop("e2b"), "event e2b: never heard"),
         (lambda h: h.heard.update(["e1a"]), "event e1a: heard 2 times"),
-        (lambda h: h.counts.insert(2, (2, {"uploaded": 1})), "look 2: 2 created"),
-        (lambda h: h.counts.append((1, {"accepted": 1})), "a count went back"),
+        (lambda h: h.looks.insert(2, replace(LOOKS[2], tally=(2, 0, 1, 0, 0))), "look 2: 2 created"),
+        (lambda h: h.looks.append(LOOKS[2]), "a count went back"),
+        (lambda h: h.looks.insert(2, replace(LOOKS[2], taken=0)), "more than there can be"),
+        (lambda h: h.looks.insert(1, replace(LOOKS[1], given=0)), "more than there can be"),
         (lambda h: h.left.append("kit-a: p1"), "left behind: kit-a: p1"),
     ],
 )

@@ -60,16 +60,18 @@ class Lane:
         self._sky, self._target = sky, target
         self._fates: deque[Weather] = deque()
         self._open: set[asyncio.StreamWriter] = set()
+        self._is_shut = False
         self.port = 0
 
-    def expect(self, fates: Iterable[Weather]) -> None:
-        """Put these before the next connections, and cut those that are open."""
-        self._fates = deque(fates)
+    def expect(self, fates: Iterable[Weather], *, is_shut: bool = False) -> None:
+        """Put these before the next connections, and cut those that are open. `is_shut`: the way is not let
+        through after them either, until it is opened."""
+        self._fates, self._is_shut = deque(fates), is_shut
         self._sky.call(self._cut_all)
 
-    def clear(self) -> None:
-        """Fair from here on; what is open stays open."""
-        self._fates = deque()
+    def open(self) -> None:
+        """What is not let through is let through from here on."""
+        self._is_shut = False
 
     async def listen(self) -> asyncio.Server:
         server = await asyncio.start_server(self._meet, "127.0.0.1", 0, limit=CHUNK)
@@ -81,7 +83,8 @@ class Lane:
             writer.transport.abort()
 
     async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        fate = self._fates.popleft() if self._fates else Weather()
+        calm = Weather("refused") if self._is_shut else Weather()
+        fate = self._fates.popleft() if self._fates else calm
         self._sky.met[fate.kind] += 1
         self._open.add(writer)
         try:
