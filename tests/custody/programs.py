@@ -27,6 +27,9 @@ IMPORTED = (
     "gunicorn.app.base",
     "gunicorn.workers.gthread",
     "psycopg",
+    "typer._adapters",  # imports pydantic when it reads its arguments
+    "sqlalchemy.dialects.sqlite",
+    "sqlalchemy.dialects.postgresql.psycopg",
     "competent.reference",
 )
 

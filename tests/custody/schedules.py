@@ -27,7 +27,7 @@ from tests.custody.journeys import ANSWERED, ARRIVED, Journey
 from tests.custody.programs import NAMES
 from tests.custody.stand import KitStand, Stand
 
-LOOK_S = 0.25
+LOOK_S = 0.5
 USUAL = Climate(NAMES)
 
 

@@ -1,6 +1,7 @@
 """A kit that is lost is refused everywhere by one action: real mosquitto, real listener, real programs."""
 
 import json
+import logging
 import ssl
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from tests.server.broker.conftest import Managed
 from tests.server.programs import PATIENCE_S, KitCaller, Program, listens, running
 from tests.server.town import KIT, OTHER_KIT
 
+log = logging.getLogger(__name__)
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 WITHIN_S = 60.0
 
@@ -65,6 +67,7 @@ def test_a_lost_kit_is_refused_by_broker_and_listener_within_a_minute(managed: M
         assert effects(told) == dict.fromkeys(revocations.EFFECTS, "done")
         assert all(0 <= line["after_s"] < WITHIN_S for line in told["effects"]), told
         assert session.ended(5), "its live session is dropped"
+        log.info("%s", {line["effect"]: line["after_s"] for line in told["effects"]})
         assert not other.ended(0), "and nobody else's"
         assert not installing.admitted(managed.manager.place, lost)
         with pytest.raises((ssl.SSLError, ConnectionError, OSError)):
