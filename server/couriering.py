@@ -3,12 +3,14 @@
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from server.cli import Config, Json, failures, opened, say
-from server.fleet.courier import Carried
+
+if TYPE_CHECKING:  # importing it takes longer than most commands
+    from server.fleet.courier import Carried
 
 REFUSED = 3
 
@@ -36,7 +38,7 @@ def give_out(stick: Stick, config: Config, as_json: Json = False) -> None:
         _tell(carrying.give_out(database, stick), as_json)
 
 
-def _tell(carried: Iterator[Carried], as_json: bool) -> None:
+def _tell(carried: "Iterator[Carried]", as_json: bool) -> None:
     files = list(carried)
     counts = {name: sum(each.outcome == name for each in files) for name in ("taken", "there", "refused")}
     say({**counts, "files": [asdict(each) for each in files]}, as_json)

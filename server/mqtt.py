@@ -22,7 +22,7 @@ from protocol.mqtt5 import Publish, Will
 from protocol.topics import FLEET_LISTENS, Tail, topic_of
 from server.broker.line import Line
 from server.db.engine import Database
-from server.db.notices import Bell
+from server.db.listening import Bell
 from server.db.scope import EVERYONE
 from server.fleet import ingest, landing, notices, outbox, questions, twins
 from server.fleet.outbox import Claim, Queue

@@ -9,7 +9,7 @@ import structlog
 from server.auth import sign_in, throttle
 from server.db.engine import Database
 from server.db.field_key import FieldKey
-from server.db.notices import Bell
+from server.db.listening import Bell
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
 from server.fleet import (

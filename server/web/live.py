@@ -14,7 +14,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.db.engine import Database
-from server.db.notices import ChangeWatch, Unheard
+from server.db.listening import ChangeWatch, Unheard
 from server.db.scope import Scope
 from server.fleet.overview import Overview, look
 

@@ -11,7 +11,7 @@ from alembic.script import ScriptDirectory
 from server.db import schema
 from server.db.engine import Database
 from server.db.field_key import FieldDamaged, FieldKey
-from server.db.notices import ChangeWatch
+from server.db.listening import ChangeWatch
 from server.db.scope import EVERYONE
 from server.db.tables import Base, Municipality, Throttle
 from tests.server.town import Town

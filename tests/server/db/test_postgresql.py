@@ -9,7 +9,7 @@ from sqlalchemy.exc import DBAPIError
 
 from server.db import schema, tenancy
 from server.db.engine import Database, read_url
-from server.db.notices import Bell
+from server.db.listening import Bell
 from server.db.scope import EVERYONE, Scope, only
 from server.db.tables import Base, Request
 from server.db.turns import Leader, take_turn
