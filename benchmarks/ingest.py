@@ -18,15 +18,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from sqlalchemy import func, select
-
 from protocol.ids import new_ulid
 from protocol.messages import Envelope, Health, encode, instant
 from protocol.topics import Tail, topic_of
 from server.db import bulk
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.db.tables import Kit, Report
+from server.db.tables import Kit
 from server.fleet import ingest
 from tests.mosquitto import Mosquitto, until
 from tests.postgresql import Postgresql
@@ -151,8 +149,9 @@ class Stand:
         return rate, float(taker.stdout.readline())
 
     def ours(self, town: Town, pid: int) -> tuple[float, float]:
-        began, wanted = processor_s(pid), rows(town.database) + self.messages
-        rate = self._rate(lambda: rows(town.database) >= wanted)
+        with looking(town.database) as rows:
+            began, wanted = processor_s(pid), rows() + self.messages
+            rate = self._rate(lambda: rows() >= wanted)
         return rate, (processor_s(pid) - began) / self.messages * 1e6
 
     def _rate(self, done: Callable[[], bool]) -> float:
@@ -288,9 +287,22 @@ def processor_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def rows(database: Database) -> int:
-    with database.reading(EVERYONE) as db:
-        return db.scalar(select(func.max(Report.report_id))) or 0
+@contextmanager
+def looking(database: Database) -> Iterator[Callable[[], int]]:
+    """How many reports there are, asked so that looking fifty times a second costs next to nothing."""
+    connection = database.engine.raw_connection()
+    driver = connection.driver_connection
+    assert driver is not None
+    if database.postgresql:
+        driver.autocommit = True
+
+    def rows() -> int:
+        return driver.execute("SELECT max(report_id) FROM report").fetchone()[0] or 0
+
+    try:
+        yield rows
+    finally:
+        connection.invalidate()
 
 
 def say(result: IngestResult) -> None:

@@ -2,12 +2,14 @@
 
 import re
 from datetime import UTC, datetime
+from functools import lru_cache
 
 # For msgspec.Meta, which searches: `$` would let a line feed through at the end, `\Z` does not.
 PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z\Z"
 _INSTANT = re.compile(PATTERN)
 
 
+@lru_cache(1024)  # a message's is read where it is checked, and again where it is used
 def read_instant(text: str) -> datetime:
     """The instant, zone UTC. ValueError for any other spelling or an impossible date."""
     if _INSTANT.fullmatch(text) is None:

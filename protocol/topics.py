@@ -5,6 +5,7 @@ The kit in a topic is the CN of its certificate, its user name and its client id
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 
 from protocol.identity import KIT_ID
 
@@ -77,6 +78,7 @@ def topic_of(kit_id: str, tail: Tail, job: str = "") -> str:
     return f"{_KIT}{kit_id}/{tail}"
 
 
+@lru_cache(16_384)  # a fleet hears the same few topics of each kit again and again
 def parse(topic: str) -> tuple[str, Tail]:
     """Kit id ("" for what is said to all) and tail. BadTopic for anything `topic_of` would not have built."""
     kit_id, _, rest = topic.removeprefix(_KIT).partition("/")

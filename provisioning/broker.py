@@ -91,7 +91,7 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
         "autosave_on_changes false",
         f"autosave_interval {SAVED_EVERY_S}",
         f"max_packet_size {MAX_PACKET_BYTES}",
-        "max_inflight_messages 500",  # a batch of the ingest; a kit bounds its own by its receive maximum
+        "max_inflight_messages 4000",  # four batches of the ingest; a kit bounds its own
         "max_queued_messages 20000",  # what a thousand kits say while the ingest restarts
         "max_keepalive 120",
         "persistent_client_expiration 30d",

@@ -22,8 +22,8 @@ from protocol.mqtt5 import BadPacket, Connack, Decoder, Disconnected, Puback, Pu
 from server.broker.stream import Stream
 from server.settings import Mqtt
 
-FULL = 500  # messages in a batch, about: what one read brings stays together
-RECEIVE_MAXIMUM = 2000
+FULL = 1000  # messages in a batch, about: what one read brings stays together
+RECEIVE_MAXIMUM = 4000  # so that the next batch is on its way while one is committed
 MOMENT_S = 0.002  # a batch is complete when this long nothing more comes
 TICK_S = 0.5
 PATIENCE_S = 10.0

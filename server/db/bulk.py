@@ -5,7 +5,7 @@ Only in sessions for everyone, as nothing here looks at whose rows they are, and
 row is a tuple in the order of `columns`; a JSON column takes its text.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -90,17 +90,15 @@ def _marks(columns: Sequence[str]) -> str:
 
 def _for_sqlite(table: Table, columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
     """The values as SQLAlchemy's types would have them: only instants have a form of their own there."""
-    instants = [isinstance(table.c[name].type, Instant) for name in columns]
-    known: dict[Any, str | None] = {None: None}
+    turned: list[Sequence[Any]] = list(zip(*rows, strict=True))
+    for place, name in enumerate(columns):
+        if isinstance(table.c[name].type, Instant):
+            texts = {value: _text(value) for value in set(turned[place])}
+            turned[place] = [texts[value] for value in turned[place]]
+    return list(zip(*turned, strict=True))
 
-    def text(value: datetime | None) -> str | None:
-        if value not in known:
-            assert value is not None
-            known[value] = value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
-        return known[value]
 
-    forms: list[Callable[[Any], Any] | None] = [text if instant else None for instant in instants]
-    return [
-        tuple([form(value) if form else value for form, value in zip(forms, row, strict=True)])
-        for row in rows
-    ]
+def _text(value: datetime | None) -> str | None:
+    if value is None:
+        return None
+    return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")

@@ -52,6 +52,8 @@ from server.fleet import (
 )
 
 REMEMBERED = timedelta(days=90)
+STATES = (Presence, Birth, Health)
+EVENTS = (VisitEvent, ApplicationEvent, DeletionEvent, AccessEvent, JobEvent)
 Roots = Sequence[x509.Certificate]
 
 
@@ -111,7 +113,7 @@ def _commit(
     if not names:
         return [each for each in decoded if isinstance(each, Heard)]
     with database.writing(EVERYONE) as db:
-        batch = reports.begin(db, names)
+        batch = reports.begin(db, names, now)
         heard = [
             each if isinstance(each, Heard) else Heard(each.kit, each.id, _take(db, batch, each, now, roots))
             for each in decoded
@@ -122,8 +124,8 @@ def _commit(
 
 def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, roots: Roots) -> str:
     body = envelope.body
-    if isinstance(body, Presence | Birth | Health):
-        return reports.take(batch, envelope, body, now)
+    if isinstance(body, STATES):
+        return reports.take(batch, envelope, body)
     kit = batch.kits.get(envelope.kit)
     if kit is None or not kit.active:
         return "unknown-kit"
@@ -132,7 +134,7 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, 
     if isinstance(body, AskJobs | AskTwin | AskTime):
         questions.asked(db, envelope.kit, body, now)
         return "asked"
-    if not isinstance(body, VisitEvent | ApplicationEvent | DeletionEvent | AccessEvent | JobEvent):
+    if not isinstance(body, EVENTS):
         return "not-for-us"
     # Also for one we have already: the kit sends again because our first receipt got lost.
     outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)

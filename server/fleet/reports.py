@@ -51,19 +51,22 @@ class Batch:
     """The kits of one batch, locked for the transaction, the reports to be kept, and what births said."""
 
     kits: dict[str, Standing]
+    now: datetime
+    latest: datetime  # what a kit's clock may say at most: now, in whole milliseconds as it writes them
     reports: list[tuple[str, datetime, datetime, str]] = field(default_factory=list)
     reads: dict[str, int] = field(default_factory=dict)  # what kits that were born read of a visit
 
 
-def begin(db: Session, kit_ids: set[str]) -> Batch:
+def begin(db: Session, kit_ids: set[str], now: datetime) -> Batch:
     """Lock the rows of these kits, in one order for all workers, and read what they say."""
     columns = [getattr(Kit, name) for name in _READ]
     query = select(Kit.kit_id, Kit.retired, *columns).where(Kit.kit_id.in_(kit_ids)).order_by(Kit.kit_id)
     rows = db.execute(query.with_for_update())
-    return Batch({kit_id: Standing(retired is None, *said) for kit_id, retired, *said in rows})
+    kits = {kit_id: Standing(retired is None, *said) for kit_id, retired, *said in rows}
+    return Batch(kits, now, now.replace(microsecond=now.microsecond // 1000 * 1000))
 
 
-def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
+def take(batch: Batch, envelope: Envelope, body: State) -> str:
     """Note a state; a code for what became of it. The newest counts. A will was written when its session
     began: one of an older session is stale. So is a presence of a session that has ended: another worker was
     faster, or a broker that was killed shows again what it had saved before."""
@@ -73,7 +76,7 @@ def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
     if envelope.ses < kit.session:
         return "old-session"
     if isinstance(body, Health):
-        outcome = _report(batch, kit, envelope, now)
+        outcome = _report(batch, kit, envelope)
         if outcome != "state":
             return outcome
     elif isinstance(body, Birth):
@@ -82,7 +85,7 @@ def take(batch: Batch, envelope: Envelope, body: State, now: datetime) -> str:
     elif envelope.ses == kit.session and kit.presence in ENDS:
         return "old-session"
     else:
-        kit.presence, kit.presence_at = body.s, now
+        kit.presence, kit.presence_at = body.s, batch.now
     kit.session = envelope.ses
     return "state"
 
@@ -136,14 +139,14 @@ def sweep(db: Session, now: datetime) -> int:
     return len(over)
 
 
-def _report(batch: Batch, kit: Standing, envelope: Envelope, now: datetime) -> str:
+def _report(batch: Batch, kit: Standing, envelope: Envelope) -> str:
     if (envelope.ses, envelope.seq) <= (kit.report_ses, kit.report_seq):
         return "again"  # the broker's second delivery, or the retained one
     # Retained: it may be old. And a kit's clock may be ahead, which must not silence the kit later.
-    at = min(moment(envelope.ts), now.replace(microsecond=now.microsecond // 1000 * 1000))
+    at = min(moment(envelope.ts), batch.latest)
     if kit.health_at is not None and at < kit.health_at:
         return "older"
     kit.health_at, kit.report_ses, kit.report_seq = at, envelope.ses, envelope.seq
     kit.health = msgspec.json.encode(envelope.body).decode()
-    batch.reports.append((envelope.kit, now, at, kit.health))
+    batch.reports.append((envelope.kit, batch.now, at, kit.health))
     return "state"

@@ -94,6 +94,10 @@ async def _burst(
     """All applications of all kits, so many at a time."""
     host, port = _address(options.https)
     loop = asyncio.get_running_loop()
+
+    def send(kit: LightKit, path: Path) -> int:
+        return upload(host, port, kit.context(), path.stem, path, abandoned)
+
     with ThreadPoolExecutor(UPLOADS) as pool:
 
         async def one(kit: LightKit, path: Path) -> None:
@@ -101,9 +105,7 @@ async def _burst(
             kit.tell(Application(path.stem, visit_id, digest))
             kit.waiting += 1
             try:
-                again = await loop.run_in_executor(
-                    pool, upload, host, port, kit.context(), path.stem, path, abandoned
-                )
+                again = await loop.run_in_executor(pool, send, kit, path)
             except Stopped:
                 return
             except Refused as problem:
