@@ -69,7 +69,8 @@ def reserve(db: Session, model: type[Base], count: int) -> Sequence[int]:
         first = int(db.connection().scalar(select(func.coalesce(func.max(key), 0))) or 0) + 1
         return range(first, first + count)
     number = func.nextval(f"{table.name}_{key.name}_seq")
-    return sorted(db.connection().scalars(select(number).select_from(func.generate_series(1, count))))
+    drawn = select(func.array_agg(number)).select_from(func.generate_series(1, count))
+    return sorted(db.connection().scalar(drawn) or ())
 
 
 def _table(db: Session, model: type[Base]) -> Table:
