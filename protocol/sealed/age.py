@@ -17,7 +17,17 @@ from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519Pr
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from protocol.sealed import agekeys
-from protocol.sealed.ageheader import BadAge, Header, Stanza, decode64, encode64, read_header, write_stanzas
+from protocol.sealed.ageheader import (
+    END,
+    VERSION,
+    BadAge,
+    Header,
+    Stanza,
+    decode64,
+    encode64,
+    read_header,
+    write_stanzas,
+)
 from protocol.sealed.agekeys import BadKey, generate, recipient_of
 
 __all__ = [
@@ -46,11 +56,15 @@ _WRAPPED = 32  # a file key of 16 bytes and its tag
 
 @dataclass(frozen=True)
 class Wrapped:
-    """A file key and its stanzas, one a recipient. It depends on no content and may be made ahead of it; it
-    serves one file."""
+    """A file key and all that follows from it: its stanzas as the file begins with them, what the MAC is
+    made with, the payload's nonce and what encrypts its chunks. It depends on no content and may be made
+    ahead of it; it serves one file."""
 
     file_key: bytes = field(repr=False)
-    stanzas: tuple[Stanza, ...] = field(repr=False)
+    text: bytes = field(repr=False)
+    mac_key: bytes = field(repr=False)
+    nonce: bytes = field(repr=False)
+    cipher: ChaCha20Poly1305 = field(repr=False)
 
 
 def wrap(recipients: Sequence[str]) -> Wrapped:
@@ -58,37 +72,28 @@ def wrap(recipients: Sequence[str]) -> Wrapped:
     for none at all."""
     if not recipients:
         raise ValueError("a file that nobody can open")
-    file_key = secrets.token_bytes(16)
-    return Wrapped(file_key, tuple(_wrap(file_key, recipient) for recipient in recipients))
+    file_key, nonce = secrets.token_bytes(16), secrets.token_bytes(NONCE)
+    text = VERSION + write_stanzas(_wrap(file_key, recipient) for recipient in recipients)
+    cipher = ChaCha20Poly1305(_derive(file_key, nonce, b"payload"))
+    return Wrapped(file_key, text, _mac_key(file_key), nonce, cipher)
 
 
-def encrypt(
-    plaintext: bytes | Iterable[bytes], recipients: Sequence[str], extra_stanzas: Sequence[Stanza] = ()
-) -> bytes:
-    """An age file of `plaintext` (whole, or in parts of any size) that any one of `recipients` opens.
-
-    BadKey, ValueError as `wrap`."""
-    header, cipher = _begin(wrap(recipients), extra_stanzas)
-    return b"".join([header, *_seal_chunks(cipher, _chunks(plaintext))])
+def encrypt(plaintext: bytes, recipients: Sequence[str], extra_stanzas: Sequence[Stanza] = ()) -> bytes:
+    """An age file of `plaintext` that any one of `recipients` opens. BadKey, ValueError as `wrap`."""
+    _, pieces = encrypt_in_pieces([plaintext], wrap(recipients), extra_stanzas)
+    return b"".join(pieces)
 
 
 def encrypt_in_pieces(
-    plaintext: bytes, wrapped: Wrapped, extra_stanzas: Sequence[Stanza] = ()
+    plaintext: Sequence[bytes], wrapped: Wrapped, extra_stanzas: Sequence[Stanza] = ()
 ) -> tuple[int, Iterator[bytes]]:
-    """The size of the age file of `plaintext`, and the file itself piece by piece."""
-    header, cipher = _begin(wrapped, extra_stanzas)
-    chunks = max(1, -(-len(plaintext) // CHUNK))
-    size = len(header) + len(plaintext) + chunks * TAG
-    return size, chain((header,), _seal_chunks(cipher, _chunks(plaintext)))
-
-
-def _begin(wrapped: Wrapped, extra_stanzas: Sequence[Stanza]) -> tuple[bytes, ChaCha20Poly1305]:
-    """Everything before the first chunk, and what encrypts the chunks."""
-    covered = write_stanzas([*wrapped.stanzas, *extra_stanzas])
-    nonce = secrets.token_bytes(NONCE)
-    mac = encode64(_mac(wrapped.file_key, covered)).encode()
-    payload_key = _derive(wrapped.file_key, nonce, b"payload")
-    return b"".join([covered, b" ", mac, b"\n", nonce]), ChaCha20Poly1305(payload_key)
+    """The size of the age file of `plaintext` (in parts of any size), and the file itself piece by piece."""
+    covered = b"".join([wrapped.text, write_stanzas(extra_stanzas), END])
+    mac = encode64(hmac.digest(wrapped.mac_key, covered, "sha256")).encode()
+    header = b"".join([covered, b" ", mac, b"\n", wrapped.nonce])
+    length = sum(map(len, plaintext))
+    size = len(header) + length + max(1, -(-length // CHUNK)) * TAG
+    return size, chain((header,), _seal_chunks(wrapped.cipher, _chunks(plaintext)))
 
 
 def _seal_chunks(
@@ -119,7 +124,8 @@ def _unwrap(header: Header, keys: Sequence[MLKEM768X25519PrivateKey]) -> bytes:
                 file_key = _SUITE.decrypt(sealed, key, info=_INFO)
             except (InvalidTag, ValueError):
                 continue
-            if not hmac.compare_digest(_mac(file_key, header.covered), header.mac):
+            mac = hmac.digest(_mac_key(file_key), header.covered, "sha256")
+            if not hmac.compare_digest(mac, header.mac):
                 raise BadAge("header-mac", "the header is not the one that was written")
             return file_key
     raise BadAge("wrong-recipient", "no stanza opens with the keys given")
@@ -157,28 +163,28 @@ def _open_payload(file_key: bytes, payload: memoryview) -> bytes:
     return b"".join(parts)
 
 
-def _chunks(plaintext: bytes | Iterable[bytes]) -> Iterator[tuple[bytes | memoryview, bool]]:
-    """Chunks of 64 KiB and whether each is the last; the last is empty only when the whole is."""
-    if isinstance(plaintext, bytes):
-        whole = memoryview(plaintext)
-        for at in range(0, max(1, len(whole)), CHUNK):
-            yield whole[at : at + CHUNK], at + CHUNK >= len(whole)
-        return
-    waiting = bytearray()
-    for part in plaintext:
-        waiting += part
-        while len(waiting) > CHUNK:
-            yield bytes(waiting[:CHUNK]), False
-            del waiting[:CHUNK]
-    yield bytes(waiting), True
+def _chunks(parts: Iterable[bytes]) -> Iterator[tuple[bytes | memoryview, bool]]:
+    """Chunks of 64 KiB and whether each is the last; the last is empty only when the whole is. Copied is only
+    what lies across the border of two parts."""
+    waiting: list[memoryview] = []
+    lacking = CHUNK
+    for part in parts:
+        rest = memoryview(part)
+        while len(rest) > lacking:  # and not when it fits: it may be the last
+            waiting.append(rest[:lacking])
+            yield waiting[0] if len(waiting) == 1 else b"".join(waiting), False
+            rest, waiting, lacking = rest[lacking:], [], CHUNK
+        waiting.append(rest)
+        lacking -= len(rest)
+    yield b"".join(waiting), True
 
 
 def _chunk_nonce(counter: int, last: bool) -> bytes:
     return counter.to_bytes(11) + (b"\x01" if last else b"\x00")
 
 
-def _mac(file_key: bytes, covered: bytes) -> bytes:
-    return hmac.digest(_derive(file_key, b"", b"header"), covered, "sha256")
+def _mac_key(file_key: bytes) -> bytes:
+    return _derive(file_key, b"", b"header")
 
 
 def _derive(file_key: bytes, salt: bytes, info: bytes) -> bytes:

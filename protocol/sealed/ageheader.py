@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from protocol.bad import Bad
 
 VERSION = b"age-encryption.org/v1\n"
+END = b"---"
 LONGEST = 64 * 1024  # bytes of header we read; two recipients and a manifest stanza take 3.5 KB
 MOST_STANZAS = 20
 _COLUMNS = 64
@@ -54,7 +55,8 @@ def decode64(text: str) -> bytes:
 
 
 def write_stanzas(stanzas: Iterable[Stanza]) -> bytes:
-    """What the MAC covers: version line, stanzas, three dashes. ValueError for an impossible argument."""
+    """Stanzas as they stand between VERSION and END, all three of which the MAC covers. ValueError for an
+    impossible argument."""
     lines = []
     for stanza in stanzas:
         words = (stanza.kind, *stanza.arguments)
@@ -64,9 +66,7 @@ def write_stanzas(stanzas: Iterable[Stanza]) -> bytes:
         lines.append(f"-> {' '.join(words)}")
         # the last line is always shorter than a full one, if need be empty
         lines += [body[at : at + _COLUMNS] for at in range(0, len(body) + 1, _COLUMNS)]
-    if not lines:
-        raise ValueError("an age file has at least one stanza")
-    return VERSION + "".join(f"{line}\n" for line in lines).encode() + b"---"
+    return "".join(f"{line}\n" for line in lines).encode()
 
 
 def read_header(data: bytes) -> Header:

@@ -10,7 +10,10 @@ BLOCK = 512
 _END = bytes(2 * BLOCK)
 _LONGEST_NAME = 100
 _LARGEST = 8**11 - 1  # eleven octal digits
-_CHECKSUM = 148  # offset of the eight bytes
+_OWNER = b"\0".join([b"0000600", b"0000000", b"0000000", b""])  # mode, user, group
+_TIME = b"00000000000\0"
+_REST = b"0" + bytes(100) + b"ustar\x0000" + bytes(32 + 32 + 8 + 8 + 155 + 12)  # a plain file
+_SUM_OF_REST = sum(_OWNER + _TIME + b" " * 8 + _REST)  # the checksum is computed over itself as spaces
 
 
 class BadArchive(ValueError):
@@ -19,10 +22,15 @@ class BadArchive(ValueError):
 
 def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
     """(name, bytes) one after the other. ValueError for a name ustar cannot hold."""
+    return b"".join(archive_of(members))
+
+
+def archive_of(members: Iterable[tuple[str, bytes]]) -> list[bytes]:
+    """The same in parts, the members' bytes as they are."""
     parts = []
     for name, data in members:
         parts += [_header(name, len(data)), data, bytes(-len(data) % BLOCK)]
-    return b"".join([*parts, _END])
+    return [*parts, _END]
 
 
 def read_archive(archive: bytes) -> list[tuple[str, bytes]]:
@@ -48,21 +56,9 @@ def _header(name: str, size: int) -> bytes:
     raw = name.encode("ascii")
     if not 0 < len(raw) <= _LONGEST_NAME or not 0 <= size <= _LARGEST:
         raise ValueError("a name or size that ustar cannot hold")
-    fields = [
-        raw.ljust(100, b"\0"),
-        b"0000600\0",
-        b"0000000\0",
-        b"0000000\0",
-        b"%011o\0" % size,
-        b"00000000000\0",
-        b" " * 8,  # the checksum is computed over itself as spaces
-        b"0",
-        bytes(100),
-        b"ustar\x0000",
-        bytes(32 + 32 + 8 + 8 + 155 + 12),
-    ]
-    block = b"".join(fields)
-    return block[:_CHECKSUM] + b"%06o\0 " % sum(block) + block[_CHECKSUM + 8 :]
+    octal = b"%011o" % size
+    checksum = _SUM_OF_REST + sum(raw) + sum(octal)
+    return b"%b%b%b\0%b%06o\0 %b" % (raw.ljust(100, b"\0"), _OWNER, octal, _TIME, checksum, _REST)
 
 
 def _read_header(block: bytes) -> tuple[str, int]:

@@ -71,7 +71,7 @@ class Payload(_Member, frozen=True):
 
     group: Group
     sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")]
-    size: Annotated[int, Meta(ge=1)]
+    size: Annotated[int, Meta(ge=1, le=canonical.BIGGEST)]
 
 
 class Core(_Member, frozen=True, kw_only=True):
@@ -106,6 +106,10 @@ class Manifest(Core, frozen=True, kw_only=True):
     payload: Annotated[tuple[Payload, ...], Meta(min_length=1, max_length=len(GROUPS))]
 
 
+_decoder = msgspec.json.Decoder(Manifest)
+_encoder = msgspec.json.Encoder(order="sorted")
+
+
 @lru_cache(maxsize=64)  # every application has the same few
 def group_of(name: str) -> Group:
     """The group a part of this name lies in. ValueError for a name no application has."""
@@ -129,13 +133,13 @@ def with_payload(core: Core, payload: Sequence[Payload]) -> Manifest:
 
 
 def encode(manifest: Core) -> bytes:
-    """Canonical JSON of a manifest, or of a core."""
-    return canonical.dumps(msgspec.to_builtins(manifest))
+    """Canonical JSON of a manifest, or of a core: of what their types allow msgspec has the same spelling."""
+    return _encoder.encode(manifest)
 
 
 def size_of(core: bytes, payload: Sequence[Payload]) -> int:
     """Bytes of the manifest with this core and such a payload, whatever its digests."""
-    beside = canonical.dumps({"payload": msgspec.to_builtins(payload)})
+    beside = _encoder.encode({"payload": payload})
     return len(core) + len(beside) - 1  # one pair of braces, and a comma
 
 
@@ -143,24 +147,39 @@ def decode(data: bytes) -> Manifest:
     """A manifest whose every member has been checked. BadPacket manifest-*, unknown-suite, too-large."""
     if len(data) > LONGEST:
         raise BadPacket(Fault.TOO_LARGE, "manifest")
-    try:
-        value = canonical.loads(data, LONGEST)
-    except canonical.NotCanonical as problem:
-        raise BadPacket(Fault.MANIFEST_NOT_CANONICAL, str(problem)) from problem
-    # first of all: a manifest of a suite to come may have members we do not know
-    if isinstance(value, dict) and value.get("suite", SUITES[0]) not in SUITES:
-        raise BadPacket(Fault.UNKNOWN_SUITE)
-    try:
-        manifest = msgspec.convert(value, Manifest)
-    except msgspec.ValidationError as problem:
-        # msgspec quotes member names and patterns only, never the value refused
-        raise BadPacket(Fault.MANIFEST_MALFORMED, str(problem)[:200]) from problem
-    if encode(manifest) != data:
-        raise BadPacket(Fault.MANIFEST_MALFORMED, "a member is missing")
+    manifest = _read(data)
+    if manifest is None:
+        raise _refusal(data)
     wrong = next((name for name, right in _rules(manifest) if not right), None)
     if wrong is not None:
         raise BadPacket(Fault.MANIFEST_MALFORMED, wrong)
     return manifest
+
+
+def _read(data: bytes) -> Manifest | None:
+    """What is spelled so, and no other way, by the types above. None: something is wrong with it."""
+    try:
+        manifest = _decoder.decode(data)
+        return manifest if manifest.suite in SUITES and encode(manifest) == data else None
+    except (msgspec.DecodeError, ValueError):  # not UTF-8, or not canonical
+        return None
+
+
+def _refusal(data: bytes) -> BadPacket:
+    """What is wrong with a manifest that could not be read."""
+    try:
+        value = canonical.loads(data, LONGEST)
+    except canonical.NotCanonical as problem:
+        return BadPacket(Fault.MANIFEST_NOT_CANONICAL, str(problem))
+    # first of all: a manifest of a suite to come may have members we do not know
+    if isinstance(value, dict) and value.get("suite", SUITES[0]) not in SUITES:
+        return BadPacket(Fault.UNKNOWN_SUITE)
+    try:
+        msgspec.convert(value, Manifest)
+    except msgspec.ValidationError as problem:
+        # msgspec quotes member names and patterns only, never the value refused
+        return BadPacket(Fault.MANIFEST_MALFORMED, str(problem)[:200])
+    return BadPacket(Fault.MANIFEST_MALFORMED, "a member is missing")
 
 
 def core_of(manifest: Manifest) -> bytes:

@@ -38,6 +38,9 @@ class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     officer: str | Assertion
 
 
+_decoder = msgspec.json.Decoder(Signatures)
+
+
 @dataclass(frozen=True)
 class Outer:
     """A packet's outside. `manifest_sha256` is what receipts and the next `prev` name."""
@@ -51,9 +54,13 @@ class Outer:
 
 def write_outer(manifest_bytes: bytes, signatures: Signatures) -> bytes:
     """Everything before the payload."""
-    signed_by = canonical.dumps(msgspec.to_builtins(signatures))
+    signed_by = _encode(signatures)
     blocks = [part for data in (manifest_bytes, signed_by) for part in (len(data).to_bytes(4), data)]
     return b"".join([MAGIC, *blocks])
+
+
+def _encode(signatures: Signatures) -> bytes:
+    return canonical.dumps(msgspec.to_builtins(signatures))
 
 
 def outer_size(manifest_size: int, kit_size: int, officer_size: int) -> int:
@@ -73,8 +80,10 @@ def read_outer(source: bytes | BinaryIO) -> Outer:
     manifest = manifests.decode(data)
     raw = _read_block(stream, "signatures")
     try:
-        signatures = msgspec.convert(canonical.loads(raw, LONGEST_BLOCK), Signatures)
-    except (canonical.NotCanonical, msgspec.ValidationError) as problem:
+        signatures = _decoder.decode(raw)
+        if _encode(signatures) != raw:
+            raise canonical.NotCanonical("not in canonical form")
+    except (canonical.NotCanonical, msgspec.DecodeError, UnicodeDecodeError) as problem:
         raise BadPacket(Fault.SIGNATURES_MALFORMED, str(problem)[:200]) from problem
     if isinstance(signatures.officer, str) != (manifest.officer_signature == "pin-key"):
         raise BadPacket(Fault.SIGNATURES_MALFORMED, "not the kind of officer signature the manifest names")

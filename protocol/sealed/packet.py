@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import signed
 from protocol.sealed import manifest
-from protocol.sealed.archive import BadArchive, read_archive, write_archive
+from protocol.sealed.archive import BadArchive, archive_of, read_archive
 from protocol.sealed.manifest import Content, Core, Manifest, Payload, RecipientId
 from protocol.sealed.outer import (
     KIT_KIND,
@@ -65,16 +65,18 @@ _NO_DIGEST = "0" * 128  # in place of one, where only its length matters
 
 @dataclass(frozen=True)
 class Part:
-    """One file of the application."""
+    """One file of the application. `known` is the SHA-256 of its bytes in hex, where it was worked out
+    before: whoever opens the packet checks it."""
 
     name: str
     type: str
     data: bytes = field(repr=False)
+    known: str = field(default="", repr=False, compare=False)
 
     @cached_property
     def sha256(self) -> str:
         """In hex. Worked out once: who describes the parts and who seals them both ask."""
-        return hashlib.sha256(self.data).hexdigest()
+        return self.known or hashlib.sha256(self.data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -127,7 +129,7 @@ class Sink(Protocol):
     def start(self, offset: int) -> None: ...
 
     def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Write the next pieces, and pass each on."""
+        """Write the next pieces, and pass them on, each whole and in order; of some it may make one."""
 
     def finish(self, front: bytes) -> None: ...
 
@@ -234,11 +236,10 @@ def write(
     sink.start(offset)
     described = []
     for group, size, pieces in groups:
-        file = sink.through(chain((size.to_bytes(4),), pieces))
-        next(file)
-        digest = hashlib.sha512()
-        for piece in file:
-            digest.update(piece)
+        blocks = sink.through(chain((size.to_bytes(4),), pieces))
+        digest = hashlib.sha512(memoryview(next(blocks))[4:])
+        for block in blocks:
+            digest.update(block)
         described.append(Payload(group, digest.hexdigest(), size))
     front = _front(manifest.encode(manifest.with_payload(core, described)), kit, officer)
     outer = read_outer(front)
@@ -262,7 +263,7 @@ def _seal_groups(
         raise ValueError("the core describes other parts or recipients")
     for group in manifest.groups_of(core):
         members = [(part.name, part.data) for part in parts if manifest.group_of(part.name) == group]
-        archive = write_archive([(manifest.CORE_NAME, core_bytes), *members])
+        archive = archive_of([(manifest.CORE_NAME, core_bytes), *members])
         yield (
             group,
             *seal_file(archive, Label(core.suite, core_bytes, group, core.recipients), recipients, keys),

@@ -97,10 +97,17 @@ def verify_list(
 ) -> RecipientList:
     """The list signed by the pinned `list_key`, valid `at`, and issued no earlier than the `newest` list of
     that service seen so far. BadRecipients: recipients-untrusted, recipients-expired."""
+    held = read_list(token, list_key)
+    check_time(held, at, newest)
+    return held
+
+
+def read_list(token: str, list_key: ec.EllipticCurvePublicKey) -> RecipientList:
+    """The list signed by the pinned `list_key`, whenever. BadRecipients recipients-untrusted."""
     try:
         payload = signed.verify(token.strip(), KIND, {signed.key_id(list_key): list_key})
         held = msgspec.convert(canonical.loads(payload, LONGEST), RecipientList)
-        issued, expires = read_instant(held.issued), read_instant(held.expires)
+        read_instant(held.issued), read_instant(held.expires)
     except (ValueError, msgspec.ValidationError) as problem:
         raise BadRecipients("recipients-untrusted", str(problem)[:200]) from problem
     wrong = next((what for what, right in _rules(held, payload) if not right), None)
@@ -109,6 +116,12 @@ def verify_list(
     for recipient in held.recipients:
         _check_key(recipient, held.suite)
     held.public_receipt_keys()
+    return held
+
+
+def check_time(held: RecipientList, at: datetime, newest: datetime | None) -> None:
+    """As `verify_list`, of a list that `read_list` has read. BadRecipients."""
+    issued, expires = read_instant(held.issued), read_instant(held.expires)
     if issued > at + SKEW:
         raise BadRecipients("recipients-untrusted", "issued in the future: one of the clocks is wrong")
     if expires - issued > LONGEST_LIFE:
@@ -117,7 +130,6 @@ def verify_list(
         raise BadRecipients("recipients-untrusted", "older than a list seen before")
     if not issued < expires or at >= expires:
         raise BadRecipients("recipients-expired", held.expires)
-    return held
 
 
 def _rules(held: RecipientList, payload: bytes) -> list[tuple[str, bool]]:

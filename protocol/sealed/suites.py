@@ -60,15 +60,18 @@ class Keys:
 
 
 def seal_file(
-    plaintext: bytes, label: Label, recipients: Sequence[Recipient], keys: Keys | None = None
+    plaintext: Sequence[bytes], label: Label, recipients: Sequence[Recipient], keys: Keys | None = None
 ) -> tuple[int, Iterator[bytes]]:
-    """`plaintext`, readable only by `recipients`, whose keys are those of the label's suite: the size of the
-    sealed file, and its pieces. ValueError."""
+    """`plaintext` (in parts of any size), readable only by `recipients`, whose keys are those of the label's
+    suite: the size of the sealed file, and its pieces. ValueError."""
     if label.suite == AGE:
         wrapped = keys.take(label.group, recipients) if keys else _wrap(recipients)
         return age.encrypt_in_pieces(plaintext, wrapped, [_stanza(label)])
     whole = cms.encrypt(
-        plaintext, [recipient.public_key() for recipient in recipients], label.core_sha256, label.group
+        b"".join(plaintext),
+        [recipient.public_key() for recipient in recipients],
+        label.core_sha256,
+        label.group,
     )
     return len(whole), iter((whole,))
 

@@ -288,7 +288,7 @@ def test_a_bit_flipped_in_any_sealed_file_is_refused_also_by_the_holder_of_its_k
     recipient = desk.world.recipients[0] if suite == "age1pq" else cms_recipient(private.public_key())
     keys = [desk.world.identities[0], private]
     label = Label(suite, b"core", "identity", kids_of([recipient]))
-    file = b"".join(seal_file(bytes(200_000), label, [recipient])[1])
+    file = b"".join(seal_file([bytes(200_000)], label, [recipient])[1])
 
     def opened(data):
         check_file(data, label)

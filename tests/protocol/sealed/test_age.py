@@ -27,9 +27,11 @@ def test_the_chunks_of_a_file_end_where_they_should(size):
     plaintext = bytes(range(256)) * (size // 256 + 1)
     plaintext = plaintext[:size]
     pieces = [plaintext[at : at + 1000] for at in range(0, size, 1000)]
-    whole, streamed = encrypt(plaintext, [RECIPIENT]), encrypt(iter(pieces), [RECIPIENT])
-    assert decrypt(whole, [IDENTITY]) == decrypt(streamed, [IDENTITY]) == plaintext
-    assert len(whole) == len(streamed)
+    whole = encrypt(plaintext, [RECIPIENT])
+    told, streamed = age.encrypt_in_pieces(pieces, age.wrap([RECIPIENT]))
+    made = b"".join(streamed)
+    assert decrypt(whole, [IDENTITY]) == decrypt(made, [IDENTITY]) == plaintext
+    assert len(whole) == len(made) == told
 
 
 def test_each_recipient_opens_it_and_nobody_else():
@@ -91,8 +93,8 @@ def test_chunks_cannot_be_dropped_swapped_or_added():
 
 
 def test_an_empty_last_chunk_after_a_full_one_is_refused(monkeypatch):
-    def with_empty_last(plaintext):
-        yield plaintext, False
+    def with_empty_last(parts):
+        yield b"".join(parts), False
         yield b"", True
 
     monkeypatch.setattr(age, "_chunks", with_empty_last)

@@ -30,7 +30,7 @@ ENVELOPE = cms.encrypt(PLAIN, [key.public_key() for key in KEYS], CORE_SHA256, "
 
 
 def sealed(label, recipients):
-    return b"".join(seal_file(b"", label, recipients)[1])
+    return b"".join(seal_file([], label, recipients)[1])
 
 
 def refused(data, keys=KEYS):

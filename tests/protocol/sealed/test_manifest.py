@@ -1,5 +1,7 @@
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from protocol import canonical
 from protocol.sealed.manifest import LONGEST, Payload, core_of, decode, digest, encode
@@ -20,6 +22,13 @@ def refused(data):
 def test_a_manifest_comes_back_as_it_was_written():
     assert decode(encode(MANIFEST)) == MANIFEST
     assert digest(b"") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+
+
+@given(st.text(), st.integers(0, canonical.BIGGEST))
+def test_its_spelling_is_the_canonical_one_whatever_it_says(text, number):
+    content = msgspec.structs.replace(MANIFEST.contents[0], name=text, size=number)
+    said = msgspec.structs.replace(MANIFEST, contents=(content,), officer_id=text, seq=number)
+    assert encode(said) == canonical.dumps(msgspec.to_builtins(said))
 
 
 def test_the_core_is_the_manifest_without_its_payload():
