@@ -17,11 +17,12 @@ from protocol.ids import new_ulid
 
 @dataclass(frozen=True)
 class Keep:
-    """Put `data` into the vault as `record` and note `wish`, or neither."""
+    """Put `data` into the vault as `record` and note `wish`, which names its `digest`, or neither."""
 
     kind: Kind
     record: str
     data: bytes
+    digest: str
     wish: Wish
 
 
@@ -51,7 +52,7 @@ def keep(running: Running, taken: Taken, request: BagVisit, card: CardReading | 
     if isinstance(taken, HolderProof):
         same = _number(card) == taken.national_number
         proven = ProvePossession(record, named, taken.certificate_valid, taken.test_trust, same)
-        return Keep("possession", record, data, proven)
+        return Keep("possession", record, data, named, proven)
     if isinstance(taken, CardReading):
         wish: Wish = KeepCard(
             record,
@@ -62,14 +63,15 @@ def keep(running: Running, taken: Taken, request: BagVisit, card: CardReading | 
             taken.test_trust,
             _expected(taken, request),
         )
-        return Keep("card", record, data, wish)
+        return Keep("card", record, data, named, wish)
     if isinstance(taken, Photo):
-        return Keep("photo", record, data, KeepPhoto(record, named))
+        return Keep("photo", record, data, named, KeepPhoto(record, named))
     if isinstance(taken, KeptFinger):
         assert running.hand is not None
         assert running.finger is not None
-        return Keep("finger", record, data, KeepFinger(running.hand, running.finger, record, named))
-    return Keep("signature", record, data, KeepSignature(record, named))
+        wish = KeepFinger(running.hand, running.finger, record, named)
+        return Keep("finger", record, data, named, wish)
+    return Keep("signature", record, data, named, KeepSignature(record, named))
 
 
 def _number(reading: CardReading | None) -> str | None:

@@ -16,12 +16,12 @@ TABLES = (
 
 class Newest:
     def __init__(self, database: Database) -> None:
-        self._database = database
+        self.database = database
         database.define(TABLES)
 
     def issued(self, service_id: str) -> datetime | None:
         """When the newest list seen for this service was issued."""
-        row = self._database.row("SELECT issued FROM recipient_list WHERE service_id = ?", (service_id,))
+        row = self.database.row("SELECT issued FROM recipient_list WHERE service_id = ?", (service_id,))
         return None if row is None else read_instant(row[0])
 
     def saw(self, held: RecipientList) -> None:
@@ -29,5 +29,5 @@ class Newest:
         before = self.issued(held.service_id)
         if before is not None and read_instant(held.issued) <= before:
             return
-        with self._database.transaction() as tx:
+        with self.database.transaction() as tx:
             tx.execute("INSERT OR REPLACE INTO recipient_list VALUES (?, ?)", (held.service_id, held.issued))

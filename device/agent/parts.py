@@ -24,6 +24,7 @@ class Records(msgspec.Struct, frozen=True):
     fingers: Mapping[Hand, KeptFinger]
     signature: KeptSignature | None
     possession: Evidence | None = None
+    pictures: Mapping[str, tuple[str, ...]] = {}  # SHA-256 of those in a record, by its id
 
     def __repr__(self) -> str:
         return "Records(...)"
@@ -35,18 +36,27 @@ def make(visit: Visit, request: BagVisit, records: Records, entry: Entry) -> tup
     if records.card is not None:
         parts.append(_json("identity.json", _identity(records.card)))
         if records.card.photo is not None and not only(request):  # the service has it of the first visit
-            parts.append(Part("card-photo.jpg", "image/jpeg", records.card.photo.jpeg))
+            known = _known(records, visit.card)
+            parts.append(Part("card-photo.jpg", "image/jpeg", records.card.photo.jpeg, known[0]))
     if records.photo is not None:
-        parts.append(Part("photo.jpg", "image/jpeg", records.photo.jpeg))
+        known = _known(records, visit.photo)
+        parts.append(Part("photo.jpg", "image/jpeg", records.photo.jpeg, known[0]))
     for hand, finger in records.fingers.items():
-        parts.append(Part(f"{_finger_name(visit, hand)}.png", "image/png", finger.png))
+        known = _known(records, visit.hands[hand].kept)
+        parts.append(Part(f"{_finger_name(visit, hand)}.png", "image/png", finger.png, known[0]))
     if records.signature is not None:
-        parts.append(Part("signature.svg", "image/svg+xml", records.signature.svg))
-        parts.append(Part("signature.png", "image/png", records.signature.png))
+        known = _known(records, visit.signature)
+        parts.append(Part("signature.svg", "image/svg+xml", records.signature.svg, known[0]))
+        parts.append(Part("signature.png", "image/png", records.signature.png, known[1]))
     if records.possession is not None:
         parts.append(Part(POSSESSION, "application/json", encode(records.possession)))
     parts.append(_json("application.json", _application(visit, request, records, entry)))
     return tuple(parts)
+
+
+def _known(records: Records, fact: object) -> tuple[str, ...]:
+    """The digests of the pictures in the record that a fact names; empty where they are not known."""
+    return records.pictures.get(getattr(fact, "record", ""), ()) or ("", "")
 
 
 def flags(visit: Visit, records: Records, example_picture: bool) -> tuple[str, ...]:

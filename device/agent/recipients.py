@@ -12,24 +12,34 @@ from cryptography.hazmat.primitives.serialization import load_pem_public_key
 
 from device.errors import Code, KitError, Remedy
 from protocol.instant import read_instant
-from protocol.sealed.recipients import LONGEST, BadRecipients, RecipientList, verify_list
+from protocol.sealed.recipients import (
+    LONGEST,
+    BadRecipients,
+    RecipientList,
+    check_time,
+    read_list,
+    verify_list,
+)
 
 _EXPIRED = "recipients-expired"
 
 
 class Recipients:
-    """Reads the list anew at every use: the administrator may replace it while the kit runs."""
+    """Reads the list anew at every use: the administrator may replace it while the kit runs. What has been
+    read and verified once is not verified again, but for its dates."""
 
     def __init__(self, path: Path, list_key: ec.EllipticCurvePublicKey) -> None:
         self._path = path
         self._list_key = list_key
+        self._read_before: tuple[str, RecipientList] | None = None
 
     def valid(self, service_id: str, at: datetime, newest: datetime | None = None) -> RecipientList:
         """The list for a service, valid `at`, and issued no earlier than the `newest` seen.
 
         KitError recipients-expired, recipients-untrusted."""
         try:
-            held = verify_list(self._read(), self._list_key, at, newest)
+            held = self._verified(self._read())
+            check_time(held, at, newest)
         except BadRecipients as problem:
             code = Code.RECIPIENTS_EXPIRED if problem.code == _EXPIRED else Code.RECIPIENTS_UNTRUSTED
             raise KitError(code, Remedy.WORKSHOP, problem.detail) from problem
@@ -53,6 +63,12 @@ class Recipients:
         except (BadRecipients, ValueError) as problem:
             raise KitError(Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no receipt keys") from problem
         return held.public_receipt_keys()
+
+    def _verified(self, token: str) -> RecipientList:
+        before = self._read_before
+        held = before[1] if before is not None and before[0] == token else read_list(token, self._list_key)
+        self._read_before = token, held
+        return held
 
     def _read(self) -> str:
         try:

@@ -6,7 +6,7 @@ is not the one that was kept is seen before it is sealed.
 """
 
 import hashlib
-from typing import Literal, TypeVar
+from typing import Generic, Literal, TypeVar
 
 import msgspec
 
@@ -19,6 +19,7 @@ from protocol.recapture import Part
 
 Kind = Literal["request", "card", "possession", "photo", "finger", "signature"]
 PPI = 500
+_PACKED = b"\x92"  # MessagePack: an array of two
 REQUEST = "request"
 """Id of the record that holds the visit as it was asked for; there is one a visit."""
 
@@ -75,24 +76,46 @@ Kept = BagVisit | CardReading | Evidence | Photo | KeptFinger | KeptSignature
 K = TypeVar("K", bound=Kept)
 
 
+class Packed(msgspec.Struct, Generic[K], frozen=True, array_like=True, forbid_unknown_fields=True):
+    """A record, and the SHA-256 of each picture in it: worked out when it is kept, where nobody waits."""
+
+    kept: K
+    pictures: tuple[str, ...] = ()
+
+
 def pack(kept: Kept) -> bytes:
-    return msgspec.msgpack.encode(kept)
+    return msgspec.msgpack.encode(Packed(kept, tuple(map(digest, _pictures(kept)))))
 
 
-def unpack(data: bytes, kind: type[K]) -> K:
+def open_record(data: bytes, kind: type[K]) -> Packed[K]:
     """KitError vault-damaged when these bytes are no such record."""
     try:
-        return msgspec.msgpack.decode(data, type=kind)
+        if data[:1] != _PACKED:  # kept before records told the digests of their pictures
+            return Packed(msgspec.msgpack.decode(data, type=kind))
+        return msgspec.msgpack.decode(data, type=Packed[kind])  # type: ignore[valid-type]
     except msgspec.DecodeError as problem:
         raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"record is no {kind.__name__}") from problem
 
 
+def unpack(data: bytes, kind: type[K]) -> K:
+    """KitError as `open_record`."""
+    return open_record(data, kind).kept
+
+
+def _pictures(kept: Kept) -> tuple[bytes, ...]:
+    """What of it becomes parts of an application as it is."""
+    match kept:
+        case CardReading(photo=photo) if photo is not None:
+            return (photo.jpeg,)
+        case Photo(jpeg=jpeg):
+            return (jpeg,)
+        case KeptFinger(png=png):
+            return (png,)
+        case KeptSignature(svg=svg, png=png):
+            return (svg, png)
+        case _:
+            return ()
+
+
 def digest(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
-
-
-def check(data: bytes, expected: str) -> bytes:
-    """`data`, when its digest is the one the journal names; KitError vault-damaged otherwise."""
-    if digest(data) != expected:
-        raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "a record is not the one that was kept")
-    return data

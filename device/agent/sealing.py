@@ -16,8 +16,8 @@ from device.agent import parts
 from device.agent.events import CardKept, PossessionProven, SignatureKept
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
-from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, only, unpack
-from device.agent.visit import Visit, records
+from device.agent.records import REQUEST, K, KeptFinger, KeptSignature, only, open_record, unpack
+from device.agent.visit import Visit, named
 from device.errors import Code, KitError, Remedy
 from device.ports import CardReading, Clock, Photo
 from device.vault.quota import check_room
@@ -92,6 +92,7 @@ class Sealer:
         self._recipients = recipients
         self._data = data
         self._clock = clock
+        self._newest: Newest | None = None
         self._keys: Keys | None = None  # wrapped at a dry run, for the next packet
 
     def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
@@ -209,7 +210,9 @@ class Sealer:
 
     def _list(self, service_id: str, now: datetime, vault: OpenVault) -> RecipientList:
         """To whom to seal, on a list no older than any this kit has seen."""
-        newest = Newest(vault.database)
+        if self._newest is None or self._newest.database is not vault.database:
+            self._newest = Newest(vault.database)
+        newest = self._newest
         held = self._recipients.valid(service_id, now, newest.issued(service_id))
         newest.saw(held)
         return held
@@ -238,27 +241,26 @@ def _supplements(request: BagVisit) -> Supplements | msgspec.UnsetType:
 
 def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records:
     """What the facts name, from the vault. KitError vault-damaged when it is not what was kept."""
+    held = vault.get_many(visit_id, named(visit))
+    pictures: dict[str, tuple[str, ...]] = {}
 
-    held = vault.get_many(visit_id, records(visit))
-
-    def read(record: str, digest: str) -> bytes:
-        return check(held[record].data, digest)
+    def read(record: str, kind: type[K]) -> K:
+        packed = open_record(held[record].data, kind)
+        pictures[record] = packed.pictures
+        return packed.kept
 
     photo, card, signature, proven = visit.photo, visit.card, visit.signature, visit.possession
     return parts.Records(
-        card=unpack(read(card.record, card.digest), CardReading) if isinstance(card, CardKept) else None,
-        photo=unpack(read(photo.record, photo.digest), Photo) if photo is not None else None,
+        card=read(card.record, CardReading) if isinstance(card, CardKept) else None,
+        photo=read(photo.record, Photo) if photo is not None else None,
         fingers={
-            hand: unpack(read(state.kept.record, state.kept.digest), KeptFinger)
+            hand: read(state.kept.record, KeptFinger)
             for hand, state in visit.hands.items()
             if state.kept is not None
         },
-        signature=unpack(read(signature.record, signature.digest), KeptSignature)
-        if isinstance(signature, SignatureKept)
-        else None,
-        possession=unpack(read(proven.record, proven.digest), Evidence)
-        if isinstance(proven, PossessionProven)
-        else None,
+        signature=read(signature.record, KeptSignature) if isinstance(signature, SignatureKept) else None,
+        possession=read(proven.record, Evidence) if isinstance(proven, PossessionProven) else None,
+        pictures=pictures,
     )
 
 

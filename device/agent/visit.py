@@ -151,11 +151,16 @@ def validity_months(visit: Visit, service: Service) -> int:
     return rule.validity_months
 
 
-def records(visit: Visit) -> tuple[str, ...]:
-    """The vault records the facts name, in the order of the steps."""
+def named(visit: Visit) -> dict[str, str]:
+    """The vault records the facts name, in the order of the steps, and the digest of each."""
     fingers = (state.kept for state in visit.hands.values())
     facts = (visit.card, visit.possession, visit.photo, *fingers, visit.signature)
-    return tuple(fact.record for fact in facts if isinstance(fact, _WITH_RECORD))
+    return {fact.record: fact.digest for fact in facts if isinstance(fact, _WITH_RECORD)}
+
+
+def records(visit: Visit) -> tuple[str, ...]:
+    """The vault records the facts name, in the order of the steps."""
+    return tuple(named(visit))
 
 
 def fold(events: Iterable[Event]) -> Visit:

@@ -1,6 +1,7 @@
 """The open vault: captures of visits in progress, each encrypted under the random key of its visit."""
 
-from collections.abc import Sequence
+import hashlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -114,8 +115,12 @@ class OpenVault(Store):
                 raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, f"slots: {problem.strerror}") from problem
             tx.execute("INSERT INTO visit_slot VALUES (?, ?)", (visit_id, number))
 
-    def put(self, tx: Transaction, visit_id: str, record_id: str, kind: str, data: bytes) -> None:
-        """Keep a capture, in place of one of the same id. KitError locked; vault-damaged without a key."""
+    def put(
+        self, tx: Transaction, visit_id: str, record_id: str, kind: str, data: bytes, digest: str = ""
+    ) -> None:
+        """Keep a capture, in place of one of the same id. With a `digest`, only who names it gets the capture
+        back: who knows that it is of these bytes need not work it out again. KitError locked; vault-damaged
+        without a key."""
         if len(data) > LARGEST:
             raise ValueError(f"a record of more than {LARGEST} bytes")
         key = self._visit_key(visit_id)
@@ -123,7 +128,7 @@ class OpenVault(Store):
             "SELECT version FROM record WHERE visit_id = ? AND record_id = ?", (visit_id, record_id)
         )
         version = 1 if held is None else held[0] + 1
-        sealed = keys.lock_up(key, data, _of_record(visit_id, record_id, kind, version))
+        sealed = keys.lock_up(key, data, _of_record(visit_id, record_id, kind, version, digest))
         tx.execute(
             "INSERT OR REPLACE INTO record VALUES (?, ?, ?, ?, ?)",
             (visit_id, record_id, kind, version, sealed),
@@ -131,16 +136,19 @@ class OpenVault(Store):
         if held is not None:
             tx.shred()
 
-    def get(self, visit_id: str, record_id: str) -> Record:
-        """A kept capture. KitError locked; vault-damaged when it is not here, or not what was put here."""
-        return self.get_many(visit_id, [record_id])[record_id]
+    def get(self, visit_id: str, record_id: str, digest: str = "") -> Record:
+        """A kept capture. KitError locked; vault-damaged when it is not here, or not what was put here under
+        this digest."""
+        return self.get_many(visit_id, {record_id: digest})[record_id]
 
-    def get_many(self, visit_id: str, record_ids: Sequence[str]) -> dict[str, Record]:
+    def get_many(self, visit_id: str, digests: Mapping[str, str]) -> dict[str, Record]:
         """Kept captures of one visit, by id. KitError as `get`."""
         key = self._visit_key(visit_id)
-        return {record_id: self._get(key, visit_id, record_id) for record_id in record_ids}
+        return {
+            record_id: self._get(key, visit_id, record_id, digest) for record_id, digest in digests.items()
+        }
 
-    def _get(self, key: bytes, visit_id: str, record_id: str) -> Record:
+    def _get(self, key: bytes, visit_id: str, record_id: str, digest: str) -> Record:
         row = self.database.row(
             "SELECT kind, version, sealed FROM record WHERE visit_id = ? AND record_id = ?",
             (visit_id, record_id),
@@ -148,7 +156,14 @@ class OpenVault(Store):
         if row is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no record {record_id}")
         kind, version, sealed = row
-        return Record(kind, keys.unlock(key, sealed, _of_record(visit_id, record_id, kind, version)))
+        bound, unbound = (_of_record(visit_id, record_id, kind, version, each) for each in (digest, ""))
+        try:
+            return Record(kind, keys.unlock(key, sealed, bound))
+        except KitError:
+            data = keys.unlock(key, sealed, unbound)  # kept before records were bound to their digest
+            if hashlib.sha256(data).hexdigest() != digest:
+                raise
+            return Record(kind, data)
 
     def drop(self, tx: Transaction, visit_id: str, record_id: str) -> None:
         """Forget one capture, e.g. because the step is done again."""
@@ -181,5 +196,6 @@ def _of_visit(visit_id: str) -> bytes:
     return keys.bind("visit_key", visit_id, _KEY_VERSION)
 
 
-def _of_record(visit_id: str, record_id: str, kind: str, version: int) -> bytes:
-    return keys.bind("record", f"{visit_id}/{record_id}/{kind}", version)
+def _of_record(visit_id: str, record_id: str, kind: str, version: int, digest: str) -> bytes:
+    name = f"{visit_id}/{record_id}/{kind}"
+    return keys.bind("record", f"{name}/{digest}" if digest else name, version)

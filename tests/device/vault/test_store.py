@@ -1,3 +1,4 @@
+import hashlib
 import sqlite3
 
 import pytest
@@ -129,3 +130,17 @@ def test_a_locked_vault_gives_and_takes_nothing(kit, vault):
 
 def test_nothing_prints_what_is_kept(vault):
     assert "jpeg" not in repr(vault.get(VISIT, "photo-1"))
+
+
+def test_a_record_kept_under_a_digest_opens_to_who_names_it_and_to_nobody_else(vault):
+    digest, other = hashlib.sha256(b"print").hexdigest(), hashlib.sha256(b"other").hexdigest()
+    with vault.database.transaction() as tx:
+        vault.put(tx, VISIT, "finger-1", "finger", b"print", digest)
+    assert vault.get(VISIT, "finger-1", digest).data == b"print"
+    assert fails(vault.get, VISIT, "finger-1", other) == Code.VAULT_DAMAGED
+    assert fails(vault.get, VISIT, "finger-1") == Code.VAULT_DAMAGED
+    assert fails(vault.get_many, VISIT, {"finger-1": digest, "photo-1": other}) == Code.VAULT_DAMAGED
+
+
+def test_a_record_from_before_opens_to_who_names_its_digest(vault):
+    assert vault.get(VISIT, "photo-1", hashlib.sha256(b"jpeg").hexdigest()).data == b"jpeg"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from device.agent.events import Sealed
 from device.agent.journal import Entry, Journal
-from device.agent.records import REQUEST, check, unpack
+from device.agent.records import REQUEST, digest, unpack
 from device.agent.session import OWN, is_open
 from device.agent.visit import Visit, fold, records
 from device.errors import KitError
@@ -123,7 +123,7 @@ def _judge_records(vault: OpenVault, visits: Mapping[str, Visit]) -> list[str]:
         facts = (visit.card, visit.photo, visit.signature, *(hand.kept for hand in visit.hands.values()))
         for fact in facts:
             if fact is not None and hasattr(fact, "record"):
-                check(vault.get(visit_id, fact.record).data, fact.digest)
+                assert digest(vault.get(visit_id, fact.record, fact.digest).data) == fact.digest
     return wrong
 
 
