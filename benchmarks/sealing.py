@@ -1,11 +1,18 @@
 """Sealing and durably storing an application, against the bare durable write of the same bytes, and peers.
 
-Counted from the last capture kept until the application is on disk and nobody can read its captures any more:
-captures read from the vault and decrypted, digested, sealed to two post-quantum recipients in three groups,
-signed twice, the packet written and flushed, its row and the end of the visit's key in one transaction, the
-slot overwritten. File keys are wrapped before the first capture, as the kit does it; `wrapped late` is the
-same without, as after a restart. The bare write is a new file, fsync, rename and fsync of the folder. Peers
-do less than ours (benchmarks/peers.py).
+Ours is counted from the officer's press until the application is kept and nobody can read its captures any
+more, through the agent's own code (benchmarks/counter.py): captures read from the vault and decrypted, list
+and certificates judged, parts made, sealed to two post-quantum recipients in three groups, digested, signed
+twice, the packet written and flushed, its row, the journal's fact and the end of the visit's key in one
+transaction, the slot overwritten.
+
+Not in it is what the kit does before, in moments when nobody waits: file keys wrapped at the dry run, room
+laid out for packet and log after a fact, digests of captures worked out when they were kept. `restarted` is
+the same without the wrapped keys, as when the kit was switched off in the middle of the visit.
+
+The bare write is what it takes for a new file to be there after a power cut: written under another name,
+fsync, rename, fsync of the folder. It has no room laid out: whoever just writes a file has none. Peers do
+less than ours (benchmarks/peers.py).
 """
 
 import os
@@ -13,33 +20,15 @@ import statistics
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from cryptography import x509
-
+from benchmarks.counter import Kit
 from benchmarks.peers import peers, write_durably
 from benchmarks.traced import Traced, trace
-from device.vault.database import Database
-from device.vault.store import OpenVault
-from protocol.ids import new_ulid
-from protocol.sealed import age
-from protocol.sealed.manifest import GROUPS, Legal
-from protocol.sealed.packet import Core, Keys, Part, Signer, contents_of, kids_of, write
-from protocol.sealed.recipients import Recipient
-from provisioning.ca import Authority
 
 ROUNDS = 25
-SHARES = {  # of the bytes of an application
-    "identity.json": ("application/json", 0.01),
-    "photo.jpg": ("image/jpeg", 0.55),
-    "finger-right-index.png": ("image/png", 0.2),
-    "finger-left-index.png": ("image/png", 0.2),
-    "signature.png": ("image/png", 0.03),
-    "application.json": ("application/json", 0.01),
-}
 SIZES = (150_000, 2_000_000)
-OURS = ("ours", "wrapped late")
+OURS = ("ours", "restarted")
 
 
 @dataclass(frozen=True)
@@ -54,72 +43,10 @@ class SealingResult:
     traced: Traced | None
 
 
-class Kit:
-    """A kit's keys, store and packet counter in `folder`, as far as sealing needs them."""
-
-    def __init__(self, folder: Path) -> None:
-        authority = Authority.create(folder / "ca", "Benchmark")
-        kit, officer = authority.issue("kit-sign", "kit-bench"), authority.issue("officer", "an.bench")
-        self.kit = Signer(kit.key, x509.load_pem_x509_certificates(kit.chain_pem))
-        self.officer = Signer(officer.key, x509.load_pem_x509_certificates(officer.chain_pem))
-        self.serial = f"{kit.certificate.serial_number:x}"
-        self.recipients = [Recipient(kid=f"key-{n}", age1pq=age.generate()[1]) for n in (1, 2)]
-        self.vault = OpenVault(Database(folder / "vault.db"), os.urandom(32))
-
-    def capture(self, size: int, content: Callable[[int], bytes] = os.urandom) -> str:
-        """A visit of so many bytes, captured and reviewed, the log as short as a kit's is by then."""
-        visit_id = new_ulid()
-        with self.vault.database.transaction() as tx:
-            self.vault.new_visit_key(tx, visit_id)
-            for name, (_, share) in SHARES.items():
-                self.vault.put(tx, visit_id, name, "photo", content(int(size * share)))
-        self.vault.database.settle()
-        with self.vault.database.transaction() as tx:  # the review is a fact of its own, and small
-            self.vault.put(tx, visit_id, "reviewed", "photo", b"nl")
-        return visit_id
-
-    def wrap(self) -> Keys:
-        """The keys of a packet to come, as the kit makes them before the first capture."""
-        return Keys("age1pq", self.recipients, GROUPS)
-
-    def seal(self, visit_id: str, keys: Keys | None = None) -> None:
-        """From the moment all is captured until it is on disk."""
-        kept = self.vault.get_many(visit_id, list(SHARES))
-        parts = [Part(name, kind, kept[name].data) for name, (kind, _) in SHARES.items()]
-        core = self._core(visit_id, parts)
-        with self.vault.create(core.packet_id) as file:
-            written = write(file, parts, core, self.recipients, self.kit, self.officer, keys)
-            with self.vault.database.transaction() as tx:
-                self.vault.put_sealed(tx, core.packet_id, visit_id, written)
-
-    def settle(self) -> None:
-        self.vault.database.settle()
-
-    def _core(self, visit_id: str, parts: list[Part]) -> Core:
-        now = datetime.now(UTC)
-        seq, prev = self.vault.next_seq()
-        return Core(
-            packet_id=new_ulid(),
-            visit_id=visit_id,
-            tenant="0999000162",
-            service_id="be.eid.application",
-            catalogue="0" * 64,
-            kit_id="kit-bench",
-            kit_cert_serial=self.serial,
-            officer_id="an.bench",
-            created_utc=f"{now:%Y-%m-%dT%H:%M:%SZ}",
-            seq=seq,
-            prev=prev,
-            recipients=kids_of(self.recipients),
-            contents=contents_of(parts),
-            legal=Legal(reason="eid", retention_until=(now + timedelta(days=90)).date().isoformat()),
-        )
-
-
 def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:
     """All of them, turn about and in changing order, in `folder`, which lies on the disk that matters."""
     folder.mkdir()
-    kit = Kit(folder)
+    kit = Kit(folder / "kit")
     plain = os.urandom(size)
     others: dict[str, Callable[[], None]] = {"bare": lambda: write_durably(folder / "bare", plain)}
     others |= peers(folder, plain)
@@ -128,19 +55,20 @@ def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:
     for turn in range(rounds):
         for name in [*OURS, *others] if turn % 2 else [*others, *OURS]:
             visit_id = kit.capture(size) if name in OURS else ""
-            keys = kit.wrap() if name == "ours" else None
+            if name == "restarted":
+                kit.forget()
             began, busy = time.perf_counter(), time.process_time()
             if name in OURS:
-                kit.seal(visit_id, keys)
+                kit.seal(visit_id)
             else:
                 others[name]()
             seconds[name].append(time.perf_counter() - began)
             if name == "ours":
                 cpu.append(time.process_time() - busy)
+            if name in OURS:
                 began = time.perf_counter()
                 kit.settle()
                 seconds["after"].append(time.perf_counter() - began)
-        kit.settle()
     traced = trace(folder / "counted", size)
     return SealingResult(
         bytes=size,

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.sealing import Kit
+from benchmarks.counter import Kit
 from protocol.ids import new_ulid
 
 WAITING = (10, 1_000, 10_000)
@@ -36,7 +36,6 @@ def measure(folder: Path, waiting: tuple[int, ...] = WAITING, rounds: int = ROUN
     """`folder` lies on the disk that matters, with room for all that waits (1.7 GB)."""
     kits = {}
     for count in waiting:
-        (folder / str(count)).mkdir()
         kits[count] = Kit(folder / str(count))
         fill(kits[count], count)
     seconds: dict[int, list[float]] = {count: [] for count in waiting}
@@ -63,13 +62,13 @@ def measure(folder: Path, waiting: tuple[int, ...] = WAITING, rounds: int = ROUN
 def fill(kit: Kit, count: int) -> None:
     """So many packets on the shelf, of random bytes: nobody reads them here, and sealing takes 10 ms each."""
     for begin in range(0, count, AT_ONCE):
-        with kit.vault.database.transaction() as tx:
+        with kit.database.transaction() as tx:
             for _ in range(min(AT_ONCE, count - begin)):
                 packet_id = new_ulid()
-                kit.vault.database.parcels.path(packet_id).write_bytes(os.urandom(SIZE))
+                kit.database.parcels.path(packet_id).write_bytes(os.urandom(SIZE))
                 row = (packet_id, new_ulid(), os.urandom(32).hex(), SIZE)
                 tx.execute("INSERT INTO packet VALUES (?, ?, ?, ?)", row)
-        kit.vault.database.settle()
+        kit.database.settle()
 
 
 def say(result: ShelfResult) -> None:

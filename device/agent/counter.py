@@ -41,17 +41,16 @@ from device.agent.front import CaptureKind
 from device.agent.holder import Entered, PinPad, of_number, proving
 from device.agent.key_sealing import Answer, KeySealing
 from device.agent.landmarks import Passed
-from device.agent.records import REQUEST, KeptFinger, KeptSignature, check, only, pack, unpack
+from device.agent.records import REQUEST, KeptFinger, KeptSignature, only, pack, unpack
 from device.agent.sealing import Sealer
 from device.agent.session import Session, is_open
 from device.agent.snapshot import Busy, Failure, VisitView
-from device.agent.visit import Visit, evolve, records, stage, wanted_finger
+from device.agent.visit import Visit, evolve, named, records, stage, wanted_finger
 from device.errors import Code, KitError, Refused, Remedy
 from device.ports import CardReading, Clock, Finger, Hand, HolderProof, Photo, PinState
 from device.vault.database import Transaction
 from protocol.bag import BagVisit
 from protocol.catalogue import Entry
-from protocol.ids import new_ulid
 from protocol.possession import purpose
 
 log = structlog.get_logger()
@@ -124,7 +123,7 @@ class Counter:
         if visit is None:
             self._open(session, request)
         elif isinstance(visit.card, CardKept) and is_open(visit):
-            card = unpack(self._read(session, visit_id, visit.card.record, visit.card.digest), CardReading)
+            card = unpack(session.vault.get(visit_id, visit.card.record, visit.card.digest).data, CardReading)
         self.leave()
         self._visit_id, self._card = visit_id, card
 
@@ -198,9 +197,9 @@ class Counter:
 
     def part(self, record: str) -> tuple[str, bytes]:
         session, visit_id, visit, _ = self._on_counter()
-        if record not in records(visit):
+        if record not in named(visit):
             raise Refused(Code.NOT_NOW, "no capture of this visit")
-        kept = session.vault.get(visit_id, record)
+        kept = session.vault.get(visit_id, record, named(visit)[record])
         if kept.kind == "photo":
             return "image/jpeg", unpack(kept.data, Photo).jpeg
         if kept.kind == "finger":
@@ -278,7 +277,7 @@ class Counter:
         kept = keeping.keep(running, taken, request, self._card, self._clock.now())
 
         def put(tx: Transaction) -> None:
-            session.vault.put(tx, visit_id, kept.record, kept.kind, kept.data)
+            session.vault.put(tx, visit_id, kept.record, kept.kind, kept.data, kept.digest)
 
         try:
             self._note(session, visit_id, kept.wish, put)
@@ -305,7 +304,7 @@ class Counter:
             return  # locked or left in the meantime
         session, visit_id, visit, entry = self._on_counter()
         request, vault = session.requests[visit_id], session.vault
-        packet_id = self._keyed.packet_id if answer else new_ulid()
+        packet_id = self._keyed.packet_id if answer else vault.next_id()
         try:
             with vault.create(packet_id) as file:
                 written = (
@@ -395,6 +394,3 @@ class Counter:
     def _nothing_runs(self) -> None:
         if self._captures.running is not None or self._sealing:
             raise Refused(Code.NOT_NOW, "a capture runs")
-
-    def _read(self, session: Session, visit_id: str, record: str, expected: str) -> bytes:
-        return check(session.vault.get(visit_id, record).data, expected)

@@ -23,7 +23,6 @@ from device.vault.store import OpenVault
 from protocol.bag import BagVisit
 from protocol.catalogue import Entry
 from protocol.identity import role_of
-from protocol.ids import new_ulid
 from protocol.sealed.packet import Prepared, Sink, Written
 from protocol.sealed.registration import Registration
 from protocol.sealed.webauthn import Assertion, verify_assertion
@@ -91,7 +90,7 @@ class KeySealing:
         key = self._keys.of(vault.officer_id) if self._roots else None
         if key is None:
             raise Refused(Code.NOT_NOW, "no security key")
-        packet_id = new_ulid()
+        packet_id = vault.next_id()
         prepared = self._sealer.prepare(packet_id, visit, request, entry, vault, example_picture, key.chain)
         self._waiting = _Waiting(packet_id, vault.officer_id, key, prepared)
 

@@ -24,7 +24,7 @@ from device.agent.retention import Calendar, Retention
 from device.agent.roster import Officers
 from device.agent.screen import Screen
 from device.agent.sealing import Sealer
-from device.agent.session import begin, read_bag
+from device.agent.session import begin, is_open, read_bag
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
 from device.agent.snapshot import Failure, Gate, Lease, Officer, Snapshot, Where
@@ -62,7 +62,7 @@ class Office:
         self._screen = screen
         self._clock = clock = setup.clock
         self._database = Database(setup.vault)
-        store = Store(self._database)
+        self._store = store = Store(self._database)
         self._gate = PinGate(self._database, setup.key_source, clock, setup.administrator)
         calendar = Calendar(self._database, clock)
         self._access = Access(self._database, setup.spool, clock)
@@ -183,6 +183,7 @@ class Office:
             self._leasing.check_begin()
         self.errands.close()
         self.counter.choose(visit_id)
+        self._post(self._tidy)
 
     def carry(self) -> None:
         """Refused not-now while nobody is signed in, or a visit is open."""
@@ -356,6 +357,8 @@ class Office:
         """After a fact, once the screen tells it: it is on disk, and nobody should wait for the rest."""
         try:
             self._database.settle()
+            if is_open(self._cases.visits.get(self.counter.visit_id)):
+                self._store.make_room(self.counter.visit_id)
         except KitError as problem:
             log.error("vault-unsettled", code=str(problem.code), detail=problem.detail)
         self._outgoing.push()

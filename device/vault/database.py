@@ -15,12 +15,12 @@ from typing import Any
 
 from device.errors import Code, KitError, Remedy
 from device.vault import slots
+from device.vault.log import Log
 from device.vault.parcels import Parcels
 from device.vault.tables import FORMER, FROM_FORMER, TABLES, VERSION
 
 Row = tuple[Any, ...]
 _BUSY_S = 5.0
-_LONG_LOG = 256 * 1024  # bytes: the log is emptied in a quiet moment from here on, not in the next commit
 _SETTINGS = (
     "PRAGMA page_size=16384",  # of a new vault: what it holds is mostly pictures
     "PRAGMA journal_mode=WAL",
@@ -85,10 +85,11 @@ class Database:
         with _translated(), ExitStack() as undo:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
             undo.callback(self._connection.close)
+            self._log = Log(self._connection, path)
             for setting in _SETTINGS:
                 self._connection.execute(setting)
             # A crash may have come between a commit that shreds and the emptying of the log.
-            self._shredding = not self._empty_log()
+            self._shredding = not self._log.empty()
             self._ended = True
             self._unwritten: list[int] = []
             self._lay_tables()
@@ -125,19 +126,21 @@ class Database:
             for packet_id in tx.removed:
                 self.parcels.remove(packet_id)
             if tx.shreds or self._shredding:
-                self._shredding = not self._empty_log()
+                self._shredding = not self._log.empty()
             self._ended = self._ended or tx.ends
 
     def settle(self) -> None:
-        """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown.
-
-        KitError disk-full, vault-damaged."""
+        """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown, and
+        lay it out for the next commits. KitError disk-full, vault-damaged."""
         self._overwrite()
         if self._unwritten:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "a slot cannot be overwritten")
+        self.parcels.trim()
         self._remove_ended()
-        if self._shredding or self._log_size() > _LONG_LOG:
-            self._shredding = not self._empty_log() and self._shredding
+        if self._shredding or not self._log.is_ready():
+            with _translated():
+                self._shredding = not self._log.empty() and self._shredding
+                self._log.lay()
 
     @property
     def in_transaction(self) -> bool:
@@ -155,6 +158,7 @@ class Database:
             return found
 
     def close(self) -> None:
+        self.parcels.give_up_room()
         self._connection.close()
 
     def _lay_tables(self) -> None:
@@ -223,18 +227,6 @@ class Database:
             with suppress(OSError):
                 self.slots.overwrite(self._unwritten)
                 self._unwritten = []
-
-    def _log_size(self) -> int:
-        try:
-            return self.path.with_name(f"{self.path.name}-wal").stat().st_size
-        except FileNotFoundError:
-            return 0
-
-    def _empty_log(self) -> bool:
-        """False when another reader held the log; then the next commit tries again."""
-        with _translated():
-            busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        return not busy
 
 
 @contextmanager

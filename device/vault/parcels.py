@@ -2,6 +2,9 @@
 
 A file that no row names is what a cut of the power left of a packet that was never kept, or of one that was
 let go: it is cleared away when the vault is opened. The lock on a file says that somebody is still at it.
+
+In a quiet moment room is made for the packet to come: a file of zeros, flushed, name and all. Its packet is
+written over them, and only its own bytes must then be waited for.
 """
 
 import errno
@@ -14,10 +17,13 @@ from pathlib import Path
 from queue import SimpleQueue
 
 from device.errors import Code, KitError, Remedy
-from protocol.ids import is_ulid
+from protocol.ids import is_ulid, new_ulid
 
 LARGE = 256 * 1024
 """Bytes from which on a thread of its own writes, while the caller works out digests."""
+
+STEP = 128 * 1024
+"""Room is made in steps of so many bytes."""
 
 _SUFFIX = ".sealed"
 
@@ -28,6 +34,9 @@ class Parcels:
     def __init__(self, database: Path) -> None:
         self._folder = database.parent
         self._prefix = f"{database.name}-"
+        self._next = ""  # the id of the packet for which there is room
+        self._room: Unfinished | None = None
+        self._spacious: list[Unfinished] = []  # packets that had room: some of it may be left
 
     def path(self, packet_id: str) -> Path:
         """ValueError for what is no packet's id."""
@@ -35,14 +44,46 @@ class Parcels:
             raise ValueError("not the id of a packet")
         return self._folder / f"{self._prefix}{packet_id}{_SUFFIX}"
 
+    def make_room(self, size: int) -> None:
+        """In a quiet moment: lay out so many bytes for the packet to come. KitError disk-full,
+        vault-damaged."""
+        if self._room is None:
+            packet_id = new_ulid()
+            self._room, self._next = Unfinished(self.path(packet_id)), packet_id
+        self._room.lay(-(-size // STEP) * STEP)
+
+    def trim(self) -> None:
+        """In a quiet moment: give back what packets have left of their room. A cut of the power leaves it
+        there."""
+        for file in self._spacious:
+            file.trim()
+        self._spacious = []
+
+    def give_up_room(self) -> None:
+        """No packet is to come, or not from here."""
+        if self._room is not None:
+            with self._room:
+                self._room = None
+
+    def next_id(self) -> str:
+        """The id of a packet to be made: the one that there is room for."""
+        return self._next if self._room is not None else new_ulid()
+
     def create(self, packet_id: str) -> "Unfinished":
         """A file to be written. KitError disk-full, vault-damaged."""
+        room, self._room = self._room, None
+        if room is not None and packet_id == self._next:
+            self._spacious.append(room)
+            return room
+        self._room = room
         return Unfinished(self.path(packet_id))
 
-    def read(self, packet_id: str) -> bytes | None:
-        """The bytes of a packet; None when it is not there."""
+    def read(self, packet_id: str, size: int) -> bytes | None:
+        """The so many bytes of a packet; None when it is not there. Behind them may lie what is left of its
+        room."""
         try:
-            return self.path(packet_id).read_bytes()
+            with self.path(packet_id).open("rb") as file:
+                return file.read(size)
         except FileNotFoundError:
             return None
 
@@ -81,6 +122,7 @@ class Unfinished:
         """KitError disk-full, vault-damaged."""
         self._path = path
         self._at = 0
+        self._laid = 0  # bytes that are on disk as zeros, with the file's name
         self._thread: ThreadPoolExecutor | None = None
         self._writing: list[Future[None]] = []
         self._finished = False
@@ -99,27 +141,43 @@ class Unfinished:
             self._path.unlink(missing_ok=True)
         os.close(self._handle)
 
+    def lay(self, size: int) -> None:
+        """Make it so many bytes of zeros, on disk when this returns. KitError disk-full, vault-damaged."""
+        if size <= self._laid:
+            return
+        with _translated():
+            _write(self._handle, bytes(size - self._laid), self._laid)
+            os.fsync(self._handle)
+            if not self._laid:
+                _flush(self._path.parent)
+        self._laid = size
+
+    def trim(self) -> None:
+        """Once its block is left: cut off what is behind the packet."""
+        if self._finished and self._laid > self._at:
+            with suppress(OSError):  # it may be gone again
+                os.truncate(self._path, self._at)
+
     def start(self, offset: int) -> None:
         self._at = offset
 
     def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Write the pieces and pass them on; what is large is made and written beside, by a thread that runs
-        ahead. KitError disk-full, vault-damaged, then or in `finish`."""
-        size = 0
-        for piece in pieces:
+        """Write the pieces and pass them on, joined; of what is large all but the beginning is made and
+        written beside, by a thread that runs ahead. KitError disk-full, vault-damaged, now or in `finish`."""
+        blocks = _blocks(pieces)
+        for block in blocks:
             with _translated():
-                _write(self._handle, piece, self._at)
-            self._at += len(piece)
-            yield piece
-            size += len(piece)
-            if size >= LARGE:
+                _write(self._handle, block, self._at)
+            self._at += len(block)
+            yield block
+            if len(block) >= LARGE:
                 break
         else:
             return
         ahead: SimpleQueue[bytes | None] = SimpleQueue()
         if self._thread is None:
             self._thread = ThreadPoolExecutor(1, "parcel")
-        self._writing.append(self._thread.submit(self._run_ahead, pieces, self._at, ahead))
+        self._writing.append(self._thread.submit(self._run_ahead, blocks, self._at, ahead))
         while (made := ahead.get()) is not None:
             self._at += len(made)
             yield made
@@ -130,24 +188,47 @@ class Unfinished:
             _write(self._handle, front, 0)
             for written in self._writing:
                 written.result()
-            os.fsync(self._handle)
+            os.fdatasync(self._handle)  # its size too, where it has grown
             if os.fstat(self._handle).st_nlink != 1:
                 raise OSError(errno.ENOENT, "cleared away before it was finished")
-            folder = os.open(self._path.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-            try:
-                os.fsync(folder)
-            finally:
-                os.close(folder)
+            if not self._laid:
+                _flush(self._path.parent)
+        self._at = max(self._at, len(front))
         self._finished = True
 
-    def _run_ahead(self, pieces: Iterator[bytes], at: int, ahead: "SimpleQueue[bytes | None]") -> None:
+    def _run_ahead(self, blocks: Iterator[bytes], at: int, ahead: "SimpleQueue[bytes | None]") -> None:
         try:
-            for piece in pieces:
-                ahead.put(piece)
-                _write(self._handle, piece, at)
-                at += len(piece)
+            for block in blocks:
+                ahead.put(block)
+                _write(self._handle, block, at)
+                # Have the kernel begin to write it now, so that less is left for the flush. This waits for
+                # nothing and promises nothing; who reads the packet then gets it from the disk.
+                os.posix_fadvise(self._handle, at, len(block), os.POSIX_FADV_DONTNEED)
+                at += len(block)
         finally:
             ahead.put(None)
+
+
+def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The same bytes in blocks of at least LARGE, but for the last."""
+    waiting: list[bytes] = []
+    size = 0
+    for piece in pieces:
+        waiting.append(piece)
+        size += len(piece)
+        if size >= LARGE:
+            yield b"".join(waiting)
+            waiting, size = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
+def _flush(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 def _write(handle: int, data: bytes, at: int) -> None:

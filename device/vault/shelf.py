@@ -10,6 +10,9 @@ from device.vault.parcels import Unfinished
 from protocol.sealed.manifest import FIRST_PREV
 from protocol.sealed.packet import Written
 
+_BESIDE = 64 * 1024
+"""Bytes of a packet that no record is: manifest, signatures, wrapped keys, archives, `application.json`."""
+
 
 @dataclass(frozen=True)
 class SealedPacket:
@@ -35,6 +38,18 @@ class Store:
         """(seq, prev) for the manifest of the next packet; `put_sealed` of that packet moves the counter."""
         row = self._database.row("SELECT seq, prev FROM packet_counter")
         return (1, FIRST_PREV) if row is None else (row[0] + 1, row[1])
+
+    def make_room(self, visit_id: str) -> None:
+        """In a quiet moment: room on the shelf for what would be sealed of this visit by now. KitError
+        disk-full, vault-damaged."""
+        (held,) = self._database.rows(
+            "SELECT sum(length(sealed)) FROM record WHERE visit_id = ?", (visit_id,)
+        )
+        self._database.parcels.make_room((held[0] or 0) + _BESIDE)
+
+    def next_id(self) -> str:
+        """The id of the packet to be made next. Asked before anything was made of it, and used or not."""
+        return self._database.parcels.next_id()
 
     def create(self, packet_id: str) -> Unfinished:
         """A file on the shelf that a packet can be written into. KitError disk-full, vault-damaged."""
@@ -68,7 +83,7 @@ class Store:
     def read_sealed(self, packet_id: str) -> bytes | None:
         """The bytes of a packet, to offer them to the network again; None when it is not here (any more)."""
         row = self._database.row("SELECT size FROM packet WHERE packet_id = ?", (packet_id,))
-        return None if row is None else self._database.parcels.read(packet_id)
+        return None if row is None else self._database.parcels.read(packet_id, row[0])
 
     def drop_sealed(self, tx: Transaction, packet_id: str) -> None:
         """Forget a packet: its receipt is there. Dropping one that is not here changes nothing."""

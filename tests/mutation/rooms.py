@@ -15,7 +15,7 @@ class Room:
 AGENT = "tests/device/agent"
 # Not those of power cuts and whole disks: they take minutes, and one that is ended leaves its disk mounted.
 VAULT = (
-    *("database", "gate", "keysource", "lease", "parcels", "recovery", "room", "shelf", "shredding"),
+    *("database", "log", "gate", "keysource", "lease", "parcels", "recovery", "room", "shelf", "shredding"),
     *("slots", "store", "tries", "ways_cut", "cards"),
 )
 ROOMS: Mapping[str, Room] = {

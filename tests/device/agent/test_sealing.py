@@ -5,9 +5,11 @@ from datetime import timedelta
 import msgspec
 import pytest
 
+from device.agent.events import Abandon
 from device.agent.newest import Newest
 from device.errors import Code, KitError
 from device.vault.database import Database
+from device.vault.log import ROOM
 from protocol.instant import write_instant
 from protocol.sealed.recipients import Recipient, RecipientList, receipt_key, sign_list
 from tests.device.agent.kit import OFFICER, PIN, WEEK, Desktop, Kit
@@ -96,3 +98,34 @@ def test_the_newest_list_is_known_by_service(kit: Kit) -> None:
     assert str(newest.issued("be.eid.application")) == "2026-11-20 00:00:00+00:00"
     assert str(newest.issued("be.eid.other")) == "2026-11-18 00:00:00+00:00"
     database.close()
+
+
+def test_room_for_the_packet_is_there_before_it_is_sealed_and_becomes_it(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        top.tidied()
+        (room,) = kit.data.glob("vault.db-*.sealed")
+        assert not any(room.read_bytes())
+        assert (kit.data / "vault.db-wal").stat().st_size == ROOM
+        top.capture("seal")
+        seen = top.until(lambda now: now.visit and now.visit.sealed).visit
+        assert seen is not None
+        assert seen.packet_id in room.name
+        assert room.read_bytes() == top.packet(seen.packet_id)
+
+
+def test_a_visit_taken_up_after_a_restart_has_room_again_and_abandoned_leaves_none_behind(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "review")
+    assert not list(kit.data.glob("vault.db-*.sealed"))
+    with Desktop(kit) as top:
+        top.desk.unlock(OFFICER, PIN)
+        top.desk.choose(visit.visit_id)
+        top.tidied()
+        assert len(list(kit.data.glob("vault.db-*.sealed"))) == 1
+        top.desk.wish(Abandon("unwell"))
+    assert not list(kit.data.glob("vault.db-*.sealed"))

@@ -8,9 +8,10 @@ import pytest
 
 from device.errors import Code, KitError
 from device.vault.database import Database
-from device.vault.parcels import LARGE, Parcels
+from device.vault.parcels import LARGE, STEP, Parcels
 from device.vault.shelf import Store
 from protocol.ids import new_ulid
+from protocol.sealed.outer import read_outer
 from protocol.sealed.packet import Part, contents_of, open_packet, write
 from tests.device.vault.kit import WORLD, put_packet
 from tests.protocol.certificates import NOW
@@ -25,8 +26,9 @@ def parts(size):
     )
 
 
-def written(store, content):
-    core = WORLD.core(content, contents=contents_of(content))
+def written(store, content, **changes):
+    seq, prev = store.next_seq()
+    core = WORLD.core(content, contents=contents_of(content), seq=seq, prev=prev, **changes)
     with store.create(core.packet_id) as file:
         made = write(file, content, core, WORLD.recipients, WORLD.kit_signer, WORLD.officer_signer)
         with store.database.transaction() as tx:
@@ -79,6 +81,59 @@ def test_a_file_taken_away_while_it_was_written_is_no_packet(database):
         with pytest.raises(KitError) as failed:
             file.finish(b"all of it")
     assert failed.value.code == Code.VAULT_DAMAGED
+
+
+def test_a_packet_that_had_room_made_for_it_is_the_packet_whatever_its_size(database):
+    store = Store(database)
+    for size in (10, STEP + 1, 3 * LARGE):
+        database.parcels.make_room(STEP)
+        packet_id = store.next_id()
+        assert store.next_id() == packet_id
+        path = database.parcels.path(packet_id)
+        assert path.read_bytes() == bytes(STEP)
+        made = written(store, parts(size), packet_id=packet_id, visit_id=new_ulid())
+        data = store.read_sealed(packet_id)
+        assert len(data) == made.size
+        assert path.stat().st_size == max(STEP, made.size), "what is left of the room goes later"
+        assert read_outer(data).manifest == made.manifest
+        assert store.next_id() != packet_id
+        database.settle()
+        assert path.read_bytes() == data
+
+
+def test_room_grows_with_what_there_is_to_be_sealed_and_never_shrinks(kit):
+    vault, visit = kit.unlock(), new_ulid()
+    with kit.database.transaction() as tx:
+        vault.new_visit_key(tx, visit)
+    sizes = []
+    for data in (b"", bytes(300_000), b"less"):
+        with kit.database.transaction() as tx:
+            vault.put(tx, visit, "photo", "photo", data)
+        vault.make_room(visit)
+        sizes.append(kit.database.parcels.path(vault.next_id()).stat().st_size)
+    assert sizes == [STEP, 3 * STEP, 3 * STEP]
+
+
+def test_room_that_was_not_needed_goes_when_the_vault_is_closed_or_opened_again(tmp_path, database):
+    database.parcels.make_room(1)
+    (left,) = database.parcels.ids()
+    Database(database.path).close()
+    assert database.parcels.ids() == {left}, "somebody holds it"
+    database.close()
+    assert database.parcels.ids() == set()
+    database.parcels.path(left).write_bytes(bytes(STEP))  # a cut of the power
+    Database(database.path).close()
+    assert database.parcels.ids() == set()
+
+
+def test_a_packet_of_another_id_leaves_the_room_for_the_next(database):
+    store = Store(database)
+    database.parcels.make_room(1)
+    room = store.next_id()
+    made = written(store, parts(10))
+    assert made.manifest.packet_id != room
+    assert store.next_id() == room
+    assert database.parcels.ids() == {room, made.manifest.packet_id}
 
 
 @contextmanager
