@@ -10,6 +10,8 @@ from typing import Literal
 Landmark = Literal[
     "noted:before",  # an event (and the record it names) is about to be committed
     "noted:after",  # it is on disk, the screen does not know yet
+    "tidied:before",  # the screen has told a fact; log and room for the packet are laid out next
+    "tidied:after",
     "sealed:before",  # the packet's file is on disk; nothing names it yet
     "sealed:after",  # packet and event are on disk, the visit's key is gone; nothing is offered yet
     "offered:before",

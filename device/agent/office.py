@@ -356,9 +356,11 @@ class Office:
     def _tidy(self) -> None:
         """After a fact, once the screen tells it: it is on disk, and nobody should wait for the rest."""
         try:
+            self._setup.passed("tidied:before")
             self._database.settle()
             if is_open(self._cases.visits.get(self.counter.visit_id)):
                 self._store.make_room(self.counter.visit_id)
+            self._setup.passed("tidied:after")
         except KitError as problem:
             log.error("vault-unsettled", code=str(problem.code), detail=problem.detail)
         self._outgoing.push()

@@ -1,5 +1,6 @@
 """`kill -9` at every landmark: what was acknowledged is there, and the visit ends as if nothing had been."""
 
+import os
 import socket
 import subprocess
 import sys
@@ -11,6 +12,7 @@ from tests.device.agent.crashing import DIED, go_on
 from tests.device.agent.kit import Desktop, Kit
 from tests.device.agent.test_outgoing import bring_receipt, shelf, told
 
+LONG = bool(os.environ.get("THUISLOKET_LONG"))  # before and after each fact, and each tidying up
 FACTS = 10  # of a whole visit: opened, eight steps with two hands, sealed
 
 
@@ -76,9 +78,9 @@ def ends_well(kit: Kit, visit_id: str) -> None:
     ("landmark", "nth"),
     [
         *(("noted:after", nth) for nth in range(1, FACTS + 1)),
-        ("noted:before", 1),
-        ("noted:before", 5),
-        ("noted:before", FACTS),
+        *(("noted:before", nth) for nth in (range(1, FACTS + 1) if LONG else (1, 5, FACTS))),
+        *(("tidied:before", nth) for nth in (range(1, FACTS + 1) if LONG else (FACTS - 1,))),
+        *(("tidied:after", nth) for nth in (range(1, FACTS + 1) if LONG else (FACTS - 1,))),
         ("sealed:before", 1),
         ("offered:before", 1),
         ("offered:after", 1),
