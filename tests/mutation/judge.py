@@ -68,10 +68,10 @@ class Judge:
 
     def judge(self, mutant: Mutant) -> Verdict:
         """ValueError when the mutant cannot be put in the place of what runs."""
-        put = _in_place(mutant, self.root)
         chosen = self._tests_of(mutant)
         if not chosen:
-            return "untested"
+            return "untested"  # its module may not even have been imported
+        put = _in_place(mutant, self.root)
         expected = sum(self.seen.seconds[name] for name in chosen)
 
         def run() -> None:

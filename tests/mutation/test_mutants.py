@@ -52,7 +52,7 @@ from tests.mutation.rooms import Room
 
 folder = Path(sys.argv[1])
 sys.path.insert(0, str(folder))
-room = Room(("room.py",), ("test_room.py",))
+room = Room(("room.py", "nobody.py"), ("test_room.py",))
 print(dict(watch("toy", room, of_room(room, folder), folder)))
 """
 
@@ -81,11 +81,13 @@ def test_each_mistake_changes_one_thing(before: str, after: set[str]) -> None:
 def test_the_judge_tells_noticed_from_overlooked(tmp_path: Path) -> None:
     (tmp_path / "room.py").write_text(ROOM)
     (tmp_path / "test_room.py").write_text(TESTS)
+    (tmp_path / "nobody.py").write_text("def imports() -> int:\n    return 1\n")
     command = [sys.executable, "-c", JUDGED, str(tmp_path)]
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stdout + told.stderr
     assert "survived: line 7: room.py:fits: comparison: size <= LIMIT" in told.stdout
     assert "untested: line 18: room.py:never_asked: nothing returned: return 7" in told.stdout
+    assert "untested: line 2: nobody.py:imports: nothing returned: return 1" in told.stdout
     assert "'timeout': 2" in told.stdout, "loops that never end are ended: `done -= 1`, `done += 0`"
     assert told.stdout.count("survived:") == 5, "size < LIMIT, LIMIT 2 or 4, done from 1 or -1"
 
