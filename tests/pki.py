@@ -42,10 +42,11 @@ class Pki:
         self.revoked.write_bytes(self.authority.crls("kit", "server"))
 
     def issue_aged(self, role: str, name: str, begins: timedelta, ends: timedelta) -> Files:
-        """As `issue` for a kit, with a life from `begins` to `ends`, both from now (negative: past)."""
+        """As `issue`, with a life from `begins` to `ends`, both from now (negative: past)."""
         files, now = self.issue(role, name), datetime.now(UTC).replace(microsecond=0)
         young, issuer = x509.load_pem_x509_certificates(files.certificate.read_bytes())
-        ca = self.authority.place(self.authority.generations.present) / "kit"
+        place = self.authority.place(self.authority.generations.present)
+        (ca,) = (place / branch for branch in BRANCHES if _is_of(issuer, place / branch))
         files.certificate.write_bytes(_again(young, ca, now + begins, now + ends) + pem(issuer))
         return files
 
@@ -63,6 +64,10 @@ class Pki:
         hosts = HOSTS if role in ("server", "broker", "service") else ()
         self.authority.issue(role, name, hosts).write(self.folder, stem)
         return Files(self.folder / f"{stem}.pem", self.folder / f"{stem}.key")
+
+
+def _is_of(certificate: x509.Certificate, ca: Path) -> bool:
+    return x509.load_pem_x509_certificate((ca / "certificate.pem").read_bytes()) == certificate
 
 
 def _again(old: x509.Certificate, ca: Path, begins: datetime, ends: datetime) -> bytes:

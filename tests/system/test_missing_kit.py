@@ -20,6 +20,7 @@ from provisioning.demo.layout import KIT
 from provisioning.demo.player import Played, Player, Role
 from provisioning.demo.running import Demo
 from provisioning.demo.town_hall import Planned
+from tests.clocks import fake
 from tests.mosquitto import until
 from tests.system.conftest import Staged
 
@@ -57,14 +58,8 @@ def fleet_says(demo: Demo, *arguments: str) -> None:
 
 def hours_later(demo: Demo) -> None:
     """The agent again, after so many hours in the dark; its monotonic clock stays what it is."""
-    (library,) = Path("/usr/lib").glob("*/faketime/libfaketime.so.1")
     (agent,) = [program for program in troupe.kit(demo.world) if program.name == "agent"]
-    fake = {
-        "LD_PRELOAD": str(library),
-        "FAKETIME": f"+{DARK_HOURS}h",
-        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }
-    demo.programs.start([replace(agent, env={**agent.env, **fake})])
+    demo.programs.start([replace(agent, env={**agent.env, **fake(f"+{DARK_HOURS}h")})])
 
 
 @contextmanager

@@ -15,11 +15,11 @@ import pytest
 from server.db.scope import EVERYONE
 from server.fleet import kits, renewals, revocations
 from server.work import utc_now
+from tests.clocks import clock
 from tests.mosquitto import until
 from tests.server.broker.conftest import Managed
 from tests.server.broker.renewing import DAY, WAIT_S, Kit, fleet, refused, run
 from tests.server.town import KIT, OTHER_KIT
-from tests.system.test_offline import clock_at
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 LONG = pytest.mark.skipif(
@@ -124,8 +124,8 @@ def test_with_the_authority_elsewhere_a_person_carries_requests_and_answers(mana
 
 
 @LONG
-@pytest.mark.parametrize("clock", ["1970-01-01 00:10:00", "2036-06-01 12:00:00"])
-def test_the_clock_of_the_kit_has_no_say(managed: Managed, clock: str) -> None:
+@pytest.mark.parametrize("says", ["1970-01-01 00:10:00", "2036-06-01 12:00:00"])
+def test_the_clock_of_the_kit_has_no_say(managed: Managed, says: str) -> None:
     """libfaketime sets the clock of the uplink's process alone."""
     with kit(managed, -24, 6) as one, fleet(managed):
         before = one.serial
@@ -133,7 +133,7 @@ def test_the_clock_of_the_kit_has_no_say(managed: Managed, clock: str) -> None:
         with (managed.town.folder / "uplink.log").open("ab") as log:
             uplink = subprocess.Popen(
                 [sys.executable, "-m", "tests.device.uplink.program", settings],
-                env=clock_at(clock), stderr=log,
+                env=clock(f"@{says}"), stderr=log,
             )  # fmt: skip
         try:
             until(lambda: one.is_renewed(before), WAIT_S, "the renewal")
