@@ -1,6 +1,7 @@
 """A real mosquitto on a free port of the loopback, with our configuration, and clients to test it."""
 
 import os
+import secrets
 import signal
 import socket
 import ssl
@@ -8,7 +9,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ from server.broker.control import Control
 from server.broker.link import Identity, Link, Place
 from tests.pki import Files, Pki
 
+PORTS = range(10_240, 32_768)  # below those of ip_local_port_range
 USUAL_KITS = (
     *("kit-a", "kit-b", "kit-one", "kit-two", "kit-good", "kit-spy", "kit-big", "kit-victim", "kit-thief"),
     *("kit-brugge-01", "kit-brugge-02", "kit-damme-01", "kit-gone-01", "kit-test-01", "kit-other", "kit-x"),
@@ -32,9 +34,13 @@ USUAL_KITS = (
 
 
 def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port nobody listens on, and none that the kernel gives to whoever connects somewhere: it could be
+    gone by the time a program that was killed wants it back."""
+    while True:
+        with socket.socket() as probe, suppress(OSError):
+            port = PORTS.start + secrets.randbelow(len(PORTS))
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 def until(true: Callable[[], object], seconds: float = 15.0, what: str = "") -> Any:

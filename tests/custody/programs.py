@@ -67,10 +67,10 @@ class Programs:
         return [name for name, program in list(self._running.items()) if program.wait(0)]
 
     def close(self) -> None:
+        self._broker.stop()
         for program in self._running.values():
             program.kill()
         self._nursery.close()
-        self._broker.stop()
 
     def _start(self, name: str, module: str, *argv: str) -> None:
         self._running[name] = self._nursery.start(self._town.folder / f"{name}.log", module, *argv)

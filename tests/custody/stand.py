@@ -5,7 +5,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -152,11 +152,12 @@ class Stand:
             return visits.plan(db, clerk, visit.request_id, "bo.claes", kit_id, starts, 15, now)
 
     def close(self) -> None:
-        for kit in self.kits:
-            kit.close()
-        self._nursery.close()
-        self.programs.close()
-        self.sky.close()
+        with ExitStack() as all_of_it:  # whatever one of them says
+            all_of_it.callback(self.sky.close)
+            all_of_it.callback(self.programs.close)
+            all_of_it.callback(self._nursery.close)
+            for kit in self.kits:
+                all_of_it.callback(kit.close)
 
 
 def _listens(port: int) -> bool:

@@ -194,7 +194,7 @@ class Sky:
         self.met: Counter[str] = Counter()
         self._loop = asyncio.new_event_loop()
         self._servers: list[asyncio.Server] = []
-        self._thread = threading.Thread(target=self._loop.run_forever, name="sky")
+        self._thread = threading.Thread(target=self._loop.run_forever, name="sky", daemon=True)
         self._thread.start()
 
     def lane(self, target: int) -> Lane:
