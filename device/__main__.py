@@ -22,6 +22,7 @@ from device.agent.clock import SystemClock
 from device.agent.desk import Desk
 from device.agent.hardening import harden
 from device.agent.landmarks import Passed, nothing
+from device.agent.learnt import for_officers
 from device.agent.recipients import Recipients, read_public_key, read_roots
 from device.agent.resigning import Signing
 from device.agent.sealing import load_signer
@@ -89,7 +90,11 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
             idle_lock_s=config.kiosk.idle_lock_s,
             lease_wanted=config.lease_from_fleet,
             administrator=command.administrator_of(config),
-            officer_roots=read_roots(config.trust_officers) if config.trust_officers else (),
+            officer_roots=for_officers(
+                read_roots(config.trust_officers) if config.trust_officers else (),
+                read_roots(config.uplink.ca),
+                held,
+            ),
             drafts=config.drafts,
             passed=passed,
         )

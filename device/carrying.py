@@ -14,6 +14,7 @@ import typer
 from device.agent import courier as carrying
 from device.agent.clock import SystemClock
 from device.agent.courier import Moved
+from device.agent.learnt import with_learnt
 from device.agent.recipients import Recipients, read_public_key
 from device.config import Config, load
 from device.errors import Code, KitError, Remedy
@@ -69,7 +70,8 @@ def import_command(folder: Folder, config: ConfigFile, as_json: Json = False) ->
     now = SystemClock().now()
     recipients = Recipients(settings.trust_recipients, read_public_key(settings.trust_list_key))
     with _at(settings, folder, make=False) as (spool, stick):
-        moved = list(carrying.import_packets(spool, stick, carrying.read_roots(settings.uplink.ca), now))
+        roots = with_learnt(carrying.read_roots(settings.uplink.ca), settings.signing())
+        moved = list(carrying.import_packets(spool, stick, roots, now))
         if stick.receipts():
             moved += carrying.import_receipts(spool, stick, recipients.receipt_keys(now), settings.kit_id)
         _tell(moved, as_json)

@@ -13,6 +13,7 @@ from protocol.access import CANARIES, FRESH
 from provisioning.ca import Authority
 from provisioning.durable import write_whole
 from provisioning.register import Reason
+from provisioning.rotation import links
 
 KIT_ROLES = ("kit-tls", "kit-sign")
 FRESH_DAYS = 2
@@ -36,6 +37,7 @@ def release(authority: Authority, folder: Path, kit_id: str = "", reason: Reason
     authority.write_crls()
     write_whole(folder / "authorities.pem", authority.bundle("root", "kit", "server"))
     write_whole(folder / "kit-authorities.pem", authority.bundle("root", "kit"))
+    write_whole(folder / "roots.pem", authority.bundle("root") + links(authority))
     write_whole(folder / "broker-lists.pem", authority.crls("kit", "server"))
     write_whole(folder / "kit-lists.pem", authority.crls("kit"))
     return taken_back

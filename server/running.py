@@ -89,6 +89,7 @@ def run_work(config: Fleet) -> None:
     from server.authority.clerk import Clerk
     from server.broker import night
     from server.broker.steward import Manager
+    from server.broker.watch import Watch
     from server.broker.worker import BrokerWorker
     from server.fleet.bags import Sealer
     from server.fleet.custody import Custodian
@@ -120,8 +121,10 @@ def run_work(config: Fleet) -> None:
     def nightly(now: datetime) -> None:
         night.care(database, config, utc_now, now)
 
-    keeper = BrokerWorker(database, manager, utc_now, nightly)
-    authority = config.broker.authority if config.broker is not None else None
+    managed = config.broker
+    watch = Watch(database, managed, manager.place, utc_now) if managed is not None else None
+    keeper = BrokerWorker(database, manager, utc_now, nightly, watch)
+    authority = managed.authority if managed is not None else None
     clerk = Clerk(database, dock.roots, authority, utc_now)
     aside = [
         threading.Thread(target=keeper.run, args=(stop,), name="broker"),

@@ -65,7 +65,9 @@ class Broker(Table, frozen=True, kw_only=True):
     """The broker as something the fleet manages. `certificate`: of `fleet-admin`; `configuration`:
     mosquitto.conf; `release`: folder that `thuisloket-provision ca release` writes; `authority`: the issuing
     CAs, where they are on this machine; `reload`: instead of a SIGHUP to the process in the configuration's
-    `pid_file`; `check_every_s`: how often the job worker checks the broker, 0 for once a night."""
+    `pid_file`; `check_every_s`: how often the job worker checks the broker, 0 for once a night;
+    `watch_every_s`: how often it asks whether the broker answers; `restart`: the command that starts the
+    broker again when it does not, three times in a row."""
 
     certificate: Path
     key: Path
@@ -74,6 +76,8 @@ class Broker(Table, frozen=True, kw_only=True):
     authority: Path | None = None
     reload: tuple[Text, ...] = ()
     check_every_s: Annotated[int, Meta(ge=0, le=86_400)] = 0
+    watch_every_s: Annotated[int, Meta(ge=1, le=3600)] = 30
+    restart: tuple[Text, ...] = ()
 
 
 class Trust(Table, frozen=True, kw_only=True):

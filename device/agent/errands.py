@@ -17,6 +17,7 @@ import structlog
 
 from device.agent import courier
 from device.agent.courier import Moved
+from device.agent.learnt import with_learnt
 from device.agent.setup import Setup
 from device.agent.snapshot import Courier, Errand, ErrandKind, ErrandProblem, StickLine
 from device.agent.workers import Post
@@ -158,6 +159,8 @@ class Errands:
             receipts = stick.receipts()
             count = len(stick.packets()) + len(receipts)
             roots = courier.read_roots(self._setup.roots)
+            if self._setup.signing is not None:
+                roots = with_learnt(roots, self._setup.signing.held)
             walk = courier.import_packets(self._spool, stick, roots, now)
             if receipts:
                 keys = self._setup.recipients.receipt_keys(now)

@@ -101,7 +101,8 @@ class Link:
         )
 
     def open(self) -> Self:
-        """Connect. BrokerProblem unreachable (no broker there) or refused (it hung up, or said no)."""
+        """Connect. BrokerProblem unreachable (no broker there), no-answer, refused (it hung up, or
+        said no)."""
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = self._keep_s
         properties.MaximumPacketSize = LARGEST
@@ -118,7 +119,8 @@ class Link:
         try:
             said = self._welcome.get(timeout=ANSWER_S)
         except queue.Empty:
-            said = None
+            self.close()
+            raise BrokerProblem("no-answer", "the broker took the connection and does not answer") from None
         if said is None or said.is_failure:
             self.close()
             raise BrokerProblem("refused", f"the broker said {said.getName() if said else 'nothing'}")

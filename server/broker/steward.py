@@ -10,7 +10,7 @@ from datetime import datetime
 import structlog
 
 from protocol import access
-from server.broker import installing, lists, members, release
+from server.broker import following, installing, lists, members, release
 from server.broker.control import Control
 from server.broker.link import Identity, Link, Place
 from server.broker.problem import BrokerProblem
@@ -83,6 +83,7 @@ class Manager:
             installing.install_at_broker(self.place, installing.files(settings), ready, now)
             self._note_lists()
             installing.install_at_door(self._config.kits, ready, now, listening=listening)
+            self._follow(ready)
 
     @property
     def settings(self) -> Broker:
@@ -105,6 +106,13 @@ class Manager:
         with (self._config.data / "broker.lock").open("w") as handle:
             fcntl.flock(handle, fcntl.LOCK_EX)
             yield
+
+    def _follow(self, ready: Release) -> None:
+        """A release of before there were roots in it changes none."""
+        if (ready.folder / "roots.pem").is_file():
+            new = following.learn(self._config.trust.roots, ready.read("roots.pem"))
+            if new:
+                log.info("roots learnt", new=new)
 
     def _note_lists(self) -> None:
         """What kits are told of the lists that the broker honours. BrokerProblem list-unreadable."""

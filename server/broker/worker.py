@@ -10,6 +10,7 @@ import structlog
 
 from server.broker.problem import BrokerProblem
 from server.broker.steward import Manager
+from server.broker.watch import Watch
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
@@ -24,7 +25,8 @@ log = structlog.get_logger()
 
 
 class BrokerWorker:
-    """`nightly` is called once a day, by one process of however many."""
+    """`nightly` is called once a day, by one process of however many, and `watch` (None where the broker is
+    somebody else's) by the same one."""
 
     def __init__(
         self,
@@ -32,14 +34,18 @@ class BrokerWorker:
         manager: Manager,
         clock: Callable[[], datetime],
         nightly: Callable[[datetime], None],
+        watch: Watch | None = None,
     ) -> None:
         self._database, self._manager, self._clock, self._nightly = database, manager, clock, nightly
+        self._watch = watch
         self._agree_next: datetime | None = None
 
     def run(self, stop: threading.Event) -> None:
         leader = Leader(database=self._database, name="broker")
         while not stop.is_set():
             try:
+                if self._watch is not None and leader.leads():
+                    self._watch.look()
                 worked = self._work_one()
                 if leader.leads():
                     self._by_the_clock()

@@ -196,10 +196,12 @@ class Town:
         seq: int = 1,
         kit_id: str = KIT,
         parts: Sequence[Part] = PARTS,
+        signer: Signer | None = None,
         **changes: Any,
     ) -> Sealed:
-        """A sealed application of the visit, signed by the kit and an officer of the ground."""
-        kit, officer = self.signer("kit-sign", kit_id), self.signer("officer", "an.peeters")
+        """A sealed application of the visit, signed by the kit (or `signer`) and an officer of the ground."""
+        kit = signer or self.signer("kit-sign", kit_id)
+        officer = self.signer("officer", "an.peeters")
         recipients = self.recipients.recipients
         members: dict[str, Any] = {
             "packet_id": new_ulid(),

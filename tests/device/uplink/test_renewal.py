@@ -203,6 +203,7 @@ def test_without_keys_of_its_own_it_takes_the_one_that_was_laid_out(site: Site) 
     site.spool.renew_now()
     until(again, WAIT_S, "the renewal on the spare key")
     assert held(site).present().key == spare
+    site.finish()  # it is the key in use now
     spare.unlink()
 
 

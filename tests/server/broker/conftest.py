@@ -15,14 +15,15 @@ from provisioning.release import release
 from server.broker.steward import Manager
 from server.work import utc_now
 from tests.mosquitto import Mosquitto
+from tests.server.engines import POSTGRESQL, SQLITE, SQLITE_FILE, Engine
 from tests.server.town import Ground, Town, make_ground
 
 
 class Managed:
     """Broker and fleet of one town. `release` is what the authority last handed over."""
 
-    def __init__(self, folder: Path, ground: Ground) -> None:
-        self.town = Town(folder / "town", ground)
+    def __init__(self, folder: Path, ground: Ground, engine: Engine = SQLITE_FILE) -> None:
+        self.town = Town(folder / "town", ground, engine)
         self.pki = ground.pki
         self.release = folder / "release"
         release(self.pki.authority, self.release)
@@ -70,8 +71,15 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 
 
 @pytest.fixture
-def managed(tmp_path: Path, ground: Ground) -> Iterator[Managed]:
-    made = Managed(tmp_path, ground)
+def engine() -> str:
+    """SQLite; a test that runs on both engines says so."""
+    return SQLITE
+
+
+@pytest.fixture
+def managed(tmp_path: Path, ground: Ground, engine: str, request: pytest.FixtureRequest) -> Iterator[Managed]:
+    server = request.getfixturevalue("postgresql") if engine == POSTGRESQL else None
+    made = Managed(tmp_path, ground, Engine(server))
     made.broker.start()
     yield made
     made.broker.stop()
