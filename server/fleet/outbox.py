@@ -7,7 +7,7 @@ fenced off.
 
 import random
 import secrets
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
@@ -112,6 +112,14 @@ def backoff_s(attempts: int) -> float:
     """Between half of and all of 1, 2, 4 ... 300 seconds: a service that comes back is not stampeded."""
     longest = min(LONGEST_WAIT_S, 2.0 ** min(attempts - 1, 12))
     return longest * random.uniform(0.5, 1.0)  # noqa: S311 (no secret depends on it)
+
+
+def held_up(db: Session, queue: Queue, subjects: Collection[str]) -> dict[str, tuple[str, datetime]]:
+    """Of the work about these that has failed before: why, last, and when it is tried again."""
+    rows = select(OutboxRow.subject, OutboxRow.error, OutboxRow.run_after).where(
+        OutboxRow.queue == queue, OutboxRow.subject.in_(subjects), OutboxRow.error != ""
+    )
+    return {subject: (error, at) for subject, error, at in db.execute(rows)}
 
 
 def waiting(db: Session) -> dict[str, int]:

@@ -4,7 +4,7 @@ from flask import Blueprint, Response, abort, redirect, render_template, url_for
 from flask.typing import ResponseReturnValue
 
 from protocol.custody import write_chain
-from server.fleet import applications, custody, recaptures
+from server.fleet import applications, custody, outbox, recaptures
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -20,6 +20,7 @@ def listing() -> str:
             rows=rows,
             asked=recaptures.by_answer(db, [row.packet_id for row in rows]),
             counts=applications.counts(db),
+            held_up=outbox.held_up(db, "forward", [row.packet_id for row in rows]),
             may_release=actor().may("release"),
         )
 
@@ -41,6 +42,7 @@ def show(packet_id: str) -> str:
             "fleet/application-one.html",
             row=row,
             asked=recaptures.by_answer(db, [packet_id]).get(packet_id),
+            waits=outbox.held_up(db, "forward", [packet_id]).get(packet_id),
             told=custody.told(db, packet_id),
             audit=audit,
         )

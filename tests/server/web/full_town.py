@@ -5,11 +5,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
+from sqlalchemy import update
+
 from protocol.ids import new_ulid
 from protocol.messages import AccessEvent, ApplicationEvent, Presence, VisitEvent
 from server.broker.checks import all as checks
 from server.db.scope import EVERYONE
-from server.db.tables import Application, KitLease
+from server.db.tables import Application, KitLease, OutboxRow
 from server.fleet import applications, broker_health, incidents, kits, revocations, visits
 from tests.server.fleet import test_quarantine as quarantined
 from tests.server.fleet.test_custody import whole
@@ -96,6 +98,7 @@ def _stuck(town: Town) -> None:
         row = db.get_one(Application, packet_id)
         row.state = "uploaded"
         applications.stuck(row, "service-400", NOW)
+        db.execute(update(OutboxRow).where(OutboxRow.queue == "forward").values(error="service-resting"))
 
 
 def _of_damme(town: Town) -> None:

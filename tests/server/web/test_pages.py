@@ -16,10 +16,11 @@ from protocol.messages import ApplicationEvent, Birth, Presence, VisitEvent
 from server.app import WORDS
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Request
-from server.fleet import applications, drafts, visits
+from server.fleet import applications, drafts, outbox, visits
 from server.fleet.status import State
 from tests.server.browsing import Browser
 from tests.server.fleet.test_ingest import health, say
+from tests.server.fleet.test_quarantine import upload
 from tests.server.town import FORM, KIT, Town
 
 NOW = datetime.now(UTC)
@@ -169,6 +170,29 @@ def test_a_kit_whose_keys_are_in_no_chip_is_named_on_the_dashboard(
     say(town, birth(protection))
     page = signed_in("planner.brugge").get("/").text
     assert ("Beperkte bescherming" in page) == (protection == "reduced")
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        ("service-resting", "De dienst antwoordt niet. Volgende poging"),
+        ("receipt-keys-unknown", "Nog niet gelukt. Volgende poging"),
+    ],
+)
+def test_why_an_application_waits_and_until_when_is_said(
+    town: Town, signed_in: Callable[[str], Browser], error: str, words: str
+) -> None:
+    planner = signed_in("planner.brugge")
+    sealed = town.packet(town.plan())
+    upload(town, sealed)
+    path = f"/applications/{sealed.manifest.packet_id}"
+    assert "Volgende poging" not in planner.get(path).text
+    with town.database.writing(EVERYONE) as db:
+        (claim,) = outbox.claim(db, ["forward"], 1, datetime.now(UTC))
+        outbox.again(db, claim, NOW, error, 15.0)
+    for page in ("/applications", path):
+        assert words in planner.get(page).text
+        assert error in planner.get(page).text
 
 
 def test_a_stuck_application_is_let_go_on(town: Town, signed_in: Callable[[str], Browser]) -> None:
