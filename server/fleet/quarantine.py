@@ -19,7 +19,7 @@ Decision = Literal["take", "forward", "leave"]
 
 @dataclass(frozen=True)
 class Matter:
-    """All that one kit did for one visit; `item_id` is the first of it."""
+    """All that one kit did for one visit, which was to be at `starts`; `item_id` is the first of it."""
 
     item_id: str
     visit_id: str
@@ -29,6 +29,8 @@ class Matter:
     states: tuple[str, ...]
     packets: tuple[str, ...]
     choices: tuple[Decision, ...]
+    request_id: str
+    starts: datetime
 
 
 def waiting(db: Session, limit: int = 500) -> list[Matter]:
@@ -37,7 +39,7 @@ def waiting(db: Session, limit: int = 500) -> list[Matter]:
     groups: dict[tuple[str, str], list[Quarantined]] = {}
     for row in db.scalars(query.order_by(Quarantined.received, Quarantined.item_id).limit(limit)):
         groups.setdefault((row.visit_id, row.kit_id), []).append(row)
-    return [_matter(rows) for rows in groups.values()]
+    return [_matter(rows, db.get_one(Visit, rows[0].visit_id)) for rows in groups.values()]
 
 
 def decide(db: Session, actor: Actor, item_id: str, decision: str, now: datetime) -> None:
@@ -59,7 +61,7 @@ def decide(db: Session, actor: Actor, item_id: str, decision: str, now: datetime
     rows = list(db.scalars(query.order_by(Quarantined.received, Quarantined.item_id).with_for_update()))
     if not rows:
         raise Refused("decided-already")
-    if decision not in _matter(rows).choices:
+    if decision not in _choices(rows):
         raise Refused("bad-decision")
     if decision == "take":
         _take(db, visit, rows, now)
@@ -74,16 +76,31 @@ def _take(db: Session, visit: Visit, rows: Sequence[Quarantined], now: datetime)
     for other in visits.of_request(db, visit.request_id):
         if other.visit_id != visit.visit_id and other.state == VisitState.PLANNED:
             visits.withdraw(db, other, now)
+    given_to = visit.kit_id
     visit.kit_id, visit.epoch = rows[0].kit_id, min(row.epoch for row in rows)
+    if given_to != visit.kit_id:  # nobody is to go there any more
+        visits.free_kit(db, visit, given_to)
+        outbox.put_once(db, "bag", given_to, now)
     outbox.put_once(db, "bag", visit.kit_id, now)
     for row in rows:
         visits.move(db, visit, VisitState(row.state), row.reason)
 
 
-def _matter(rows: Sequence[Quarantined]) -> Matter:
-    first, packets = rows[0], tuple(row.packet_id for row in rows if row.packet_id)
-    choices: tuple[Decision, ...] = ("take", "forward", "leave") if packets else ("take", "leave")
-    states = tuple(dict.fromkeys(row.state for row in rows))
+def _choices(rows: Sequence[Quarantined]) -> tuple[Decision, ...]:
+    return ("take", "forward", "leave") if any(row.packet_id for row in rows) else ("take", "leave")
+
+
+def _matter(rows: Sequence[Quarantined], visit: Visit) -> Matter:
+    first = rows[0]
     return Matter(
-        first.item_id, first.visit_id, first.kit_id, first.why, first.received, states, packets, choices
+        item_id=first.item_id,
+        visit_id=first.visit_id,
+        kit_id=first.kit_id,
+        why=first.why,
+        received=first.received,
+        states=tuple(dict.fromkeys(row.state for row in rows)),
+        packets=tuple(row.packet_id for row in rows if row.packet_id),
+        choices=_choices(rows),
+        request_id=visit.request_id,
+        starts=visit.starts,
     )

@@ -114,13 +114,18 @@ def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: dateti
         raise Refused("kit-too-old")
     if _taken(db, f"kit:{kit_id}", visit.starts, visit.ends):
         raise Refused("kit-taken")
-    first, resource = visit.kit_id, f"kit:{visit.kit_id}"
-    db.execute(delete(Booking).where(Booking.visit_id == visit_id, Booking.resource == resource))
+    first = visit.kit_id
+    free_kit(db, visit, first)
     db.add(Booking(resource=f"kit:{kit_id}", visit_id=visit_id, starts=visit.starts, ends=visit.ends))
     visit.kit_id, visit.epoch = kit_id, visit.epoch + 1
     for one in (first, kit_id):
         outbox.put_once(db, "bag", one, now)
     return visit
+
+
+def free_kit(db: Session, visit: Visit, kit_id: str) -> None:
+    """This kit is not taken by the visit any more."""
+    db.execute(delete(Booking).where(Booking.visit_id == visit.visit_id, Booking.resource == f"kit:{kit_id}"))
 
 
 def withdraw(db: Session, visit: Visit, now: datetime) -> None:

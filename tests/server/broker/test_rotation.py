@@ -123,7 +123,7 @@ def resigned(managed: Managed, kit: Kit) -> Signer:
 
     until(renewed, WAIT_S, "the renewal of both certificates")
     part.look(in_visit=False)
-    assert len(with_learnt((), held)) == 2, "its roots are those of the two generations to come"
+    assert len(with_learnt((), held)) == 3, "its roots are the old one, the present one, and the one to come"
     return mine.signer
 
 

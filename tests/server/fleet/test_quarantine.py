@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from protocol.bag import open_bag
 from protocol.ids import new_ulid
@@ -12,7 +12,7 @@ from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import ApplicationEvent, VisitEvent
 from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
-from server.db.tables import Application, Kit, KitTenant, OutboxRow, Quarantined, Request, Visit
+from server.db.tables import Application, Booking, Kit, KitTenant, OutboxRow, Quarantined, Request, Visit
 from server.fleet import applications, bags, quarantine, uploads, visits
 from server.fleet.quarantine import Matter
 from server.fleet.refused import Refused
@@ -159,6 +159,27 @@ def test_a_visit_given_to_another_kit_waits_when_the_first_did_it(town: Town) ->
         (KIT, "other-kit"),
         (OTHER_KIT, "old-epoch"),
     ]
+
+
+def test_what_the_first_kit_did_is_taken_and_the_second_is_not_sent_there(town: Town) -> None:
+    visit, clerk = town.plan(), town.actor()
+    with town.database.writing(EVERYONE) as db:
+        db.add(KitTenant(kit_id=OTHER_KIT, tenant=BRUGGE))
+    with town.database.writing(clerk.scope) as db:
+        visits.hand_over(db, clerk, visit.visit_id, OTHER_KIT, NOW)
+    with town.database.writing(EVERYONE) as db:
+        db.execute(delete(OutboxRow).where(OutboxRow.queue == "bag"))
+    assert say(town, VisitEvent(visit.visit_id, "sealed")) == "quarantine-other-kit"
+    (matter,) = waiting(town)
+    assert (matter.request_id, matter.starts) == (visit.request_id, visit.starts)
+    decide(town, "take")
+    with town.database.reading(EVERYONE) as db:
+        row = db.get_one(Visit, visit.visit_id)
+        bags_ = sorted(db.scalars(select(OutboxRow.subject).where(OutboxRow.queue == "bag")))
+        booked = set(db.scalars(select(Booking.resource)))
+    assert (row.kit_id, row.state) == (KIT, VisitState.SEALED)
+    assert bags_ == [KIT, OTHER_KIT]
+    assert f"kit:{OTHER_KIT}" not in booked
 
 
 def test_what_was_sealed_is_counted_whatever_becomes_of_it(town: Town) -> None:
