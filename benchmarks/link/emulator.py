@@ -3,8 +3,8 @@
 `python -m benchmarks.link.emulator LEFT RIGHT ...` (root) makes both namespaces with a TUN device each, says
 `ready`, and carries IP packets between them in user space, as this kernel may have no netem. A line on stdin
 asks: `again SEED` starts the clock, the loss and the counters anew; `count` answers the counters as JSON;
-its end ends us. The loss follows from the seed and the number of the packet alone, in each direction by
-itself.
+`prefer bbr` is how TCP at the left minds congestion from then on; its end ends us.
+The loss follows from the seed and the number of the packet alone, in each direction by itself.
 """
 
 import argparse
@@ -23,6 +23,7 @@ from itertools import count
 
 LEFT, RIGHT = "10.77.0.1", "10.77.0.2"
 MTU = 1420
+FULL = 1000  # bytes of a packet; only payload fills one to here
 _TUNSETIFF, _IFF_TUN, _IFF_NO_PI = 0x400454CA, 0x1, 0x1000
 _TCP, _SYN, _ACK = 6, 0x02, 0x10
 
@@ -53,6 +54,10 @@ class Counters:
     in_gap: int = 0
     forgotten: int = 0
     connects: int = 0
+    began: float = 0.0  # time.monotonic of the first packet, of either direction
+    resumed: list[float] = field(
+        default_factory=list
+    )  # after each gap, seconds until a packet full of payload
 
 
 @dataclass
@@ -105,6 +110,8 @@ class Link:
         said = way.counters
         if self._began is None:
             self._began = now
+            for each in self.ways.values():
+                each.counters.began = now
         said.packets += 1
         said.bytes += len(packet)
         said.connects += _is_syn(packet)
@@ -116,6 +123,8 @@ class Link:
             if weather.forgets and self._flows.setdefault(_flow(packet, direction), int(turn)) != int(turn):
                 said.forgotten += 1
                 return None
+            if len(packet) >= FULL and turn > len(said.resumed):
+                said.resumed.append(at)
         is_lost = way.loses()
         start = max(now, way.free_at)
         if start - now > weather.queue_s:
@@ -153,11 +162,16 @@ def _device(namespace: str, name: str, own: str, other: str) -> int:
         ("link", "set", "lo", "up"),
         ("address", "add", own, "peer", other, "dev", name),
         ("link", "set", name, "mtu", str(MTU), "up"),
-        # What a Raspberry Pi has; the kernel of a test machine may choose something better for everybody.
-        ("route", "replace", other, "dev", name, "congctl", "cubic"),
     ):
         _run("ip", "netns", "exec", namespace, "ip", *words)
+    # What a Raspberry Pi has; the kernel of a test machine may choose something better for everybody.
+    _prefer(namespace, name, other, "cubic")
     return handle
+
+
+def _prefer(namespace: str, name: str, other: str, algorithm: str) -> None:
+    route = ("route", "replace", other, "dev", name, "congctl", algorithm)
+    _run("ip", "netns", "exec", namespace, "ip", *route)
 
 
 def _run(*words: str) -> None:
@@ -175,7 +189,7 @@ def serve(left: str, right: str, weather: Weather) -> None:
         while True:
             wait = max(0.0, on_way[0][0] - time.monotonic()) if on_way else 1.0
             readable, _, _ = select.select([*handles, sys.stdin], [], [], wait)
-            if sys.stdin in readable and not _obey(sys.stdin.readline(), link, on_way):
+            if sys.stdin in readable and not _obey(sys.stdin.readline(), left, link, on_way):
                 return
             for handle in readable:
                 if isinstance(handle, int):
@@ -209,13 +223,16 @@ def _take(
             heapq.heappush(on_way, (arrives, next(number), handles[other], packet))
 
 
-def _obey(line: str, link: Link, on_way: list[tuple[float, int, int, bytes]]) -> bool:
+def _obey(line: str, left: str, link: Link, on_way: list[tuple[float, int, int, bytes]]) -> bool:
     words = line.split()
     if not words:
         return False
     if words[0] == "again":
         on_way.clear()
         link.again(int(words[1]))
+        print("{}", flush=True)
+    elif words[0] == "prefer":
+        _prefer(left, f"tl{os.getpid()}", RIGHT, words[1])
         print("{}", flush=True)
     else:
         print(json.dumps({name: asdict(way.counters) for name, way in link.ways.items()}), flush=True)

@@ -1,8 +1,9 @@
 """The uploader of the kit, as it runs in the uplink, in a namespace of its own: it is resident, so what is
 measured begins with a packet that is offered and ends with the mark that the fleet has committed it.
 
-`python -m benchmarks.link.kit SETTINGS` reads a line `ID FILE` on stdin and answers the seconds, once it is
-there.
+`python -m benchmarks.link.kit SETTINGS` reads lines on stdin: `ready` or `alone` (as at the end of a visit,
+when the uplink has been told that a packet is near; or not) is answered `{}` once it is so; `ID FILE` the
+seconds, once it is there.
 """
 
 import json
@@ -22,6 +23,7 @@ from device.uplink.standing import Standing
 from device.uplink.tls import Trust
 from device.uplink.uploads import Uploads
 
+PATIENCE_S = 20.0
 PATHS = ("spool", "ca", "certificate", "key")
 
 
@@ -38,6 +40,16 @@ def main() -> None:
     thread.start()
     print("ready", flush=True)
     for line in sys.stdin:
+        if line.strip() in ("ready", "alone"):
+            is_near = line.strip() == "ready"
+            spool.announce_packet(is_near)
+            uploads.wake()
+            until = time.monotonic() + PATIENCE_S
+            while door.is_open != is_near and time.monotonic() < until:
+                time.sleep(0.02)
+            time.sleep(1.0)  # what was asked to make sure of it is answered
+            print("{}", flush=True)
+            continue
         packet_id, path = line.split()
         data = Path(path).read_bytes()
         began = time.monotonic()

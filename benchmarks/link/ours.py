@@ -33,7 +33,11 @@ class Emulator:
     def again(self, seed: int) -> None:
         self._say(f"again {seed}")
 
-    def count(self) -> dict[str, dict[str, int]]:
+    def prefer(self, algorithm: str) -> None:
+        """What TCP does about congestion for everybody at the near end who has no wish of its own."""
+        self._say(f"prefer {algorithm}")
+
+    def count(self) -> dict[str, dict[str, Any]]:
         return dict(json.loads(self._say("count")))
 
     def stop(self) -> None:
@@ -78,8 +82,15 @@ class Kit:
         self._line()
 
     def send(self, packet_id: str, path: Path) -> dict[str, Any]:
+        return self._say(f"{packet_id} {path}")
+
+    def be(self, how: str) -> None:
+        """`ready`: it has been told that a packet is near; `alone`: it has not."""
+        self._say(how)
+
+    def _say(self, words: str) -> dict[str, Any]:
         assert self._program.stdin is not None
-        self._program.stdin.write(f"{packet_id} {path}\n")
+        self._program.stdin.write(words + "\n")
         self._program.stdin.flush()
         return dict(json.loads(self._line()))
 
