@@ -49,6 +49,7 @@ LOOK_S = 2.0
 
 
 _OFFICERS = ("officer-state", "officer-card")
+_NEARLY_SEALED = ("review", "seal")
 """What runs for an officer who is about to sign in."""
 
 
@@ -267,6 +268,7 @@ class Office:
         conditions = dict(self.captures.conditions)
         camera = conditions.get("camera")
         visit = self.counter.visit_view(self._link.sending)
+        self._outgoing.announce(visit is not None and visit.step in _NEARLY_SEALED)
         if visit is not None and visit.packet_id in self._places:
             place = self._places[visit.packet_id]
             visit = replace(visit, where=Where(place.step, read_instant(place.at)))

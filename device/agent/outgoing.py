@@ -56,6 +56,17 @@ class Outgoing:
         self._clock = clock
         self._passed = passed
         self._disbelieved: set[str] = set()  # receipts that were logged already
+        self._announced: bool | None = None  # not known what a life before this one has said
+
+    def announce(self, is_near: bool) -> None:
+        """Whether the visit on the counter is about to be sealed. Only a hint: it may be lost."""
+        if is_near == self._announced:
+            return
+        self._announced = is_near
+        try:
+            self._spool.announce_packet(is_near)
+        except KitError as problem:
+            log.warning("spool-refused", code=str(problem.code), detail=problem.detail)
 
     def push(self) -> None:
         """Offer every sealed packet that the fleet has not, and tell it what it has not heard."""

@@ -93,6 +93,10 @@ class Hatch:
     def renewal_carried_out(self) -> None:
         safefile.drop(self._at.renew_now)
 
+    def is_packet_near(self) -> bool:
+        """Whether one will be offered in a moment, as far as the agent knows."""
+        return self._at.soon.exists()
+
     # --- reports ----------------------------------------------------------------------------------
 
     def reports(self, limit: int, skip: frozenset[str] | set[str] = frozenset()) -> list[Report]:

@@ -7,6 +7,7 @@ shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
 try-now                      the agent's: a person does not want to wait; the uplink drops it
+soon                         the agent's: a packet will be sealed in a moment; it drops it
 renew-now                    the agent's: the fleet commands a renewal; the uplink drops it once it is done
 resign-now                   the agent's own: the same of its signing certificate
 renewal.request, .done       the agent's: its signing certificate; renewal.grant is the answer
@@ -79,6 +80,7 @@ class Layout:
         self.places = root / "places.json"
         self.session = root / "session"
         self.try_now = root / "try-now"
+        self.soon = root / "soon"
         self.renew_now = root / "renew-now"
         self.resign_now = root / "resign-now"
         self.newest = root / "newest"

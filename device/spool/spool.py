@@ -69,6 +69,15 @@ class Spool:
             safefile.put(self._at.next_packet(packet_id), data, writer=_WRITER)
         self.ring_uplink()
 
+    def announce_packet(self, is_near: bool) -> None:
+        """Say that one will be offered in a moment, or that none will: a connection is kept ready for it."""
+        if is_near and not self._at.soon.exists():
+            with room():
+                safefile.put(self._at.soon, b"", writer=_WRITER, durable=False)
+            self.ring_uplink()
+        elif not is_near:
+            safefile.drop(self._at.soon)
+
     def withdraw_packet(self, packet_id: str) -> bool:
         """Take a packet and its mark away; False when it was not there. Only on the service's receipt."""
         with self._lock:

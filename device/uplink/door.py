@@ -15,9 +15,11 @@ import msgspec
 
 from device.uplink.path import dial
 from device.uplink.problems import LinkDown, code_of
+from device.uplink.tail import Tail
 from device.uplink.wire import Wire
 
 T = TypeVar("T")
+NUDGE = "/kit/v1/uploads"  # HEAD of it asks for nothing
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ class Door:
         self._wire: Wire | None = None
         self._reader: io.BufferedReader | None = None
         self._session: tuple[ssl.SSLContext, ssl.SSLSession | None] | None = None
-        self._methods: deque[str] = deque()  # of the answers that are still to come
+        self._methods: deque[tuple[str, bool]] = deque()  # of the answers to come; whether somebody waits
+        self._tail: Tail | None = None
         self._aborted = threading.Event()
 
     @property
@@ -80,28 +83,33 @@ class Door:
 
     def send(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> None:
         """Ask without waiting; `receive` brings the answer."""
-        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
-        lines += [f"{name}: {value}" for name, value in headers.items()]
-        if body or method != "GET":
-            lines.append(f"Content-Length: {len(body)}")
         with self._failing():
-            self._connected().put("\r\n".join([*lines, "", ""]).encode("ascii") + body)
-        self._methods.append(method)
+            self._connected().put(self._head(method, path, body, headers) + body)
+        self._methods.append((method, True))
+        self._tail = None
 
-    def receive(self, limit: int) -> Answer:
-        """The next answer, of at most `limit` bytes."""
+    def receive(self, limit: int, *, is_last: bool = False) -> Answer:
+        """The next answer, of at most `limit` bytes. `is_last`: nothing is sent after what it answers, so
+        nudges follow it until it is here (`tail`)."""
         with self._failing():
-            if self._reader is None:
+            if self._wire is None or self._reader is None:
                 raise ConnectionResetError
-            said = http.client.HTTPResponse(cast(Any, _Read(self._reader)), method=self._methods.popleft())
-            said.begin()
-            content = said.read(limit + 1)
+            if is_last and self._tail is None:
+                self._tail = Tail(self._nudge)
+            self._wire.tail = self._tail
+            said, content = self._next(self._reader, limit)
         if len(content) > limit:
             self.close()
             raise LinkDown("bad-answer", f"more than {limit} bytes")
         if said.will_close:
             self.close()
         return Answer(said.status, said.headers, content)
+
+    def keep_ready(self) -> None:
+        """Have a connection that works, for what will be sent soon. LinkDown."""
+        self.call("HEAD", NUDGE, limit=0)
+        if self._wire is not None:
+            self._wire.rest(True)
 
     def call(
         self,
@@ -133,6 +141,27 @@ class Door:
         """Make a call that is under way, and every later one, fail soon."""
         self._aborted.set()
 
+    def _next(self, reader: io.BufferedReader, limit: int) -> tuple[http.client.HTTPResponse, bytes]:
+        """The answer that somebody waits for; those to nudges before it are dropped."""
+        while True:
+            method, is_awaited = self._methods.popleft()
+            said = http.client.HTTPResponse(cast(Any, _Read(reader)), method=method)
+            said.begin()
+            content = said.read(limit + 1)
+            if is_awaited:
+                return said, content
+
+    def _head(self, method: str, path: str, body: bytes, headers: Mapping[str, str]) -> bytes:
+        lines = [f"{method} {path} HTTP/1.1", f"Host: {self._host}:{self._port}"]
+        lines += [f"{name}: {value}" for name, value in headers.items()]
+        if body or method not in ("GET", "HEAD"):
+            lines.append(f"Content-Length: {len(body)}")
+        return "\r\n".join([*lines, "", ""]).encode("ascii")
+
+    def _nudge(self) -> bytes:
+        self._methods.append(("HEAD", False))
+        return self._head("HEAD", NUDGE, b"", {})
+
     @contextmanager
     def _failing(self) -> Iterator[None]:
         try:
@@ -143,6 +172,7 @@ class Door:
 
     def _connected(self) -> Wire:
         if self._wire is not None:
+            self._wire.rest(False)
             return self._wire
         if self._aborted.is_set():
             raise ConnectionAbortedError

@@ -9,16 +9,15 @@ second or two.
 import errno
 import select
 import socket
-import struct
 import time
 from collections.abc import Callable
 from contextlib import suppress
 
-ATTEMPT_S = 0.7  # a new connect attempt this long after the last one
-ATTEMPTS = 4  # at most under way at once; the first stays, for links slower than all that
+from device.uplink.gauge import Gauge
+
+ATTEMPT_S = 0.35  # a new connect attempt this long after the last one
+ATTEMPTS = 6  # at most under way at once; the first stays, for links slower than all that
 TICK_S = 0.1
-_TCP_INFO = struct.Struct("8x24I")  # struct tcp_info of linux/tcp.h up to tcpi_total_retrans
-_UNACKED, _LAST_ACK_MS, _RTT_US, _RTTVAR_US = 4, 12, 15, 16
 _NOT_SENT_BYTES = 131_072  # what waits in the kernel beyond what is on its way
 _USER_TIMEOUT_MS = 30_000
 
@@ -69,12 +68,18 @@ def _begin(place: tuple[int, int, int, str, tuple[object, ...]]) -> socket.socke
         (socket.TCP_KEEPINTVL, 1),
     ):
         made.setsockopt(socket.IPPROTO_TCP, option, value)
-    made.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)  # also what is idle is heard of every second
+    keep_alive(made, True)
     code = made.connect_ex(address)
     if code not in (0, errno.EINPROGRESS):
         made.close()
         raise OSError(code, "connect")
     return made
+
+
+def keep_alive(connection: socket.socket, is_wanted: bool) -> None:
+    """A probe each second: also what is idle is heard of."""
+    with suppress(OSError):  # a connection that is no more says so where it is read
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, int(is_wanted))
 
 
 def _prefer_bbr(connection: socket.socket) -> None:
@@ -88,25 +93,19 @@ class Pulse:
     and TCP itself would go on trying for minutes. Keepalive probes each second make that true of an idle
     flow as well."""
 
-    def __init__(self, connection: socket.socket, least_s: float) -> None:
-        self._connection, self._least_s = connection, least_s
-        self._quiet_since = time.monotonic()
+    def __init__(self, least_s: float) -> None:
+        self._least_s = least_s
+        self.begin()
 
-    def is_dead(self) -> bool:
-        try:
-            told = self._connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _TCP_INFO.size)
-        except OSError:
-            return True
-        if len(told) < _TCP_INFO.size:
-            return False  # not a kernel we know: TCP_USER_TIMEOUT remains
-        info: tuple[int, ...] = _TCP_INFO.unpack(told)
-        now = time.monotonic()
-        heard = now - info[_LAST_ACK_MS] / 1000
-        if not info[_UNACKED]:
+    def begin(self) -> None:
+        """Nobody has looked for a while, or the connection was at rest: count from now."""
+        self._began = self._quiet_since = time.monotonic()
+
+    def is_dead(self, told: Gauge, now: float) -> bool:
+        heard = now - told.heard_s
+        # A queue in front of a slow link makes the round trip long, and that is not death.
+        patience = max(self._least_s, 3 * told.rtt_s + 4 * told.spread_s)
+        if not told.unacked:
             self._quiet_since = now
-            return now - heard > self._patience(info) + 3.0  # a probe a second: three were lost
-        return now - max(heard, self._quiet_since) > self._patience(info)
-
-    def _patience(self, info: tuple[int, ...]) -> float:
-        """A queue in front of a slow link makes the round trip long, and that is not death."""
-        return max(self._least_s, (3 * info[_RTT_US] + 4 * info[_RTTVAR_US]) / 1e6)
+            return now - max(heard, self._began) > patience + 3.0  # a probe a second: three were lost
+        return now - max(heard, self._quiet_since) > patience

@@ -107,7 +107,7 @@ class Sending:
                     raise LinkDown("bad-answer", "all is sent, but it is not complete")
                 self._position, elsewhere = elsewhere, None
                 continue
-            answer = self._door.receive(_ANSWER_BYTES)
+            answer = self._door.receive(_ANSWER_BYTES, is_last=self._position == self._size)
             offset, length = self._on_way.popleft()
             if answer.status == 409:
                 conflicts += elsewhere is None

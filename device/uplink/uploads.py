@@ -21,6 +21,8 @@ from device.uplink.standing import Standing
 
 log = structlog.get_logger()
 
+_NEAR_S = 600.0  # a citizen who reads longer than this before the sealing waits two round trips more
+
 
 class Uploads:
     """The uploader's thread. Its `door` is its own, so that a long upload keeps nothing else waiting."""
@@ -39,6 +41,7 @@ class Uploads:
         self._tried: set[str] = set()  # the fleet may hold some of these
         self._moved = False  # since the link last broke
         self._ferries = False  # what goes now goes through the broker
+        self._near_since = 0.0
 
     def wake(self) -> None:
         """There may be something to send. May be called from any thread."""
@@ -61,7 +64,7 @@ class Uploads:
             sleep, pause = self._work, self._settings.look_every_s
             try:
                 self._round(stop)
-                self._door.close()  # an idle connection would be dead by the next packet, unnoticed
+                self._keep_ready()
             except LinkDown as problem:
                 # More work is no reason to try sooner; a link that carried something just now is.
                 sleep, pause = self._hurry, 0.0 if self._moved else self._patience.next()
@@ -74,6 +77,21 @@ class Uploads:
             self._standing.sending("")
             if not stop.is_set():
                 sleep.wait(pause)
+        self._door.close()
+
+    def _keep_ready(self) -> None:
+        """While a packet is about to be sealed, a connection that was found to work at every look: it costs
+        the packet two round trips. Otherwise none: it would be dead by the next packet, unnoticed."""
+        is_near = self._hatch.is_packet_near() and not self._choice.by_broker
+        self._near_since = (self._near_since or time.monotonic()) if is_near else 0.0
+        if not is_near or time.monotonic() - self._near_since > _NEAR_S:
+            self._door.close()
+            return
+        try:
+            self._door.keep_ready()
+            self._moved = True  # should it break at the first byte, the next try is at once
+        except LinkDown as problem:
+            log.debug("not-ready", code=problem.code)
 
     def _round(self, stop: Event) -> None:
         waiting = self._hatch.packets()

@@ -9,9 +9,13 @@ from collections import deque
 from collections.abc import Callable
 from typing import TypeVar
 
-from device.uplink.path import TICK_S, Pulse
+from device.uplink import gauge
+from device.uplink.pace import Pace
+from device.uplink.path import TICK_S, Pulse, keep_alive
+from device.uplink.tail import Tail
 
 T = TypeVar("T")
+_TAIL_TICK_S = 0.02
 _RECORD = 16_384  # of TLS; what is queued together ends with a record of its own
 
 
@@ -24,8 +28,9 @@ class Wire(io.RawIOBase):
         super().__init__()
         self.tls = tls
         self._silence_s, self._is_over = silence_s, is_over
-        self._pulse = Pulse(tls, dead_s)
+        self._pulse, self._pace = Pulse(dead_s), Pace(tls)
         self._out: deque[memoryview] = deque()
+        self.tail: Tail | None = None  # what follows the last bytes while somebody reads
 
     @classmethod
     def open(
@@ -70,6 +75,11 @@ class Wire(io.RawIOBase):
         """At least one byte, or 0 at the end. TimeoutError after silence, or when the path is dead."""
         return self._wait(lambda: self.tls.recv_into(buffer))
 
+    def rest(self, is_resting: bool) -> None:
+        """Nobody reads for a while: no probes meanwhile. Until somebody writes again."""
+        keep_alive(self.tls, not is_resting)
+        self._pulse.begin()
+
     def close(self) -> None:
         super().close()
         self.tls.close()
@@ -85,13 +95,25 @@ class Wire(io.RawIOBase):
                 reading, writing = [self.tls], [self.tls] if waiting else []
             except ssl.SSLWantWriteError:
                 reading, writing = [], [self.tls]
-            readable, writable, _ = select.select(reading, writing, [], TICK_S)
+            tick_s = TICK_S if self.tail is None else _TAIL_TICK_S
+            readable, writable, _ = select.select(reading, writing, [], tick_s)
             if readable or writable:
                 quiet = time.monotonic()
             if self._is_over():
                 raise ConnectionAbortedError
-            if time.monotonic() - quiet > self._silence_s or self._pulse.is_dead():
+            if time.monotonic() - quiet > self._silence_s or self._is_dead():
                 raise TimeoutError
+
+    def _is_dead(self) -> bool:
+        """Ask the kernel how it goes: the pace of the start and the tail of the end follow its word too."""
+        told, now = gauge.read(self.tls), time.monotonic()
+        if told is None:
+            return False  # not a kernel we know: TCP_USER_TIMEOUT remains
+        self._pace.look(told, now)
+        more = self.tail.next(not self._out and not told.not_sent, now) if self.tail is not None else None
+        if more is not None:
+            self.put(more)
+        return self._pulse.is_dead(told, now)
 
     def _push(self) -> bool:
         """Write what goes; True while there is more."""

@@ -77,6 +77,11 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
             return {"error": "certificate-expired", "now": write_instant(now)}, 403
         return None
 
+    @blueprint.route("/uploads", methods=["HEAD"])
+    def nudged() -> ResponseReturnValue:
+        """Asked for nothing: behind the last piece of an upload, and to keep a connection ready."""
+        return Response(status=204)
+
     @blueprint.post("/uploads/<packet_id>")
     def begin(packet_id: str) -> ResponseReturnValue:
         wish = bodies.read(Begin, LONGEST_BODY)

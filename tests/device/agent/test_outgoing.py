@@ -94,6 +94,16 @@ def test_the_way_of_an_application_from_queued_to_accepted(kit: Kit, top: Deskto
     ]
 
 
+def test_from_the_review_on_the_uplink_is_told_that_a_packet_is_near(kit: Kit, top: Desktop) -> None:
+    soon, visit = top.spool.root / "soon", kit.visit()
+    kit.bring_bag(visit)
+    assert not soon.exists()
+    top.until_step(visit, "review")
+    assert soon.exists()
+    top.desk.wish(Abandon("unwell"))
+    assert not soon.exists()
+
+
 def test_whatever_is_destroyed_is_certified_with_the_kits_key(kit: Kit, top: Desktop) -> None:
     visit_id, packet_id, data = sealed(kit, top)
     bring_receipt(kit, packet_id, kit.service.answer(data))

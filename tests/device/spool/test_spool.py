@@ -92,6 +92,16 @@ def test_a_packet_out_of_bounds_is_refused(spool: Spool, data: bytes, code: str)
     assert spool.offered() == []
 
 
+def test_the_uplink_can_see_that_a_packet_is_near_and_that_it_is_not(spool: Spool, hatch: Hatch):
+    assert not hatch.is_packet_near()
+    spool.announce_packet(True)
+    spool.announce_packet(True)
+    assert hatch.is_packet_near()
+    spool.announce_packet(False)
+    spool.announce_packet(False)
+    assert not hatch.is_packet_near()
+
+
 def test_a_full_spool_says_so(spool: Spool, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(layout, "MAX_PACKETS", 2)
     monkeypatch.setattr(layout, "MAX_REPORTS", 2)

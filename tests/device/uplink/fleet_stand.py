@@ -44,6 +44,7 @@ class Call:
     offset: int | None
     generation: int | None
     length: int
+    connection: int  # the kit's port
 
 
 Fault = Callable[["Handler", Call], bool]
@@ -58,6 +59,9 @@ class FleetStand:
         self.uploads: dict[str, Upload] = {}
         self.refuse: dict[str, str] = {}  # packet -> code of the 422 at its end
         self.calls: list[Call] = []
+        self.nudges = 0
+        self.connections: list[int] = []  # the kit's port of each nudge
+        self.open: set[int] = set()  # ports of connections that are there
         self.faults: list[Fault] = []
         self.bag: tuple[int, bytes] | None = None
         self.receipts: dict[str, str] = {}
@@ -148,10 +152,12 @@ class Server(http.server.ThreadingHTTPServer):
         try:
             with self.context.wrap_socket(request, server_side=True) as secured:
                 self._open.add(secured)
+                self.stand.open.add(client_address[1])
                 try:
                     super().finish_request(secured, client_address)
                 finally:
                     self._open.discard(secured)
+                    self.stand.open.discard(client_address[1])
         except OSError:
             return  # cut by the test, or refused by TLS
 
@@ -189,6 +195,12 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def do_PATCH(self) -> None:
         self._handle()
 
+    def do_HEAD(self) -> None:
+        assert self.path == "/kit/v1/uploads"
+        self.server.stand.nudges += 1
+        self.server.stand.connections.append(self.client_address[1])
+        self.answer(204)
+
     def _handle(self) -> None:
         stand = self.server.stand
         subject = dict(part[0] for part in self.connection.getpeercert()["subject"])
@@ -201,6 +213,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.path,
             *(int(text) if text is not None else None for text in number.values()),
             int(self.headers.get("Content-Length", 0)),
+            self.client_address[1],
         )
         stand.calls.append(call)
         stand.shown.append((self.path, self.connection.getpeercert()["serialNumber"].lower().lstrip("0")))

@@ -96,6 +96,50 @@ def test_a_lost_answer_to_the_last_piece_does_not_send_it_twice(site: Site):
     assert site.stand.complete(packet_id, data)
 
 
+def test_an_answer_that_does_not_come_is_nudged_and_what_nudges_bring_is_not_taken_for_it(site: Site):
+    data = sealed(3 * PIECE)
+
+    def late(handler: Handler, call: Call) -> bool:
+        if call.method == "PATCH" and call.offset == 2 * PIECE:
+            time.sleep(0.4)
+        return False
+
+    site.stand.faults.append(late)
+    packets = [site.offer(data), site.offer(data)]
+    site.start()
+    until(lambda: site.spool.uploaded() == packets)
+    assert site.stand.nudges
+    assert all(site.stand.complete(packet_id, data) for packet_id in packets)
+    assert len(site.stand.patches()) == 6
+
+
+def test_a_connection_is_kept_ready_for_a_packet_that_is_near_and_for_no_other(site: Site):
+    site.spool.announce_packet(True)
+    site.start()
+    until(lambda: site.stand.nudges >= 2)  # it is tried at every look
+    ready = site.stand.connections[-1]
+    data = sealed(3 * PIECE)
+    packet_id = site.offer(data)
+    until(lambda: site.spool.uploaded() == [packet_id])
+    begun = [call for call in site.stand.calls if call.method == "POST" and packet_id in call.path]
+    assert [call.connection for call in begun] == [ready]
+    site.spool.announce_packet(False)
+    until(lambda: ready not in site.stand.open)
+    before = site.stand.nudges
+    time.sleep(3 * site.settings.look_every_s)
+    assert site.stand.nudges == before
+
+
+def test_a_ready_connection_that_the_fleet_has_cut_is_made_anew(site: Site):
+    site.spool.announce_packet(True)
+    site.start()
+    until(lambda: site.stand.nudges >= 1)
+    site.stand.stop()
+    site.stand.start()
+    packet_id = site.offer(sealed(3 * PIECE))
+    until(lambda: site.spool.uploaded() == [packet_id])
+
+
 def test_a_server_that_is_down_and_comes_back_gets_the_rest(site: Site):
     data = sealed(20 * PIECE)
     site.stand.faults.append(lambda *_: time.sleep(0.05))

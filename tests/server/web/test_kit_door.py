@@ -82,6 +82,12 @@ def test_a_packet_goes_up_and_is_committed(town: Town, kit: Callable[..., Kit]) 
     assert kit().begin(packet_id, data).get_json()["state"] == "complete"
 
 
+def test_a_nudge_asks_for_nothing_and_only_a_kit_may(town: Town, kit: Callable[..., Kit]) -> None:
+    nudged = kit().call("HEAD", "/kit/v1/uploads")
+    assert (nudged.status_code, nudged.data) == (204, b"")
+    assert kit("kit-sign").call("HEAD", "/kit/v1/uploads").status_code == 403
+
+
 def test_a_packet_that_is_refused_says_why(town: Town, kit: Callable[..., Kit]) -> None:
     sealed = town.packet(town.plan(), tenant="0207458223")
     packet_id = sealed.manifest.packet_id

@@ -1,0 +1,50 @@
+"""What the kernel knows of a TCP connection (linux/tcp.h, linux/inet_diag.h), as far as we ask it."""
+
+import socket
+import struct
+from dataclasses import dataclass
+
+_INFO = struct.Struct("8x24I4Q6IQ")  # struct tcp_info up to tcpi_delivery_rate, since Linux 4.9
+_MSS, _UNACKED, _SACKED, _LOST, _AGAIN = 2, 4, 5, 6, 7
+_LAST_ACK_MS, _RTT_US, _RTTVAR_US, _NOT_SENT, _LEAST_RTT_US, _RATE = 12, 15, 16, 30, 31, 34
+_CC_INFO = 26  # TCP_CC_INFO; the socket module has no name for it
+_BBR = struct.Struct("5I")  # struct tcp_bbr_info: bandwidth (2), least round trip, gains of pacing and window
+_STARTS_ABOVE = 2 * 256  # of the gain of pacing in 1/256: 2.9 while BBR starts, never above 1.25 later
+
+
+@dataclass(frozen=True)
+class Gauge:
+    """`unacked`: segments without acknowledgement; `on_way`: bytes that may still be under way; `not_sent`:
+    bytes that wait in the kernel; `heard_s`: since the last acknowledgement; `rtt_s`: smoothed, with its
+    spread and the least of late; `rate`: bytes a second that have arrived of late; `starting`: BBR still
+    looks for the rate."""
+
+    unacked: int
+    on_way: int
+    not_sent: int
+    heard_s: float
+    rtt_s: float
+    spread_s: float
+    least_rtt_s: float
+    rate: int
+    starting: bool
+
+
+def read(connection: socket.socket) -> Gauge | None:
+    """None of a kernel that we do not know. OSError of a connection that is no more."""
+    told = connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _INFO.size)
+    if len(told) < _INFO.size:
+        return None
+    info: tuple[int, ...] = _INFO.unpack(told)
+    bbr = connection.getsockopt(socket.IPPROTO_TCP, _CC_INFO, _BBR.size)
+    return Gauge(
+        unacked=info[_UNACKED],
+        on_way=max(0, info[_UNACKED] - info[_SACKED] - info[_LOST] + info[_AGAIN]) * info[_MSS],
+        not_sent=info[_NOT_SENT],
+        heard_s=info[_LAST_ACK_MS] / 1000,
+        rtt_s=info[_RTT_US] / 1e6,
+        spread_s=info[_RTTVAR_US] / 1e6,
+        least_rtt_s=info[_LEAST_RTT_US] / 1e6,
+        rate=info[_RATE],
+        starting=len(bbr) == _BBR.size and _BBR.unpack(bbr)[3] > _STARTS_ABOVE,
+    )
