@@ -2,6 +2,7 @@
 
 import socket
 import struct
+from contextlib import suppress
 from dataclasses import dataclass
 
 _INFO = struct.Struct("8x24I4Q6IQ")  # struct tcp_info up to tcpi_delivery_rate, since Linux 4.9
@@ -36,7 +37,9 @@ def read(connection: socket.socket) -> Gauge | None:
     if len(told) < _INFO.size:
         return None
     info: tuple[int, ...] = _INFO.unpack(told)
-    bbr = connection.getsockopt(socket.IPPROTO_TCP, _CC_INFO, _BBR.size)
+    bbr = b""
+    with suppress(OSError):  # a kernel that does not tell
+        bbr = connection.getsockopt(socket.IPPROTO_TCP, _CC_INFO, _BBR.size)
     return Gauge(
         unacked=info[_UNACKED],
         on_way=max(0, info[_UNACKED] - info[_SACKED] - info[_LOST] + info[_AGAIN]) * info[_MSS],
