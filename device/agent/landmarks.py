@@ -13,7 +13,6 @@ Landmark = Literal[
     "tidied:before",  # the screen has told a fact; log and room for the packet are laid out next
     "tidied:after",
     "sealed:before",  # the packet's file is on disk; nothing names it yet
-    "sealed:after",  # packet and event are on disk, the visit's key is gone; nothing is offered yet
     "offered:before",
     "offered:after",  # the uplink may have it
     "reported:before",
@@ -34,6 +33,8 @@ Landmark = Literal[
     "job-told:before",  # its steps are in the outbox, not yet noted as told
     "wish:before",  # another wish of the fleet is about to be committed
     "wish:after",
+    "list:before",  # a newer list of officers is about to be committed
+    "list:after",  # it counts; who is not on it any more is still here
     "roster:before",  # officers come and go
     "roster:after",
 ]

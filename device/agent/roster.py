@@ -77,8 +77,10 @@ class Officers:
             return
         time = timedelta(hours=told.hours)
         ends, wall = self._calendar.known() + time, self._clock.now() + time
+        self._passed("list:before")
         with self._database.transaction() as tx:
             roster.keep(tx, roster.Held(told.version, read_instant(told.issued), ends, wall, token))
+        self._passed("list:after")
         if self._list is None or self._list.version != told.version:
             log.info("roster", version=told.version, officers=len(told.officers))
         self._list = told

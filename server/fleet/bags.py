@@ -13,7 +13,16 @@ from protocol.instant import write_instant
 from protocol.lifecycle import VisitState
 from server.db.field_key import FieldKey
 from server.db.tables import Kit, Request, Visit
-from server.fleet import abilities, municipalities, outbox, persons, recaptures, visits
+from server.fleet import (
+    abilities,
+    incidents,
+    municipalities,
+    obstacles,
+    outbox,
+    persons,
+    recaptures,
+    visits,
+)
 from server.fleet.blobs import BlobStore
 
 
@@ -44,11 +53,15 @@ def build(
         return None
     today = visits.local_day(now)
     names = municipalities.names(db)
-    lines = [
-        _line(db, fields, visit, names)
+    there = [
+        visit
         for visit in visits.of_day(db, today, kit_id)
         if visit.state != VisitState.ABANDONED and not abilities.held_back(kit, visit)
     ]
+    lines = [_line(db, fields, visit, names) for visit in there]
+    for visit_id, found in obstacles.of_visits(db, there, now).items():
+        if found.code in obstacles.STOPS:  # planned when it could be; somebody has to do something today
+            incidents.report(db, kit_id, "visit-cannot-open", visit_id, found.code, now)
     version = kit.bag_version + 1
     bag = DayBag(
         kit_id=kit_id,

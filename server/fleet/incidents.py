@@ -22,6 +22,7 @@ Code = Literal[
     "certificate-ending",  # a kit's certificate ends within a week and was not renewed
     "certificate-superseded",  # somebody asks with a certificate that its kit has replaced: a copy?
     "deleted-unanswered",  # destroyed as if answered, and nobody has answered
+    "visit-cannot-open",  # a visit of today is planned with an officer who cannot open the kit
 ]
 
 

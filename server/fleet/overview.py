@@ -9,7 +9,17 @@ from sqlalchemy.orm import Session
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.recapture import Part
 from server.db.tables import Application, Kit, Officer, Request
-from server.fleet import abilities, applications, holdings, incidents, kits, leases, recaptures, visits
+from server.fleet import (
+    abilities,
+    applications,
+    holdings,
+    incidents,
+    kits,
+    leases,
+    obstacles,
+    recaptures,
+    visits,
+)
 from server.fleet.tally import Tally, tally
 
 
@@ -82,6 +92,7 @@ class Overview:
     oldest: datetime | None  # since when the oldest biometric is somewhere with us
     oldest_of: dict[str, datetime]  # the same for each kit that holds any
     incidents: tuple[IncidentLine, ...]
+    obstacles: tuple[obstacles.Line, ...]  # visits to come that cannot go on as planned
 
 
 def look(db: Session, now: datetime) -> Overview:
@@ -102,6 +113,7 @@ def look(db: Session, now: datetime) -> Overview:
             IncidentLine(row.code, row.kit_id, row.at) for row in incidents.listed(db, 20, waiting_only=True)
         ),
         visits=visit_lines(db, day),
+        obstacles=obstacles.ahead(db, now),
         applications=tuple(applications.counts(db).items()),
         stuck=tuple(
             StuckLine(row.packet_id, row.kit_id, row.reason, row.changed)

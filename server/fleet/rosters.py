@@ -24,7 +24,7 @@ from server.fleet.refused import Refused
 HOURS = 168
 """So long a kit that gets no newer list lets officers in."""
 
-State = Literal["on-kit", "code-made", "no-code", "code-expired"]
+State = Literal["on-kit", "code-made", "no-code", "code-expired", "going"]
 
 
 @dataclass(frozen=True)
@@ -36,6 +36,7 @@ class Line:
     state: State
     since: datetime | None  # on the kit
     until: datetime | None  # the code
+    fetched: bool  # the kit has fetched the list as it is now
 
 
 def put(db: Session, kit_id: str, officer_id: str, now: datetime, *, on_kit: bool = False) -> None:
@@ -45,19 +46,25 @@ def put(db: Session, kit_id: str, officer_id: str, now: datetime, *, on_kit: boo
     kit, officer = _kit(db, kit_id), _officer(db, officer_id)
     if db.get(KitTenant, (kit_id, officer.tenant)) is None:
         raise Refused("kit-does-not-serve")
-    if db.get(KitOfficer, (kit_id, officer_id)) is not None:
+    here = db.get(KitOfficer, (kit_id, officer_id))
+    if here is not None and here.taken is None:
         return
     if _count(db, kit_id) >= roster.MOST_OFFICERS:
         raise Refused("roster-full")
-    listed = KitOfficer(kit_id=kit_id, officer_id=officer_id, tenant=officer.tenant, listed=now)
-    listed.on_kit = now if on_kit else None
-    db.add(listed)
+    if here is not None:  # taken off, and the kit has not said that it shut the officer out: then it has not
+        here.taken, here.listed = None, now
+    else:
+        listed = KitOfficer(kit_id=kit_id, officer_id=officer_id, tenant=officer.tenant, listed=now)
+        listed.on_kit = now if on_kit else None
+        db.add(listed)
     _changed(db, kit, now)
 
 
 def is_last(db: Session, kit_id: str, officer_id: str) -> bool:
     """Whether nobody else can open this kit, of whatever municipality: `db` is a session for everyone."""
-    on_kit = select(KitOfficer.officer_id).where(KitOfficer.kit_id == kit_id, KitOfficer.on_kit.is_not(None))
+    on_kit = select(KitOfficer.officer_id).where(
+        KitOfficer.kit_id == kit_id, KitOfficer.on_kit.is_not(None), KitOfficer.taken.is_(None)
+    )
     return set(db.scalars(on_kit)) == {officer_id}
 
 
@@ -70,7 +77,10 @@ def take(db: Session, kit_id: str, officer_id: str, now: datetime, *, last: bool
     listed = _listed(db, kit_id, officer_id)
     if last:
         raise Refused("last-officer")
-    db.delete(listed)
+    if listed.on_kit is None:
+        db.delete(listed)
+    else:  # until the kit says that it is done, the officer still opens it
+        listed.taken, listed.enrolment, listed.enrolment_until = now, None, None
     db.flush()
     _changed(db, kit, now)
 
@@ -92,12 +102,16 @@ def enrol(db: Session, kit_id: str, officer_id: str, sealed: bytes, until: datet
 
 
 def heard(db: Session, kit_id: str, what: str, digest: str, now: datetime) -> None:
-    """A kit says that it let an officer in; `digest`: SHA-256 of the officer's id."""
-    if what != "officer-added":
+    """A kit says that it let an officer in, or shut one out; `digest`: SHA-256 of the officer's id."""
+    if what not in ("officer-added", "officer-removed"):
         return
     for listed in db.scalars(select(KitOfficer).where(KitOfficer.kit_id == kit_id)):
         if hashlib.sha256(listed.officer_id.encode()).hexdigest() == digest:
-            listed.on_kit, listed.enrolment, listed.enrolment_until = now, None, None
+            if what == "officer-removed" and listed.taken is not None:
+                db.delete(listed)
+                continue
+            listed.on_kit = now if what == "officer-added" else None
+            listed.enrolment = listed.enrolment_until = None
 
 
 def document(db: Session, sealer: Sealer, kit: Kit, nonce: str, now: datetime) -> str:
@@ -105,11 +119,13 @@ def document(db: Session, sealer: Sealer, kit: Kit, nonce: str, now: datetime) -
     rows = db.execute(
         select(KitOfficer.officer_id, Officer.name)
         .join(Officer, Officer.officer_id == KitOfficer.officer_id)
-        .where(KitOfficer.kit_id == kit.kit_id)
+        .where(KitOfficer.kit_id == kit.kit_id, KitOfficer.taken.is_(None))
         .order_by(KitOfficer.officer_id)
     ).all()
     if not kit.roster_version or not rows:
         return ""
+    news = update(Kit).where(Kit.kit_id == kit.kit_id, Kit.roster_told != kit.roster_version)
+    db.execute(news.values(roster_told=kit.roster_version))
     told = Roster(
         kit_id=kit.kit_id,
         nonce=nonce,
@@ -126,7 +142,9 @@ def document(db: Session, sealer: Sealer, kit: Kit, nonce: str, now: datetime) -
 
 
 def lines(db: Session, kit_id: str, now: datetime) -> list[Line]:
-    """The list of a kit, as far as the session may see it, by name."""
+    """The list of a kit, as far as the session may see it, by name; with those who are going."""
+    kit = db.get(Kit, kit_id)
+    fetched = kit is not None and kit.roster_told >= kit.roster_version
     rows = db.execute(
         select(KitOfficer, Officer.name)
         .join(Officer, Officer.officer_id == KitOfficer.officer_id)
@@ -134,13 +152,14 @@ def lines(db: Session, kit_id: str, now: datetime) -> list[Line]:
         .order_by(Officer.name)
     )
     return [
-        Line(row.officer_id, name, _state(row, now), row.on_kit, row.enrolment_until) for row, name in rows
+        Line(row.officer_id, name, _state(row, now), row.on_kit, row.enrolment_until, fetched)
+        for row, name in rows
     ]
 
 
 def others(db: Session, kit_id: str) -> list[Officer]:
     """Who could be put on the list of a kit, as far as the session may see them."""
-    listed = select(KitOfficer.officer_id).where(KitOfficer.kit_id == kit_id)
+    listed = select(KitOfficer.officer_id).where(KitOfficer.kit_id == kit_id, KitOfficer.taken.is_(None))
     served = select(KitTenant.tenant).where(KitTenant.kit_id == kit_id)
     query = select(Officer).where(Officer.officer_id.not_in(listed), Officer.tenant.in_(served))
     return list(db.scalars(query.order_by(Officer.name)))
@@ -153,6 +172,8 @@ def forget_expired(db: Session, now: datetime) -> None:
 
 
 def _state(row: KitOfficer, now: datetime) -> State:
+    if row.taken is not None:
+        return "going"
     if row.on_kit is not None:
         return "on-kit"
     if row.enrolment_until is None:
@@ -170,7 +191,8 @@ def _waiting(db: Session, kit_id: str, now: datetime) -> list[KitOfficer]:
 
 
 def _count(db: Session, kit_id: str) -> int:
-    query = select(func.count()).select_from(KitOfficer).where(KitOfficer.kit_id == kit_id)
+    query = select(func.count()).select_from(KitOfficer)
+    query = query.where(KitOfficer.kit_id == kit_id, KitOfficer.taken.is_(None))
     return db.scalar(query) or 0
 
 
@@ -196,6 +218,6 @@ def _officer(db: Session, officer_id: str) -> Officer:
 def _listed(db: Session, kit_id: str, officer_id: str) -> KitOfficer:
     _officer(db, officer_id)
     listed = db.get(KitOfficer, (kit_id, officer_id))
-    if listed is None:
+    if listed is None or listed.taken is not None:
         raise Refused("not-listed")
     return listed

@@ -3,14 +3,14 @@
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, func, select
 from sqlalchemy.orm import Session
 
 from protocol.ids import new_ulid
 from protocol.lifecycle import VisitState
 from server.auth.roles import Actor
 from server.db.tables import Booking, Kit, Officer, Request, Visit
-from server.fleet import abilities, kits, outbox, recaptures
+from server.fleet import abilities, kits, obstacles, outbox, recaptures
 from server.fleet.refused import Refused
 
 ZONE = ZoneInfo("Europe/Brussels")
@@ -31,8 +31,8 @@ def plan(
 ) -> Visit:
     """Give a request to an officer and a kit at a time. Refused: not-allowed, unknown-request,
     request-not-open, unknown-officer, unknown-kit, bad-minutes, in-the-past, after-deadline, kit-too-old,
-    officer-taken, kit-taken. Where the service wants parts anew it is a short visit, for these alone; a kit
-    that said that it cannot read one is not given it."""
+    officer-taken, kit-taken, and what `obstacles.STOPS` names. Where the service wants parts anew it is a
+    short visit, for these alone; a kit that said that it cannot read one is not given it."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     request = db.get(Request, request_id, with_for_update=True)
@@ -60,6 +60,7 @@ def plan(
     for resource, code in ((f"officer:{officer_id}", "officer-taken"), (f"kit:{kit_id}", "kit-taken")):
         if _taken(db, resource, starts, ends):
             raise Refused(code)
+    _passable(db, kit, officer_id, starts, ends, now)
     visit = Visit(
         visit_id=new_ulid(),
         tenant=request.tenant,
@@ -98,8 +99,8 @@ def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
 
 def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: datetime) -> Visit:
     """Give a planned visit to another kit; officer and time stay. Refused: not-allowed, unknown-visit,
-    visit-begun, unknown-kit, kit-too-old, kit-taken (also the kit that has it). What the first kit does with
-    it all the same is of an old epoch, and waits for a person."""
+    visit-begun, unknown-kit, kit-too-old, kit-taken (also the kit that has it), `obstacles.STOPS`. What the
+    first kit does with it all the same is of an old epoch, and waits for a person."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     kit = db.get(Kit, kit_id, with_for_update=True)
@@ -114,6 +115,7 @@ def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: dateti
         raise Refused("kit-too-old")
     if _taken(db, f"kit:{kit_id}", visit.starts, visit.ends):
         raise Refused("kit-taken")
+    _passable(db, kit, visit.officer_id, visit.starts, visit.ends, now)
     first = visit.kit_id
     free_kit(db, visit, first)
     db.add(Booking(resource=f"kit:{kit_id}", visit_id=visit_id, starts=visit.starts, ends=visit.ends))
@@ -169,6 +171,14 @@ def of_day(db: Session, day: date, kit_id: str | None = None) -> list[Visit]:
     return list(db.scalars(query))
 
 
+def ahead(db: Session, kit_id: str, now: datetime) -> dict[str, int]:
+    """How many visits to come are planned with each officer and this kit, as far as the session may see."""
+    query = select(Visit.officer_id, func.count()).where(
+        Visit.kit_id == kit_id, Visit.state == VisitState.PLANNED, Visit.ends > now
+    )
+    return {row[0]: row[1] for row in db.execute(query.group_by(Visit.officer_id))}
+
+
 def of_request(db: Session, request_id: str) -> list[Visit]:
     """Newest first."""
     return list(
@@ -197,6 +207,15 @@ def was_of(db: Session, visit_id: str, tenant: str, kit_id: str) -> bool:
 
 def local_day(at: datetime) -> date:
     return at.astimezone(ZONE).date()
+
+
+def _passable(
+    db: Session, kit: Kit, officer_id: str, starts: datetime, ends: datetime, now: datetime
+) -> None:
+    """Nobody is sent out with a kit that does not open. Refused: `obstacles.STOPS`."""
+    found = obstacles.between(db, kit, officer_id, starts, ends, now)
+    if found is not None and found.code in obstacles.STOPS:
+        raise Refused(found.code)
 
 
 def _taken(db: Session, resource: str, starts: datetime, ends: datetime) -> bool:

@@ -9,7 +9,16 @@ from sqlalchemy.orm import Session
 
 from protocol.lifecycle import VisitState
 from server.db.tables import Kit, Visit
-from server.fleet import abilities, kits, officers, persons, recaptures, requests, visits
+from server.fleet import (
+    abilities,
+    kits,
+    obstacles,
+    officers,
+    persons,
+    recaptures,
+    requests,
+    visits,
+)
 from server.fleet.refused import Refused
 from server.web.context import actor, context
 
@@ -21,7 +30,8 @@ MINUTES, SHORT = (30, 45, 60, 90), (15, 30, 45)
 def listing() -> str:
     with context().database.reading(actor().scope) as db:
         rows = requests.listed(db, context().fields, actor())
-    return render_template("fleet/requests.html", rows=rows)
+        stopped = obstacles.ahead(db, context().clock())
+    return render_template("fleet/requests.html", rows=rows, obstacles=stopped)
 
 
 @blueprint.get("/requests/<request_id>")
@@ -90,6 +100,7 @@ def _page(request_id: str, given: dict[str, str], problem: str) -> str:
         tenant = opened.request.tenant
         there_were = visits.of_request(db, request_id)
         there = officers.of_tenant(db, tenant)
+        cases = kits.serving(db, tenant)
         return render_template(
             "fleet/request-one.html",
             row=opened,
@@ -98,7 +109,10 @@ def _page(request_id: str, given: dict[str, str], problem: str) -> str:
             visits=there_were,
             officers=there,
             officer_names={officer.officer_id: officer.name for officer in there},
-            kits=kits.serving(db, tenant),
+            kits=cases,
+            openers=obstacles.openers(db, cases),
+            stopped=problem in obstacles.STOPS,
+            obstacles=obstacles.of_visits(db, there_were, now),
             plannable=visits.plannable(opened.request) and actor().may("plan"),
             given=given,
             problem=problem,

@@ -50,6 +50,7 @@ class Kit(Base):
     report_ses: Mapped[int] = mapped_column(BigInteger, default=0)
     report_seq: Mapped[int] = mapped_column(BigInteger, default=0)
     roster_version: Mapped[int] = mapped_column(default=0)  # of its list of officers; 0: there is none
+    roster_told: Mapped[int] = mapped_column(default=0)  # the newest of them that the kit has fetched
     lost: Mapped[datetime | None]  # reported lost: no leases and no bags any more, until it is found
 
 
@@ -76,6 +77,7 @@ class KitOfficer(OfTenant, Base):
     enrolment: Mapped[bytes | None]
     enrolment_until: Mapped[datetime | None]
     on_kit: Mapped[datetime | None]  # since when the kit says so
+    taken: Mapped[datetime | None]  # off the list since then, and by all we heard not yet shut out by the kit
 
 
 class KitTenant(OfTenant, Base):

@@ -12,7 +12,16 @@ from protocol.messages import AccessEvent, ApplicationEvent, Presence, VisitEven
 from server.broker.checks import all as checks
 from server.db.scope import EVERYONE
 from server.db.tables import Application, KitLease, OutboxRow
-from server.fleet import applications, broker_health, incidents, kits, revocations, visits
+from server.fleet import (
+    applications,
+    broker_health,
+    incidents,
+    kits,
+    officers,
+    revocations,
+    rosters,
+    visits,
+)
 from tests.server.fleet import test_quarantine as quarantined
 from tests.server.fleet.test_custody import whole
 from tests.server.fleet.test_ingest import health, say
@@ -50,6 +59,7 @@ def fill(town: Town) -> Full:
     say(town, AccessEvent("code-used", hashlib.sha256(b"an.peeters").hexdigest()))
     _stuck(town)
     _of_damme(town)
+    _rosters(town)
     long = {"name": "Marie-Christine Vanderstraeten-Van den Bossche", "municipality": "Sint-Andries"}
     return Full(town.ask(**long).request_id, made.code, packet_id)
 
@@ -81,6 +91,22 @@ def _incidents(town: Town) -> None:
             incidents.report(db, KIT, code, new_ulid(), "captures hard-limit", NOW)
         seen = incidents.listed(db)[0].incident_id
         incidents.acknowledge(db, town.actor("admin"), seen, NOW)
+
+
+def _rosters(town: Town) -> None:
+    """An opens the kit, Bo is going and has a visit, Els has a code and a visit, Fons is not on the list."""
+    with town.database.writing(EVERYONE) as db:
+        for officer_id, name in (("els.claes", "Els Claes"), ("fons.de.wit", "Fons De Wit")):
+            officers.add(db, officer_id, name, BRUGGE)
+        db.flush()
+        for officer_id in ("an.peeters", "bo.claes"):
+            rosters.put(db, KIT, officer_id, NOW, on_kit=True)
+        rosters.put(db, KIT, "els.claes", NOW)
+        rosters.enrol(db, KIT, "els.claes", b"sealed", NOW + 3 * DAY, NOW)
+    town.plan(day=1, officer="bo.claes")
+    town.plan(day=1, hour=11, officer="els.claes")
+    with town.database.writing(EVERYONE) as db:
+        rosters.take(db, KIT, "bo.claes", NOW, last=False)
 
 
 def _broker(town: Town) -> None:

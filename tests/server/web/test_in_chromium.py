@@ -177,6 +177,30 @@ def test_asking_planning_and_signing_out_work_without_script(
     page.context.close()
 
 
+def test_who_cannot_open_the_kit_is_not_planned_and_the_page_says_who_can(
+    town: Town, chromium: Chromium, address: str
+) -> None:
+    fill(town)
+    request_id = town.ask(name="Rita Claeys").request_id
+    page = open_page(chromium, address, TELEPHONE, script=False)
+    sign_in(page)
+    page.goto(f"/requests/{request_id}")
+    page.select_option("#kit", KIT)
+    for officer, words in (("fons.de.wit", "kan deze koffer niet openen"), ("bo.claes", "niet openen")):
+        page.select_option("#officer", officer)
+        page.click("#plan button.primary")
+        assert words in page.inner_text("[role=alert]")
+        assert "An Peeters" in page.inner_text("#plan details")
+        assert page.locator(".visit").count() == 0
+    page.select_option("#officer", "els.claes")
+    page.fill("#time", "15:00")
+    page.click("#plan button.primary")
+    assert "naast een collega die hem opent" in page.inner_text(".visit .note")
+    page.goto("/")
+    assert page.locator("[data-part=visits] .note li").count() == 3
+    page.context.close()
+
+
 def test_a_visit_is_given_to_another_kit_without_script(town: Town, chromium: Chromium, address: str) -> None:
     visit = town.plan(hour=13)
     with town.database.writing(EVERYONE) as db:

@@ -136,6 +136,9 @@ def test_an_administrator_puts_an_officer_on_the_list_and_takes_one_off(
     assert admin.send(f"{page}/officers/remove", {"officer": AN}, page=page).status_code == 409
     hears(listed, "officer-added", ELS)
     assert admin.send(f"{page}/officers/remove", {"officer": AN}, page=page).status_code == 303
+    assert "Van de lijst; kan de koffer nog openen" in admin.get(page).text
+    assert admin.send(f"{page}/officers/remove", {"officer": AN}, page=page).status_code == 404
+    hears(listed, "officer-removed", AN)
     with listed.database.reading(EVERYONE) as db:
         assert [line.officer_id for line in rosters.lines(db, KIT, NOW)] == [ELS]
     assert admin.send(f"{page}/officers", {"officer": "nobody.here"}, page=page).status_code == 404
