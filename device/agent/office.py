@@ -1,7 +1,6 @@
 """What the desk's thread works with: vault, gate, journal, counter, captures, outgoing; and what it shows."""
 
 from dataclasses import replace
-from datetime import timedelta
 
 import structlog
 
@@ -27,7 +26,7 @@ from device.agent.sealing import Sealer
 from device.agent.session import begin, is_open, read_bag
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
-from device.agent.snapshot import Failure, Gate, Lease, Officer, Snapshot, Where
+from device.agent.snapshot import Failure, Gate, Officer, Snapshot, Where
 from device.agent.steering import Steering
 from device.agent.workers import Post
 from device.errors import Code, KitError, Refused, Remedy
@@ -43,7 +42,6 @@ from protocol.instant import read_instant
 
 log = structlog.get_logger()
 
-HOUR = timedelta(hours=1)
 LOOK_S = 2.0
 """How often the spool is looked at without a ring of its bell."""
 
@@ -265,6 +263,7 @@ class Office:
     def show(self) -> None:
         session = self.counter.session
         left = self._leasing.left()
+        lines = view.lines(session.requests.values(), self._cases.visits) if session else ()
         conditions = dict(self.captures.conditions)
         camera = conditions.get("camera")
         visit = self.counter.visit_view(self._link.sending)
@@ -284,12 +283,11 @@ class Office:
                     self.roster.ended(),
                     self.roster.removed_lately(),
                 ),
-                lease=Lease(left.enough_for_today, int(left.time / HOUR), left.visits)
-                if left.known
-                else None,
+                lease=view.lease(left, lines),
                 officer=session.officer if session else None,
                 newcomers=self.roster.waiting() if session else (),
-                visits=view.lines(session.requests.values(), self._cases.visits) if session else (),
+                visits=lines,
+                stranded=view.stranded(session.others, self._officers) if session else (),
                 bag_date=session.bag_date if session else "",
                 aside=session.aside if session else 0,
                 visit=visit,

@@ -136,7 +136,7 @@ def _lease(left: Left | KitError) -> tuple[Check, ...]:
     detail = f"{left.time // timedelta(hours=1)} h and {left.visits} new visits without the fleet"
     if left.ended:
         return (Check("lease", "fail", "ended: bring the kit online", Remedy.OFFICER),)
-    if left.enough_for_today:
+    if left.enough_for_today and left.enough_for_tomorrow:
         return (Check("lease", "ok", f"enough for today: {detail}"),)
     return (Check("lease", "warn", f"{detail}: bring the kit online", Remedy.OFFICER),)
 

@@ -32,6 +32,7 @@ class Session:
     bag_date: str = ""
     bag_version: int = 0
     aside: int = 0  # visits of the bag that this version cannot read, whoever's they are
+    others: tuple[BagVisit, ...] = field(default=(), repr=False)  # of the bag, planned with another officer
 
     def take_bag(self, opened: OpenedBag, visits: Mapping[str, Visit]) -> None:
         """List the officer's visits of the bag; what is open stays as it was asked for when it was opened."""
@@ -41,6 +42,7 @@ class Session:
         }
         mine = {each.visit_id: each for each in bag.visits if each.officer_id == self.officer.officer_id}
         self.requests = {**mine, **kept}
+        self.others = tuple(each for each in bag.visits if each.visit_id not in mine)
         self.bag_date = bag.date
         self.bag_version = bag.version
 

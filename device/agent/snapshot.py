@@ -187,9 +187,10 @@ class ParcelLine:
 class Lease:
     """How long the store opens without the fleet, and for how many new visits."""
 
-    enough_for_today: bool
+    enough_for_today: bool  # also for the visits of the list that have not begun
     hours: int
     visits: int
+    enough_for_tomorrow: bool = True
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,7 @@ class Snapshot:
     peripherals: dict[str, Condition] = field(default_factory=dict)
     link: Link = field(default_factory=lambda: Link(False, 0, 0, None))
     lease: Lease | None = None
+    stranded: tuple[datetime, ...] = ()  # when a visit of today begins whose officer cannot open this kit
     courier: Courier | None = None
     newcomers: tuple[Officer, ...] = ()  # on the list with a code, and not on this kit yet
     test_trust: bool = False

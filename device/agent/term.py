@@ -6,6 +6,9 @@ from datetime import datetime, timedelta
 SOON = timedelta(hours=8)
 """Less than this does not get through a day."""
 
+TOMORROW = timedelta(hours=30)
+"""Less than this may end in somebody's home tomorrow: a kit that was online today has more."""
+
 
 @dataclass(frozen=True)
 class Left:
@@ -21,7 +24,15 @@ class Left:
 
     @property
     def enough_for_today(self) -> bool:
-        return not self.known or (self.time >= SOON and self.visits > 0)
+        return self.enough_for(1)
+
+    @property
+    def enough_for_tomorrow(self) -> bool:
+        return not self.known or self.time >= TOMORROW
+
+    def enough_for(self, visits: int) -> bool:
+        """Whether so many visits that have not begun can begin today."""
+        return not self.known or (self.time >= SOON and self.visits >= visits)
 
 
 def left(

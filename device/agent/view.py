@@ -1,7 +1,7 @@
 """What the screens are told of visits, made of what is known of them. Pure."""
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 
 import msgspec
@@ -10,14 +10,17 @@ from device.agent.events import CardKept, CardWaived, PossessionExcepted, Signat
 from device.agent.records import only
 from device.agent.snapshot import (
     FingerView,
+    Lease,
     LineState,
     Link,
+    Officer,
     ParcelLine,
     PinView,
     SealedState,
     VisitLine,
     VisitView,
 )
+from device.agent.term import Left
 from device.agent.visit import HANDS, Visit, is_done, next_step, validity_months, wanted_finger
 from device.ports import CardReading, Hand
 from device.spool.records import LinkStatus
@@ -30,6 +33,21 @@ def lines(requests: Iterable[BagVisit], visits: Mapping[str, Visit]) -> tuple[Vi
     """Today's list, in the order of the day."""
     rows = [_line(request, visits.get(request.visit_id)) for request in requests]
     return tuple(sorted(rows, key=_by_time))
+
+
+def lease(left: Left, lines: Iterable[VisitLine]) -> Lease | None:
+    """None where the kit needs none. `lines`: the visits that it must last for."""
+    if not left.known:
+        return None
+    to_begin = sum(line.state == "planned" for line in lines)
+    hours = int(left.time / timedelta(hours=1))
+    return Lease(left.enough_for(max(to_begin, 1)), hours, left.visits, left.enough_for_tomorrow)
+
+
+def stranded(others: Iterable[BagVisit], officers: Iterable[Officer]) -> tuple[datetime, ...]:
+    """When visits begin that are planned with an officer who cannot open this kit."""
+    here = {each.officer_id for each in officers}
+    return tuple(sorted(read_instant(each.starts) for each in others if each.officer_id not in here))
 
 
 def link(status: LinkStatus, names: Mapping[str, str] = MappingProxyType({})) -> Link:

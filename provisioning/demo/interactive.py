@@ -51,8 +51,8 @@ def _turn(demo: Demo, acts: Acts, progress: Progress) -> None:
 
 
 def _open_stage(demo: Demo, acts: Acts) -> None:
-    addresses = {name: demo.world.url(name) for name in ("kiosk", "fleet")}
-    addresses["request"] = f"{demo.world.url('fleet')}/aanvraag"
+    fleet = demo.world.url("fleet")
+    addresses = {"kiosk": demo.world.kiosk, "fleet": fleet, "request": f"{fleet}/aanvraag"}
     app = create_stage(acts, addresses, demo.programs.running)
     server = waitress.create_server(
         app, host="127.0.0.1", port=demo.world.ports["stage"], threads=STAGE_THREADS, ident=None
@@ -63,7 +63,9 @@ def _open_stage(demo: Demo, acts: Acts) -> None:
 def _greet(demo: Demo, progress: Progress) -> None:
     world, say = demo.world, progress.printer
     say("")
-    say(f"  Kiosk (the kit's screen)      {world.url('kiosk')}/")
+    say(
+        f"  Kiosk (the kit's screen)      {world.kiosk}/   ({world.url('kiosk')}/ too, without security keys)"
+    )
     say(f"  Stage (your hands)            {world.url('stage')}/")
     say(f"  Fleet (town hall)             {world.url('fleet')}/")
     say(f"  Request a visit (citizens)    {world.url('fleet')}/aanvraag")

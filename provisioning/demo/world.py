@@ -56,6 +56,11 @@ class World:
         return f"{scheme}://127.0.0.1:{self.ports[name]}"
 
     @property
+    def kiosk(self) -> str:
+        """As the officer's browser has to open it: a security key answers to a name, and to no number."""
+        return f"http://localhost:{self.ports['kiosk']}"
+
+    @property
     def planner(self) -> Account:
         return next(account for account in self.accounts if account.role == "planner")
 

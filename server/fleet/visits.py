@@ -57,10 +57,10 @@ def plan(
         raise Refused("after-deadline")
     if abilities.reading(kit, short=asked is not None) == "kit-too-old":
         raise Refused("kit-too-old")
+    _passable(db, kit, officer_id, starts, ends, now)
     for resource, code in ((f"officer:{officer_id}", "officer-taken"), (f"kit:{kit_id}", "kit-taken")):
         if _taken(db, resource, starts, ends):
             raise Refused(code)
-    _passable(db, kit, officer_id, starts, ends, now)
     visit = Visit(
         visit_id=new_ulid(),
         tenant=request.tenant,
@@ -113,9 +113,9 @@ def hand_over(db: Session, actor: Actor, visit_id: str, kit_id: str, now: dateti
         raise Refused("unknown-kit")
     if abilities.held_back(kit, visit) == "kit-too-old":
         raise Refused("kit-too-old")
+    _passable(db, kit, visit.officer_id, visit.starts, visit.ends, now)
     if _taken(db, f"kit:{kit_id}", visit.starts, visit.ends):
         raise Refused("kit-taken")
-    _passable(db, kit, visit.officer_id, visit.starts, visit.ends, now)
     first = visit.kit_id
     free_kit(db, visit, first)
     db.add(Booking(resource=f"kit:{kit_id}", visit_id=visit_id, starts=visit.starts, ends=visit.ends))

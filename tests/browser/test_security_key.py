@@ -89,8 +89,8 @@ def page(chromium: Browser) -> Iterator[Page]:
     context.close()
 
 
-def plug_in(page: Page, key: Holder, *, verifies: bool = True) -> CDPSession:
-    """A security key with the officer's key pair, in this browser."""
+def plug_in_authenticator(page: Page, *, verifies: bool = True) -> tuple[CDPSession, str]:
+    """An empty security key in this browser, for as long as its session is there; and the key's id."""
     session = page.context.new_cdp_session(page)
     session.send("WebAuthn.enable")
     options = {
@@ -101,6 +101,12 @@ def plug_in(page: Page, key: Holder, *, verifies: bool = True) -> CDPSession:
         "automaticPresenceSimulation": True,
     }
     added = session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    return session, added["authenticatorId"]
+
+
+def plug_in(page: Page, key: Holder, *, verifies: bool = True) -> CDPSession:
+    """A security key with the officer's key pair, in this browser."""
+    session, authenticator_id = plug_in_authenticator(page, verifies=verifies)
     private = key.key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
     credential = {
         "credentialId": base64.b64encode(CREDENTIAL).decode(),
@@ -109,9 +115,7 @@ def plug_in(page: Page, key: Holder, *, verifies: bool = True) -> CDPSession:
         "privateKey": base64.b64encode(private).decode(),
         "signCount": 0,
     }
-    session.send(
-        "WebAuthn.addCredential", {"authenticatorId": added["authenticatorId"], "credential": credential}
-    )
+    session.send("WebAuthn.addCredential", {"authenticatorId": authenticator_id, "credential": credential})
     return session
 
 
@@ -176,16 +180,7 @@ def test_on_an_address_that_is_no_name_the_page_says_so(counter: Counter, page: 
 
 
 def test_a_key_is_registered_attested_and_certified(counter: Counter, page: Page, tmp_path: Path) -> None:
-    session = page.context.new_cdp_session(page)
-    session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "usb",
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    _session = plug_in_authenticator(page)
     to_the_seal(page, counter)
     page.locator("form[action='/leave'] button").first.click()
     page.get_by_role("link", name="Veiligheidssleutel").click()

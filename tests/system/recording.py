@@ -72,7 +72,7 @@ class Recorder:
 
 
 @contextmanager
-def recording(demo: Demo) -> Iterator[list[bytes]]:
+def recording(demo: Demo) -> Iterator[Recorder]:
     """From here on the kit's uplink speaks through a recorder; all is there when the block is left."""
     recorder = Recorder(demo)
     config = demo.world.layout.kit_toml
@@ -83,7 +83,7 @@ def recording(demo: Demo) -> Iterator[list[bytes]]:
     config.write_text(address.sub(f'"https://127.0.0.1:{recorder.port}"', before))
     demo.programs.again("uplink")
     try:
-        yield recorder.heard
+        yield recorder
     finally:
         demo.programs.stop("uplink")
         config.write_text(before)

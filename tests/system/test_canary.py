@@ -7,15 +7,17 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import httpx
 import pytest
 from paho.mqtt.client import Client, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from protocol import access
-from protocol.messages import MAX_BYTES, unsqueeze
+from protocol.messages import MAX_BYTES, squeeze, unsqueeze
 from protocol.sealed.outer import MAGIC
 from provisioning.ca import Authority
 from provisioning.demo import headless
@@ -26,8 +28,9 @@ from server.broker.steward import Manager
 from server.config import read
 from server.db.engine import Database
 from server.work import utc_now
+from tests.mosquitto import until
 from tests.system.conftest import Staged
-from tests.system.recording import recording
+from tests.system.recording import Recorder, recording
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -99,16 +102,33 @@ def finds_below(*folders: Path) -> dict[str, set[str]]:
     }
 
 
+@dataclass(frozen=True)
+class Watcher:
+    """A subscriber of every topic: all it has `heard`, inflated where it was squeezed."""
+
+    client: Client
+    heard: list[bytes]
+
+    def finds_what_is_planted(self) -> None:
+        """The scan is not blind: a name in a message that is squeezed as a kit squeezes is found."""
+        body = squeeze(b'{"kind":"health","note":"%s","mains":true}' % CANARY.surname.encode())
+        assert body[:1] == b"z"
+        assert not finds(body), "deflated it looks like nothing"
+        before = len(self.heard)
+        self.client.publish("thuisloket/v1/planted", body, qos=1).wait_for_publish(20)
+        until(lambda: finds(b"\n".join(self.heard[before:])), 20, "the planted message")
+
+
 @contextmanager
-def listening_to_everything(demo: Demo) -> Iterator[list[bytes]]:
-    """A subscriber of every topic, which the fleet's manager makes the broker allow; all it hears."""
+def listening_to_everything(demo: Demo) -> Iterator[Watcher]:
+    """The fleet's manager makes the broker allow it."""
     layout, name = demo.world.layout, "canary-watcher"
     Authority(layout.ca).issue("ingest", name).write(layout.root / "watcher", "tls")
     config = read(layout.fleet_toml)
     with Manager(Database(config.database_url), config, utc_now).control() as control:
         rules = [
             {"acltype": kind, "topic": "#", "allow": True, "priority": 0}
-            for kind in ("subscribePattern", "publishClientReceive")
+            for kind in ("subscribePattern", "publishClientReceive", "publishClientSend")
         ]
         control.do(
             [
@@ -139,7 +159,7 @@ def listening_to_everything(demo: Demo) -> Iterator[list[bytes]]:
     client.loop_start()
     try:
         assert subscribed.wait(20)
-        yield heard
+        yield Watcher(client, heard)
     finally:
         client.disconnect()
         client.loop_stop()
@@ -149,15 +169,16 @@ def test_nobody_but_the_service_learns_whose_application_it_is(staged: Staged) -
     with staged((CANARY,)) as demo:
         layout = demo.world.layout
         assert finds_below(layout.cards), "the search must find what is there in clear"
-        with listening_to_everything(demo) as heard, recording(demo) as said:
+        with listening_to_everything(demo) as watcher, recording(demo) as said:
             packet_id = headless.play_visit(demo, Progress(lambda line: None))
             headless.check(demo, packet_id)
             time.sleep(1.0)  # the last health and receipts
-        topics = b"\n".join(heard)
+            topics, bodies = b"\n".join(watcher.heard), b"".join(said.heard)
+            watcher.finds_what_is_planted()
+            finds_what_is_planted_in_https(demo, said)
         for part in (b"state/birth", b"state/health", b"up/evt/", b"down/rcpt", b"down/job"):
             assert part in topics, "the watcher must have heard all of the traffic"
         assert not finds(topics)
-        bodies = b"".join(said)
         for part in (b"PATCH /kit/v1/uploads/", MAGIC, b'"receipts"', b" 200 "):
             assert part in bodies, "the recorder must have read all of the traffic"
         assert not finds(bodies)
@@ -166,6 +187,20 @@ def test_nobody_but_the_service_learns_whose_application_it_is(staged: Staged) -
         assert not finds_below(*places)
         demo.programs.close()
         assert not finds_below(*places), "nor after an orderly stop"
+        for place in places:  # and the search looks everywhere there
+            (place / "planted").write_bytes(CANARY.national_number.encode("utf-16-le"))
+        assert set(finds_below(*places)) == {str(place / "planted") for place in places}
+
+
+def finds_what_is_planted_in_https(demo: Demo, said: Recorder) -> None:
+    """The same for what is said inside TLS between kit and fleet."""
+    certs, authorities = demo.world.layout.kit / "certs", demo.world.layout.fleet / "certs/authorities.pem"
+    context = ssl.create_default_context(cafile=str(authorities))
+    context.load_cert_chain(certs / "kit-tls.pem", certs / "kit-tls.key")
+    before = len(said.heard)
+    with httpx.Client(base_url=f"https://127.0.0.1:{said.port}", verify=context, trust_env=False) as client:
+        client.post("/kit/v1/nowhere", json={"name": CANARY.surname})
+    until(lambda: finds(b"".join(said.heard[before:])), 20, "the planted body")
 
 
 def test_the_search_knows_every_disguise() -> None:

@@ -16,7 +16,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import Browser
 
+from tests.browser.test_security_key import plug_in_authenticator
 from tests.system.conftest import ROOT
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
@@ -130,6 +132,28 @@ def test_the_stage_page_moves_cards_and_cuts_power(running_demo: tuple[int, str,
     for what, csrf in (("insert:nobody", token.group(1)), ("insert:maria", "guessed")):
         with pytest.raises(urllib.error.HTTPError, match=r"40[34]"):
             act(what, csrf)
+
+
+def test_the_printed_kiosk_takes_an_officers_security_key(
+    running_demo: tuple[int, str, Path], chromium: Browser
+) -> None:
+    _, printed, _ = running_demo
+    address = re.search(r"Kiosk.*?(http://\S+/)", printed)
+    pin = re.search(r"an\.peeters +PIN ([0-9]+)|PIN ([0-9]+)", printed)
+    assert address is not None
+    assert pin is not None
+    page = chromium.new_page(locale="nl-BE")
+    page.set_default_timeout(60_000)
+    _session = plug_in_authenticator(page)
+    page.goto(address.group(1))
+    page.locator("input[name=officer]").first.check()
+    for digit in pin.group(1) or pin.group(2):
+        page.locator(f"[data-digit='{digit}']").click()
+    page.get_by_role("button", name="Ontgrendelen").click()
+    page.get_by_role("link", name="Veiligheidssleutel").click()
+    page.get_by_role("button", name="Sleutel aanmelden").click()
+    page.get_by_text("Uw sleutel is aangemeld").wait_for()
+    page.close()
 
 
 def test_the_same_demo_answers_on_loopback_alone_and_ctrl_c_leaves_nothing(

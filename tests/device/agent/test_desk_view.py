@@ -1,5 +1,7 @@
 """What the desk shows, when and to whom: the officer's day, nothing while locked, the open visit's parts."""
 
+from datetime import UTC, datetime
+
 import msgspec
 import pytest
 
@@ -22,6 +24,18 @@ def test_only_this_officers_visits_are_listed_in_the_order_of_the_day(kit: Kit) 
         with pytest.raises(Refused) as refused:
             top.desk.choose(other.visit_id)
         assert refused.value.code is Code.UNKNOWN_VISIT
+
+
+def test_a_visit_whose_officer_cannot_open_this_kit_is_told_of_before_anybody_leaves(kit: Kit) -> None:
+    mine, other, nobodys = kit.visit(), kit.visit(officer_id=COLLEAGUE), kit.visit(officer_id="els.claes")
+    nobodys = msgspec.structs.replace(nobodys, starts="2026-11-01T08:00:00Z")
+    kit.bring_bag(mine, other, nobodys)
+    with Desktop(kit) as top:
+        assert top.desk.now().stranded == ()
+        top.desk.unlock(OFFICER, PIN)
+        assert top.until(lambda seen: seen.visits).stranded == (datetime(2026, 11, 1, 8, tzinfo=UTC),)
+        top.desk.lock()
+        assert top.until(lambda seen: seen.officer is None).stranded == ()
 
 
 def test_while_locked_nothing_is_seen_and_nothing_may_be_asked(kit: Kit) -> None:

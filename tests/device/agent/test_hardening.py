@@ -1,6 +1,7 @@
 """The agent's process leaves no memory behind: tried on a process of its own that is made to crash."""
 
 import os
+import resource
 import signal
 import subprocess
 import sys
@@ -13,12 +14,17 @@ import os, signal, sys
 if sys.argv[1] == "hardened":
     from device.agent.hardening import harden
     harden()
+else:
+    import resource
+    most = resource.getrlimit(resource.RLIMIT_CORE)[1]
+    resource.setrlimit(resource.RLIMIT_CORE, (most, most))
 secret = b"CANARY-IN-MEMORY-" + os.urandom(8)
 os.chdir(sys.argv[2])
 print(open("/proc/self/status").read())
 os.kill(os.getpid(), signal.SIGQUIT)
 """
 ROOT = Path(__file__).parents[3]
+CORES = Path("/proc/sys/kernel/core_pattern").read_text()
 
 
 def crash(how: str, folder: Path) -> tuple[str, bool]:
@@ -49,6 +55,17 @@ def test_a_hardened_process_dumps_nothing(tmp_path: Path) -> None:
     _, dumped = crash("hardened", tmp_path)
     assert not dumped
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.skipif(
+    resource.getrlimit(resource.RLIMIT_CORE)[1] == 0 or CORES.startswith(("|", "/")),
+    reason="this machine makes no cores beside the program",
+)
+def test_the_same_crash_of_a_process_that_is_not_hardened_dumps_its_secret(tmp_path: Path) -> None:
+    _, dumped = crash("plain", tmp_path)
+    assert dumped
+    (core,) = tmp_path.iterdir()
+    assert b"CANARY-IN-MEMORY-" in core.read_bytes()
 
 
 def test_its_memory_belongs_to_root_and_its_core_is_of_size_nothing() -> None:

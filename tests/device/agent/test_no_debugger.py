@@ -102,10 +102,13 @@ def sizes(pid: int) -> dict[str, int]:
     return {line.split(":")[0]: int(line.split()[1]) for line in lines if line.endswith(" kB")}
 
 
-def test_the_debugger_finds_the_secret_of_a_program_that_is_not_hardened() -> None:
+def test_the_debugger_finds_the_secret_of_a_program_that_is_not_hardened(tmp_path: Path) -> None:
     with unhardened() as pid:
         seen = debug(pid)
+        cores = dump(pid, tmp_path)
     assert (seen["attached"], seen["found"]) == (True, True)
+    if shutil.which("gcore"):
+        assert any(CANARY in core.read_bytes() for core in cores)
 
 
 def test_of_the_running_agent_it_reads_not_one_byte_and_makes_no_core(kit: Kit, tmp_path: Path) -> None:

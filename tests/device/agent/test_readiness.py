@@ -6,9 +6,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from device.agent.readiness import Found, is_ready, judge
+from device.agent.term import Left
 from device.errors import Code, KitError, Remedy
 from device.ports import Condition
 
+HOUR = timedelta(hours=1)
 NOW = datetime(2026, 11, 23, 9, tzinfo=UTC)
 MONTH = NOW + timedelta(days=30)
 PROBLEM = KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "row 3")
@@ -53,6 +55,10 @@ def test_a_good_kit_is_ready_and_every_check_is_green() -> None:
         (replace(GOOD, recipients=PROBLEM), "recipients", "fail"),
         (replace(GOOD, recipients=NOW + timedelta(days=2)), "recipients", "warn"),
         (replace(GOOD, certificates={"kit-sign": NOW - timedelta(1)}), "kit-sign", "fail"),
+        (replace(GOOD, lease=Left(True, 47 * HOUR, 12)), "lease", "ok"),
+        (replace(GOOD, lease=Left(True, 20 * HOUR, 12)), "lease", "warn"),  # not through tomorrow
+        (replace(GOOD, lease=Left(True, 47 * HOUR, 0)), "lease", "warn"),
+        (replace(GOOD, lease=Left(True, 0 * HOUR, 12)), "lease", "fail"),
         (replace(GOOD, battery=12), "battery", "warn"),
         (replace(GOOD, battery=80), "battery", "ok"),
     ],

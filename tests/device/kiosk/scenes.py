@@ -49,6 +49,22 @@ def _short_lease(play: Play) -> None:
     play.desk.show(lease=Lease(enough_for_today=False, hours=5, visits=2), link=Link(False, 2, 4000, None))
 
 
+def _stranded(play: Play) -> None:
+    """A visit is planned with somebody who cannot open this kit."""
+    play.unlock()
+    play.desk.show(stranded=(NOW,))
+
+
+def _for_today(play: Play) -> None:
+    play.unlock()
+    lease = Lease(enough_for_today=True, hours=17, visits=8, enough_for_tomorrow=False)
+    play.desk.show(lease=lease, link=Link(False, 0, 0, None))
+
+
+def _short_gate(play: Play) -> None:
+    play.desk.show(lease=Lease(enough_for_today=False, hours=3, visits=8), link=Link(False, 0, 0, None))
+
+
 def _nobody(play: Play) -> None:
     play.desk.show(gate=Gate((), 5, 0))
 
@@ -234,6 +250,9 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "visits": (Play.unlock, "/"),
     "visits-lease": (_short_lease, "/"),
     "visits-outage": (_away, "/"),
+    "visits-stranded": (_stranded, "/"),
+    "visits-for-today": (_for_today, "/"),
+    "unlock-lease": (_short_gate, "/"),
     "pin": (Play.unlock, "/pin"),
     "pin-weak": (_weak_pin, "/pin"),
     "pin-changed": (Play.unlock, "/pin/changed"),
