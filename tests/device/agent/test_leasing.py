@@ -251,16 +251,17 @@ def test_a_restart_keeps_the_offline_quota(kit: Kit, clock: Shifted) -> None:
         assert left.enough_for_tomorrow
     clock.run(10)
     with on(kit, clock) as top:
-        left = top.desk.now().lease
+        left = top.until(lambda seen: seen.lease).lease
         assert left is not None
         assert (left.hours, left.enough_for_today, left.enough_for_tomorrow) == (27, True, False)
 
 
 def test_a_lease_for_fewer_visits_than_today_has_is_not_enough_before_anybody_leaves(
-    kit: Kit, top: Desktop
+    kit: Kit, top: Desktop, clock: Shifted
 ) -> None:
     lender = to_epoch_one(kit, top)
     lender.visits = 1
+    clock.run(1)
     lend(kit, lender, top, 1)
     for count, enough in ((1, True), (2, False)):
         kit.bring_bag(*(kit.visit() for _ in range(count)))
