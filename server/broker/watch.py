@@ -1,7 +1,7 @@
 """Whether the broker still answers: asked all the time, started again when it does not, and told.
 
 mosquitto 2.0.11 was seen to crash after several reloads in a row. And one that hangs keeps its socket: the
-kernel still takes connections for it, and systemd sees a process that runs. Only who asks for a CONNACK knows.
+kernel still takes connections for it, and systemd sees a process that runs. Only a CONNACK tells.
 """
 
 import subprocess
