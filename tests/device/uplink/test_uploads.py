@@ -98,10 +98,12 @@ def test_a_lost_answer_to_the_last_piece_does_not_send_it_twice(site: Site):
 
 def test_an_answer_that_does_not_come_is_nudged_and_what_nudges_bring_is_not_taken_for_it(site: Site):
     data = sealed(3 * PIECE)
+    waited: list[Call] = []
 
     def late(handler: Handler, call: Call) -> bool:
-        if call.method == "PATCH" and call.offset == 2 * PIECE:
-            time.sleep(0.4)
+        if call.method == "PATCH" and call.offset == 2 * PIECE and not waited:
+            waited.append(call)
+            time.sleep(1.5)
         return False
 
     site.stand.faults.append(late)
@@ -117,14 +119,14 @@ def test_a_connection_is_kept_ready_for_a_packet_that_is_near_and_for_no_other(s
     site.spool.announce_packet(True)
     site.start()
     until(lambda: site.stand.nudges >= 2)  # it is tried at every look
-    ready = site.stand.connections[-1]
+    ready = set(site.stand.connections)
     data = sealed(3 * PIECE)
     packet_id = site.offer(data)
     until(lambda: site.spool.uploaded() == [packet_id])
     begun = [call for call in site.stand.calls if call.method == "POST" and packet_id in call.path]
-    assert [call.connection for call in begun] == [ready]
+    assert begun[0].connection in ready
     site.spool.announce_packet(False)
-    until(lambda: ready not in site.stand.open)
+    until(lambda: not ready & site.stand.open)
     before = site.stand.nudges
     time.sleep(3 * site.settings.look_every_s)
     assert site.stand.nudges == before
