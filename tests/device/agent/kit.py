@@ -256,6 +256,7 @@ class Kit:
             "certs/kit-sign.pem": b"".join(map(certificate_pem, self.signer.signer.chain)),
             "certs/kit-sign.key": key_pem(self.signer.signer.key),
             "certs/kit-tls.pem": b"".join(map(certificate_pem, self.signer.signer.chain)),
+            "trust/fleet-ca.pem": certificate_pem(self.root.certificate),
             "trust/list-key.pem": _public_pem(self.service.list_key),
             "trust/command-key.pem": _public_pem(self.command_key),
             "trust/cards/root.der": self.root.certificate.public_bytes(serialization.Encoding.DER),
