@@ -99,23 +99,20 @@ class Jobs:
                     tx.execute("UPDATE job SET told = 0 WHERE job = ?", (job,))
                 self._desk.drop_command(job)
                 continue
-            command = self._judge(job, token)
-            if command is None:
-                self._desk.drop_command(job)
-            else:
+            if (command := self._judge(job, token)) is not None:
                 new.append(command)
         for command in sorted(new, key=lambda each: each.counter):
             if command.counter <= self._last():
                 self._refuse(command.job, BadCommand("replayed"))
-            else:
-                late = now >= read_instant(command.not_after)
-                self._passed("command:before")
-                self._keep(command, *(("refused", "expired") if late else ("accepted", "")))
-                self._passed("command:after")
+                continue
+            late = now >= read_instant(command.not_after)
+            self._passed("command:before")
+            self._keep(command, *(("refused", "expired") if late else ("accepted", "")))
+            self._passed("command:after")
             self._desk.drop_command(command.job)
 
     def _judge(self, job: str, token: str) -> Command | None:
-        """None when it is refused for good."""
+        """None when it is refused for good, and dropped."""
         try:
             # Not by its end: what is rightly ours and late is remembered, and refused under its own name.
             command = verify_command(token, self._keys, self._kit_id, self._last(), _NEVER_LATE)
@@ -124,6 +121,7 @@ class Jobs:
             return None
         if command.job != job:
             log.warning("command-misnamed", message=job)
+            self._desk.drop_command(job)
             return None
         return command
 
@@ -142,7 +140,9 @@ class Jobs:
         log.info("job", message=command.job, what=command.action, state=state, code=code)
 
     def _refuse(self, job: str, problem: BadCommand) -> None:
-        """Not remembered: whoever made it may have taken the name of a job that is yet to come."""
+        """Not remembered: whoever made it may have taken the name of a job that is yet to come. Dropped
+        before it is told: the right one may be sent at once then, and must not be dropped."""
+        self._desk.drop_command(job)
         log.warning("command-refused", message=job, code=problem.code)
         if (job, problem.code) in self._strange or len(self._strange) >= STRANGE:
             return

@@ -159,10 +159,14 @@ def test_a_wrong_pin_is_said_with_the_tries_that_are_left(browser: FlaskClient, 
 def test_while_the_gate_waits_the_pin_cannot_be_given(
     browser: FlaskClient, play: Play, desk: MemoryDesk
 ) -> None:
-    desk.show(gate=Gate(desk.now().gate.officers, 0, 30))
+    officers = desk.now().gate.officers
+    desk.show(gate=Gate(officers[:1], 0, 30))
     page = browser.get("/").text
     assert 'data-countdown="30"' in page
     assert "disabled" in page
+    desk.show(gate=Gate(officers, 0, 30))
+    assert len(officers) > 1
+    assert "disabled" not in browser.get("/").text, "a colleague need not wait"
 
 
 @pytest.mark.parametrize("visit_id", ["01ARZ3NDEKTSV4RRFFQ69G5FAV", "01ARZ3NDEKTSV4RRFFQ69G5FA0"])

@@ -77,7 +77,7 @@ class Held:
         except LookupError as problem:
             self.failure = problem
 
-    def _up(self) -> None:
+    def _up(self, _kept: bool) -> None:
         self.ups += 1
 
     def _take(self, batch: Sequence[Publish]) -> None:

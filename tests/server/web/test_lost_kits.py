@@ -92,6 +92,7 @@ def test_a_lost_kit_gets_neither_lease_nor_bag_until_it_is_found(
     town: Town, kit: Callable[..., Kit], signed_in: Callable[[str], Browser]
 ) -> None:
     ask(town, kit(), 0)
+    sealed = town.packet(town.plan())
     with town.database.writing(EVERYONE) as db:
         bags.build(db, town.fields, town.sealer, town.dock.blobs, KIT, datetime.now(UTC))
     admin = signed_in("beheer.brugge")
@@ -101,7 +102,6 @@ def test_a_lost_kit_gets_neither_lease_nor_bag_until_it_is_found(
     assert kit().call("GET", "/kit/v1/inbox?bag=0").get_json()["bag"] is None
     for page in (f"/kits/{KIT}", "/"):
         assert "Zonder verbinding dicht op" in admin.get(page).text
-    sealed = town.packet(town.plan())
     assert kit().begin(sealed.manifest.packet_id, sealed.data).status_code == 200, "what it sealed is taken"
     assert admin.send(f"/kits/{KIT}/found", {}, page=f"/kits/{KIT}").status_code == 303
     assert ask(town, kit(), 0).following
