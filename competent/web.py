@@ -18,6 +18,7 @@ from werkzeug.exceptions import HTTPException
 
 from competent.intake import AnotherKey, Intake
 from competent.ledger import Application
+from protocol import shapes
 from protocol.identity import BadIdentity, Role, role_of
 from protocol.ids import is_ulid
 from protocol.sealed.outer import LARGEST
@@ -35,6 +36,7 @@ class Order(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 def create_app(intake: Intake, control_token: str, mutual_tls: bool) -> Flask:
     """The WSGI application. With `mutual_tls` a client must have shown the certificate of an `ingest`."""
+    shapes.work_out()
     app = Flask("competent")
     app.config["MAX_CONTENT_LENGTH"] = LARGEST
 

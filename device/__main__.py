@@ -31,7 +31,7 @@ from device.config import Config, load
 from device.errors import Code, KitError, Remedy
 from device.kiosk import create_kiosk
 from device.spool.spool import Spool
-from protocol import signed
+from protocol import shapes, signed
 
 THREADS = 16
 """Of the kiosk: every page that follows the desk holds one for as long as nothing changes."""
@@ -65,6 +65,7 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
     """Everything a kit consists of; nothing runs yet. KitError bad-config when a part will not do."""
     if not config.vault.exists():
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, "there is no vault yet; make it with `init`")
+    shapes.work_out()
     clock = SystemClock()
     held, named = config.signing(), config.signing_key()
     papers, own = held.present(), None if isinstance(named, Path) else named

@@ -11,6 +11,7 @@ from werkzeug.middleware.proxy_fix import ProxyFix
 
 from look import face
 from look.words import LANGUAGES, Words
+from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
@@ -42,6 +43,7 @@ _KNOWN = frozenset({400, 403, 404, 405, 409, 413, 429})
 
 def create_app(config: Fleet) -> APIFlask:
     """The pages. schema.NotMigrated when the database has another shape; trust.BadTrust."""
+    shapes.work_out()
     database = Database(config.database_url)
     schema.check(database)
     fields = trust.field_key(config.keys)

@@ -2,6 +2,7 @@
 
 from flask import Flask
 
+from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
@@ -17,6 +18,7 @@ from server.work import utc_now
 
 def create_kit_app(config: Fleet) -> Flask:
     """The application. schema.NotMigrated, trust.BadTrust."""
+    shapes.work_out()
     database = Database(config.database_url)
     schema.check(database)
     app = Flask("server", static_folder=None)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
@@ -78,6 +79,7 @@ def run_ingest(config: Fleet) -> None:
     from server.kit_app import make_dock
     from server.mqtt import Ingest
 
+    shapes.work_out()
     database = Database(config.database_url)
     schema.check(database)
     require_safe_broker(config, database)
@@ -99,6 +101,7 @@ def run_work(config: Fleet) -> None:
     from server.kit_app import make_dock
     from server.work import Worker, utc_now
 
+    shapes.work_out()
     database = Database(config.database_url)
     schema.check(database)
     dock = make_dock(config)

@@ -22,6 +22,7 @@ from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
 from device.uplink.tls import Trust, context
 from device.uplink.uploads import Uploads
+from protocol import shapes
 
 log = structlog.get_logger()
 
@@ -33,6 +34,7 @@ def run(settings: UplinkSettings, stop: Event) -> None:
 
     OSError when the certificate files do not fit at start; device.spool.hatch.SpoolTaken when another uplink
     works on this spool."""
+    shapes.work_out()
     papers = settings.held().present()
     context(papers.authorities, papers.certificate, papers.key, datetime.now(UTC))
     hatch = Hatch(settings.spool)
