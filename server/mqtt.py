@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from functools import partial
 
 import structlog
 from cryptography import x509
@@ -21,6 +22,7 @@ from protocol.messages import Body, Desired, Doorbell, Envelope, FleetState, Rec
 from protocol.mqtt5 import Publish, Will
 from protocol.topics import FLEET_LISTENS, Tail, topic_of
 from server.broker.line import Line
+from server.db import turns
 from server.db.engine import Database
 from server.db.listening import Bell
 from server.db.scope import EVERYONE
@@ -106,7 +108,9 @@ class Ingest:
 
     def _take_in(self, batch: Sequence[Publish]) -> None:
         for piece in (each for each in batch if ferry.is_up(each.topic)):
-            landed = landing.take(self._database, self._dock, piece.topic, piece.payload, utc_now())
+            landed = turns.whole(
+                partial(landing.take, self._database, self._dock, piece.topic, piece.payload, utc_now())
+            )
             if landed is not None:  # nobody waits for the answer: a kit that hears nothing asks again
                 self._line.publish(ferry.down_topic(landed[0]), ferry.encode(landed[1]))
         messages = [(each.topic, each.payload) for each in batch if not ferry.is_up(each.topic)]

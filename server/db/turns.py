@@ -1,12 +1,30 @@
 """One at a time, across processes: PostgreSQL's advisory locks. On SQLite the one writer is alone anyway."""
 
 import zlib
+from collections.abc import Callable
+from typing import TypeVar
 
 from sqlalchemy import Connection, func, select
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from server.db.engine import Database
+
+_T = TypeVar("_T")
+_GAVE_WAY = {"40P01", "40001"}  # deadlock_detected, serialization_failure: PostgreSQL, appendix A
+_TRIES = 6
+
+
+def whole(work: Callable[[], _T]) -> _T:
+    """What `work`, a transaction from its beginning to its end, returns. Of two that wait for each other
+    PostgreSQL ends one: that is done again, a few times."""
+    for _ in range(_TRIES - 1):
+        try:
+            return work()
+        except DBAPIError as problem:
+            if getattr(problem.orig, "sqlstate", "") not in _GAVE_WAY:
+                raise
+    return work()
 
 
 def take_turn(db: Session, name: str) -> None:

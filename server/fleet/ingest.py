@@ -6,6 +6,7 @@ A batch is one transaction. What makes a batch fail is looked for by taking its 
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import partial
 from typing import NamedTuple
 
 from cryptography import x509
@@ -32,6 +33,7 @@ from protocol.messages import (
     decode,
     moment,
 )
+from server.db import turns
 from server.db.engine import Database
 from server.db.scope import EVERYONE
 from server.db.tables import Message, Visit
@@ -84,12 +86,12 @@ def take_all(
     `roots`: what the kits' signing certificates lead to; without them no signed word of a kit is believed."""
     decoded = [_decode(topic, payload) for topic, payload in messages]
     try:
-        return _commit(database, decoded, now, roots)
+        return turns.whole(lambda: _commit(database, decoded, now, roots))
     except SQLAlchemyError:
         if len(decoded) == 1:
             raise
-        # Two workers may have met in the middle of their batches, and one had to give way.
-        return [heard for each in decoded for heard in _commit(database, [each], now, roots)]
+        alone = [partial(_commit, database, [each], now, roots) for each in decoded]
+        return [heard for each in alone for heard in turns.whole(each)]
 
 
 def sweep(db: Session, now: datetime) -> None:

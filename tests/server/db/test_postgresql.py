@@ -1,7 +1,9 @@
 """PostgreSQL keeps municipalities apart by itself, tells of commits, and lets one process lead."""
 
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from functools import partial
 
 import pytest
 from sqlalchemy import text
@@ -12,7 +14,7 @@ from server.db.engine import Database, read_url
 from server.db.listening import Bell
 from server.db.scope import EVERYONE, Scope, only
 from server.db.tables import Base, Request
-from server.db.turns import Leader, take_turn
+from server.db.turns import Leader, take_turn, whole
 from server.fleet import outbox
 from tests.mosquitto import until
 from tests.postgresql import OWNER, Postgresql
@@ -145,6 +147,39 @@ def test_a_leader_cut_off_from_the_database_knows_it(town: Town, postgresql: Pos
     assert not leader.leads()
     until(leader.leads, 20, "to lead again")
     leader.leave()
+
+
+def test_of_two_that_wait_for_each_other_one_is_done_again(town: Town) -> None:
+    first = threading.Barrier(2)
+    tries: list[str] = []
+
+    def both(mine: str, other: str) -> str:
+        tries.append(mine)
+        with town.database.writing(EVERYONE) as db:
+            take_turn(db, mine)
+            if len(tries) <= 2:
+                first.wait(60)
+            take_turn(db, other)
+        return mine
+
+    with ThreadPoolExecutor(2) as pool:
+        done = [pool.submit(whole, partial(both, *names)) for names in (("one", "two"), ("two", "one"))]
+        assert [each.result(120) for each in done] == ["one", "two"]
+    assert len(tries) == 3
+
+
+def test_what_fails_for_another_reason_is_not_done_again(town: Town) -> None:
+    tries = 0
+
+    def wrong() -> None:
+        nonlocal tries
+        tries += 1
+        with town.database.writing(EVERYONE) as db:
+            db.execute(text("SELECT 1 / 0"))
+
+    with pytest.raises(DBAPIError):
+        whole(wrong)
+    assert tries == 1
 
 
 def test_turns_are_taken_one_after_another(town: Town) -> None:
