@@ -19,7 +19,23 @@ EQUIVALENT: Mapping[str, str] = {
     "device/vault/database.py:_translated: one more: 0": _OTHER_ERROR,
     "device/vault/database.py:_translated: one less: 0": _OTHER_ERROR,
     "device/agent/reckoning.py:advance: comparison: wall <= walked": "both ways end at the same instant",
-    "device/vault/recovery.py:is_offered: one less: 0": "the last of one column is the first",
+    **{
+        f"device/vault/{where}: one less: 0": "the last of one column is the first"
+        for where in (
+            "recovery.py:is_offered",
+            "database.py:Database.used_slots",
+            "gate.py:Gate._secret",
+            "security_keys.py:SecurityKeys.requested",
+        )
+    },
+    **{
+        f"device/vault/parcels.py:_blocks: {what}": "how much is joined; the bytes are the same"
+        for what in ("one less: 0", "one more: 0", "comparison: size >= LARGE")
+    },
+    **{
+        f"device/vault/shelf.py:_BESIDE: {what}": "room is a guess; what does not fit is written all the same"
+        for what in ("one less: 1024", "one more: 1024", "one less: 64", "one more: 64")
+    },
     "protocol/sealed/archive.py:_LARGEST: one less: 8": _TWO_GIGABYTES,
     "protocol/sealed/archive.py:_LARGEST: one less: 11": _TWO_GIGABYTES,
 }

@@ -27,7 +27,7 @@ from tests.mutation.mutants import Mutant
 
 Verdict = Literal["killed", "timeout", "survived", "untested"]
 QUICK_S = 2.5  # of processor time: a test that takes longer is left out
-ENOUGH_S = 12.0  # of processor time on one mutant
+ENOUGH_S = 25.0  # of processor time on one mutant
 LONGEST_S = 90  # by the clock on the wall: nothing moves any more
 BROKEN, NOTICED = 1, 10  # exit codes of a fork: the judge's own fault; a test failed
 _VERDICTS: Mapping[int, Verdict] = {0: "survived", NOTICED: "killed"}

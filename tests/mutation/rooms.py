@@ -16,7 +16,7 @@ AGENT = "tests/device/agent"
 # Not those of power cuts and whole disks: they take minutes, and one that is ended leaves its disk mounted.
 VAULT = (
     *("database", "log", "gate", "keysource", "lease", "parcels", "recovery", "room", "shelf", "shredding"),
-    *("slots", "store", "tries", "ways_cut", "cards"),
+    *("slots", "store", "tries", "ways_cut", "cards", "security_keys"),
 )
 ROOMS: Mapping[str, Room] = {
     "sealed": Room(

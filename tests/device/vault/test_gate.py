@@ -5,6 +5,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.errors import Code, KitError
+from device.vault import keys
 from device.vault.gate import Gate, KnownOfficer, WeakPin, check_pin
 from device.vault.keysource import FileKeySource
 from device.vault.tries import Standing
@@ -181,3 +182,18 @@ def test_neither_pin_nor_keys_lie_readable_on_disk(kit):
     for secret in (PIN.encode(), b"916273", vault.store_key(), number, kit.source.device_secret()):
         assert secret not in held
     assert not re.search(rb"PRIVATE KEY", held)
+
+
+def test_who_is_shut_out_leaves_no_way_in_on_the_disk(kit):
+    kit.gate.add_officer(kit.unlock(), "jan.claes", "Jan Claes", "730418", *pem_of(second_officer()))
+    (wrapped,) = kit.database.row("SELECT identity FROM officer WHERE officer_id = 'jan.claes'")
+    assert wrapped in kit.bytes_on_disk()
+    kit.gate.shut_out(["jan.claes"])
+    assert wrapped not in kit.bytes_on_disk()
+
+
+def test_a_pin_is_stretched_the_same_way_tomorrow(real_cost):
+    """RFC 9106, 4: 64 MiB, three passes, four lanes; worked out by another implementation, argon2-cffi's."""
+    assert keys.stretch("482915", bytes(range(16))).hex() == (
+        "ecbf69ee770b799e369a2da66cf01f85cbc2584a0a22d73595ccf38b0d33feb2"
+    )

@@ -200,8 +200,13 @@ def test_a_visit_that_has_ended_may_begin_anew_before_its_records_are_gone(kit):
     put_packet(vault, sealed)
     with kit.database.transaction() as tx:
         vault.rewrap(tx, b"s" * 32)  # an ended visit has nothing to wrap
+    log = kit.database.path.with_name("vault.db-wal")
+    with kit.database.transaction() as tx:
+        vault.new_visit_key(tx, new_ulid())
+    assert log.stat().st_size > 0
     with kit.database.transaction() as tx:
         vault.new_visit_key(tx, visit)
+    assert log.stat().st_size == 0, "it held what the visit had been"
     assert kit.database.rows("SELECT * FROM record") == []
     with kit.database.transaction() as tx:
         vault.put(tx, visit, "photo", "photo", b"new")

@@ -172,3 +172,12 @@ def test_of_a_way_that_was_replaced_nothing_is_left_on_disk(kit, gate, office):
         recovery.offer(tx, office.administrator, OFFICER, "another", kit.source.device_secret())
     assert kit.database.row("SELECT sealed FROM recovery") != (old,)
     assert old not in kit.bytes_on_disk()
+
+
+def test_a_right_code_takes_the_wrong_ones_before_it_off_the_count(kit, gate, office):
+    code = office.code(gate)
+    for _ in range(4):
+        assert fails(gate.recover, OFFICER, "0" * 44, NEW, NOW) == Code.WRONG_CODE
+    assert gate.standing(f"code:{OFFICER}") == Standing(1, 0)
+    gate.recover(OFFICER, code, NEW, NOW)
+    assert gate.standing(f"code:{OFFICER}") == Standing(5, 0)

@@ -37,6 +37,10 @@ def test_five_tries_and_then_waits_that_grow(kit):
     assert kit.gate.standing(OFFICER) == Standing(5, 0)
 
 
+def test_the_waits_are_those_that_officers_are_told():
+    assert (FREE_TRIES, WAITS) == (5, (30, 60, 120, 300, 900, 3600))
+
+
 def lock_out(kit):
     for _ in range(5):
         attempt(kit)
