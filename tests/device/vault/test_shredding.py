@@ -1,5 +1,7 @@
 """What the disk still holds: the files are searched byte by byte, the log included."""
 
+import pytest
+
 from tests.device.vault.kit import OFFICER, PIN, WORLD, put_packet
 
 CANARY = b"CANARY-CITIZEN-82051400123" * 40
@@ -29,7 +31,10 @@ def traces(kit, visit):
     return wrapped, sealed[:200]
 
 
-def test_after_sealing_neither_key_nor_record_is_in_any_file(kit):
+@pytest.mark.parametrize("laid", [False, True], ids=["a new log", "a log laid out"])
+def test_after_sealing_neither_key_nor_record_is_in_any_file(kit, laid):
+    if laid:
+        kit.database.settle()
     vault, sealed, visit = with_visit(kit)
     wrapped, ciphertext = traces(kit, visit)
     put_packet(vault, sealed)
