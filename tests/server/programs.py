@@ -123,7 +123,7 @@ def ready(town: Town, program: Program) -> None:
         assert program.process.poll() is None, program.log.read_text()
         try:
             url = f"http://127.0.0.1:{town.ports['web']}/readyz"
-            return httpx.get(url, trust_env=False).status_code == httpx.codes.OK
+            return httpx.get(url, trust_env=False, timeout=PATIENCE_S).status_code == httpx.codes.OK
         except httpx.TransportError:
             return False
 

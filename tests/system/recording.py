@@ -4,6 +4,7 @@ To the kit it is the fleet (with the fleet's own certificate), to the fleet it i
 """
 
 import re
+import select
 import socket
 import ssl
 import threading
@@ -11,6 +12,8 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
 
 from provisioning.demo.running import Demo
+
+PATIENCE_S = 60.0
 
 
 class Recorder:
@@ -47,28 +50,37 @@ class Recorder:
             self._threads[-1].start()
 
     def _between(self, raw: socket.socket) -> None:
-        """A thread for each way, for as long as either end speaks."""
+        """One thread for both ways, for as long as both speak: OpenSSL forbids two in one connection, and
+        one that reads a session ticket while the other writes the first request may hang.
+        """
         with (
             suppress(OSError),
             closing(raw),
             self._to_kit.wrap_socket(raw, server_side=True) as kit,
-            socket.create_connection(self._fleet, 10) as plain,
+            socket.create_connection(self._fleet, PATIENCE_S) as plain,
             self._to_fleet.wrap_socket(plain, server_hostname="127.0.0.1") as fleet,
         ):
-            fleet.settimeout(None)
-            back = threading.Thread(target=self._pass_on, args=(fleet, kit), daemon=True)
-            back.start()
-            self._pass_on(kit, fleet)
-            back.join(10)
+            other = {kit: fleet, fleet: kit}
+            while True:
+                # What TLS holds already decrypted does not make a socket readable.
+                held = [end for end in other if end.pending()]
+                for here in held or select.select(list(other), [], [])[0]:
+                    if (said := _hear(here)) is None:
+                        continue
+                    if not said:
+                        return
+                    self.heard.append(said)
+                    other[here].settimeout(PATIENCE_S)
+                    other[here].sendall(said)
 
-    def _pass_on(self, here: ssl.SSLSocket, there: ssl.SSLSocket) -> None:
-        with suppress(OSError):
-            while said := here.recv(65_536):
-                self.heard.append(said)
-                there.sendall(said)
-        for end in (here, there):
-            with suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+
+def _hear(end: ssl.SSLSocket) -> bytes | None:
+    """What it says: nothing at its end, None when it said something to TLS alone."""
+    end.setblocking(False)
+    try:
+        return end.recv(65_536)
+    except ssl.SSLWantReadError:
+        return None
 
 
 @contextmanager

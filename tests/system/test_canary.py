@@ -30,7 +30,7 @@ from server.db.engine import Database
 from server.work import utc_now
 from tests.mosquitto import until
 from tests.system.conftest import Staged
-from tests.system.recording import Recorder, recording
+from tests.system.recording import PATIENCE_S, Recorder, recording
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
@@ -198,7 +198,8 @@ def finds_what_is_planted_in_https(demo: Demo, said: Recorder) -> None:
     context = ssl.create_default_context(cafile=str(authorities))
     context.load_cert_chain(certs / "kit-tls.pem", certs / "kit-tls.key")
     before = len(said.heard)
-    with httpx.Client(base_url=f"https://127.0.0.1:{said.port}", verify=context, trust_env=False) as client:
+    url = f"https://127.0.0.1:{said.port}"
+    with httpx.Client(base_url=url, verify=context, trust_env=False, timeout=PATIENCE_S) as client:
         client.post("/kit/v1/nowhere", json={"name": CANARY.surname})
     until(lambda: finds(b"".join(said.heard[before:])), 20, "the planted body")
 
