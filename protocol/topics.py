@@ -22,6 +22,7 @@ class Tail(StrEnum):
     APPLICATION = "up/evt/application"
     DELETION = "up/evt/deletion"
     ACCESS = "up/evt/access"
+    BATCH = "up/evt/batch"  # several of the above and of health, in one message
     REPORTED = "state/reported"
     JOB = "up/job"  # a further level: the job
     ASK_JOBS = "up/req/jobs"

@@ -50,11 +50,15 @@ class Counters:
     packets: int = 0
     bytes: int = 0
     lost: int = 0
+    lost_bytes: int = 0
+    unfit_bytes: int = 0  # of the next three: no weather's fault that they were sent
     overflowed: int = 0
     in_gap: int = 0
     forgotten: int = 0
     connects: int = 0
     began: float = 0.0  # time.monotonic of the first packet, of either direction
+    ended: float = 0.0  # of the last packet full of payload
+    idle_s: float = 0.0  # until then, how long the wire had nothing to carry
     resumed: list[float] = field(
         default_factory=list
     )  # after each gap, seconds until a packet full of payload
@@ -69,12 +73,13 @@ class Way:
     burst: float
     chance: random.Random = field(default_factory=random.Random)
     free_at: float = 0.0
+    idle_s: float = 0.0
     in_burst: bool = False
     counters: Counters = field(default_factory=Counters)
 
     def start(self, seed: str) -> None:
         self.chance = random.Random(seed)
-        self.free_at, self.in_burst, self.counters = 0.0, False, Counters()
+        self.free_at, self.idle_s, self.in_burst, self.counters = 0.0, 0.0, False, Counters()
 
     def loses(self) -> bool:
         """Gilbert's channel: a good state without loss, a bad one where all is lost."""
@@ -119,9 +124,11 @@ class Link:
             turn, at = divmod(now - self._began, weather.up_s + weather.down_s)
             if at >= weather.up_s:
                 said.in_gap += 1
+                said.unfit_bytes += len(packet)
                 return None
             if weather.forgets and self._flows.setdefault(_flow(packet, direction), int(turn)) != int(turn):
                 said.forgotten += 1
+                said.unfit_bytes += len(packet)
                 return None
             if len(packet) >= FULL and turn > len(said.resumed):
                 said.resumed.append(at)
@@ -129,10 +136,15 @@ class Link:
         start = max(now, way.free_at)
         if start - now > weather.queue_s:
             said.overflowed += 1
+            said.unfit_bytes += len(packet)
             return None
+        way.idle_s += max(0.0, now - max(way.free_at, said.began))
+        if len(packet) >= FULL:
+            said.ended, said.idle_s = now, way.idle_s
         way.free_at = start + len(packet) / way.bytes_per_s
         if is_lost:
             said.lost += 1
+            said.lost_bytes += len(packet)
             return None
         return way.free_at + weather.rtt_s / 2
 

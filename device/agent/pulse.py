@@ -11,6 +11,7 @@ from device.agent.snapshot import Link
 from device.agent.wishes import Tuned
 from device.errors import KitError
 from device.ports import Clock, Condition
+from device.spool.past import Past
 from device.spool.spool import Spool
 from protocol.messages import Birth, encode_body, instant
 from protocol.topics import Tail
@@ -31,7 +32,7 @@ class Pulse:
         certificate_until: Callable[[], datetime],
         protection: health.Protection,
     ) -> None:
-        self._spool = spool
+        self._spool, self._past = spool, Past(spool.root)
         self._clock = clock
         self._sys = sys
         self._data = data
@@ -65,6 +66,8 @@ class Pulse:
                 self._due = self._clock.monotonic() + self._tuned.health_every_s
                 measured = health.measure(self._sys, self._data)
                 body = health.health(measured, conditions, link, reports, in_visit, drafts)
-                self._spool.show("health", encode_body(Tail.HEALTH, body))
+                shown = encode_body(Tail.HEALTH, body)
+                self._spool.show("health", shown)
+                self._past.shown(shown, heard=link.online)
         except KitError as problem:
             log.warning("not-shown", code=str(problem.code), detail=problem.detail)

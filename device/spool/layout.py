@@ -3,6 +3,7 @@
 packets/<n>-<packet>.sealed  the agent's, numbered as they are offered: no clock says which is oldest
 marks/<packet>.json          the uplink's word on a packet
 events/<seq>-<message>.json  the agent puts, the uplink drops on receipt; events.seq is the last one offered
+past/<n>-<message>.json      the agent's, health that nobody heard; the uplink drops what the broker has
 shown/<name>.json            birth and health, newest only
 bag, receipts/<packet>.jws   the uplink puts; the agent drops receipts
 newest                       the uplink's: the newest instant that the fleet has told
@@ -33,6 +34,7 @@ MAX_RECEIPTS = 2000
 MAX_REPORT = 16 * 1024
 MAX_REPORTS = 10_000
 MAX_SHOWN = 16 * 1024
+MAX_PAST = 192  # health reports: two days without network, at one a quarter of an hour
 MAX_PLACES = 64 * 1024
 MAX_LEASE = 64 * 1024
 MAX_COMMAND = 12_000
@@ -42,7 +44,7 @@ MAX_GRANT = 96 * 1024
 
 _PACKET = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.sealed")
 _EVENT = re.compile(r"([0-9]{12})-([0-9A-Z]{26})\.json")
-_FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged", "commands")
+_FOLDERS = ("packets", "marks", "events", "shown", "receipts", "damaged", "commands", "past")
 
 
 class SpoolRefused(ValueError):
@@ -65,9 +67,16 @@ class Layout:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self.packets, self.marks, self.events, self.shown, self.receipts, self.damaged, self.commands = (
-            root / name for name in _FOLDERS
-        )
+        (
+            self.packets,
+            self.marks,
+            self.events,
+            self.shown,
+            self.receipts,
+            self.damaged,
+            self.commands,
+            self.past,
+        ) = (root / name for name in _FOLDERS)
         self.event_counter = root / "events.seq"
         self.bag = root / "bag"
         self.lease_request = root / "lease.request"
@@ -128,8 +137,14 @@ class Layout:
 
     def event_names(self) -> list[tuple[int, str]]:
         """(seq, message id) of the events that lie there, oldest first."""
-        found = (_EVENT.fullmatch(name) for name in safefile.names(self.events))
-        return [(int(match[1]), match[2]) for match in found if match and is_ulid(match[2])]
+        return _numbered(self.events)
+
+    def past_health(self, seq: int, message_id: str) -> Path:
+        return self.past / f"{seq:012d}-{checked(message_id)}.json"
+
+    def past_names(self) -> list[tuple[int, str]]:
+        """(number, message id) of the health reports that lie there, oldest first."""
+        return _numbered(self.past)
 
     def ids(self, folder: Path, suffix: str) -> list[str]:
         """The ids that name files `<id><suffix>` in `folder`."""
@@ -157,6 +172,11 @@ class Claim:
         if self._handle >= 0:
             os.close(self._handle)
             self._handle = -1
+
+
+def _numbered(folder: Path) -> list[tuple[int, str]]:
+    found = (_EVENT.fullmatch(name) for name in safefile.names(folder))
+    return [(int(match[1]), match[2]) for match in found if match and is_ulid(match[2])]
 
 
 def checked(identifier: str) -> str:

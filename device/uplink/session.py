@@ -11,7 +11,7 @@ import select
 import ssl
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from itertools import islice
 from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
@@ -22,42 +22,38 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from device.spool.hatch import Hatch
+from device.spool.past import PastHatch
 from device.spool.steering_hatch import SteeringHatch
-from device.spool.timesource import time_source
+from device.uplink.bundles import bundles
 from device.uplink.dialect import Version
+from device.uplink.envelopes import Envelopes
 from device.uplink.problems import LinkDown, code_of
 from device.uplink.questions import Questions
 from device.uplink.settings import UplinkSettings
 from device.uplink.slip import Slip
 from device.uplink.standing import Standing
 from device.uplink.tls import context
-from device.uplink.window import Window
+from device.uplink.window import PUBACK_SUCCESS, Window
 from protocol import ferry
-from protocol.ids import new_ulid
 from protocol.messages import (
     MAX_BYTES,
     BadMessage,
     Body,
     Doorbell,
-    Envelope,
     FleetState,
     Notice,
     Presence,
     Receipts,
-    address,
     decode,
     decode_body,
-    encode,
-    instant,
-    squeeze,
 )
-from protocol.topics import Tail, kit_listens, topic_of
+from protocol.messages.batch import MOST
+from protocol.topics import Tail, kit_listens
 
 log = structlog.get_logger()
 
-PLACES = 8  # events under way at a time, and what we take from the broker unacknowledged
+PLACES = 8  # messages with events under way at a time, and what we take from the broker unacknowledged
 _STATES = 6 + ferry.WINDOW  # presence, birth, health, reported, two questions and pieces, beside the events
-_OVERHEAD = 24  # fixed header, lengths, packet id, properties of a PUBLISH
 _TICK_S = 1.0  # keepalive and time-outs are looked at this often
 _SHOWN: dict[Literal["birth", "health", "reported"], Tail] = {
     "birth": Tail.BIRTH,
@@ -82,13 +78,13 @@ class Session:
         self._settings, self._hatch, self._standing = settings, hatch, standing
         self._wake, self._inbox, self._version, self._slip = wake, inbox, version, slip
         self._number = hatch.next_session()
-        self._seq = 0
+        self._envelopes = Envelopes(settings.kit_id, self._number, hatch.newest_time)
+        self._past = PastHatch(settings.spool)
         self._window = Window(PLACES, settings.receipt_s, settings.retry_first_s, settings.retry_most_s)
-        self._largest = MAX_BYTES + 1024  # a whole PUBLISH; CONNACK may say less
         self._shown: dict[str, bytes] = {}
         self._unacked: set[int] = set()  # states on their way
-        self._aliases: dict[str, int] = {}
-        self._most_aliases = 0  # of the broker; none at MQTT 3.1.1
+        self._told: set[str] = set()  # health reports of before that went in this session
+        self._telling: dict[int, set[str]] = {}  # those on their way
         self._pieces: set[int] = set()  # of a packet that goes through the broker
         self._welcome: ReasonCode | None = None
         self._ended = ""
@@ -129,6 +125,7 @@ class Session:
             now = time.monotonic()
             if now - self._looked > self._settings.look_every_s:
                 self._looked = now
+                self._send_past()
                 self._send_states()
                 self._questions.look()
                 self._send_events()
@@ -191,20 +188,30 @@ class Session:
             except BadMessage as problem:
                 log.error("shown-unusable", name=name, code=problem.code, detail=problem.detail)
 
+    def _send_past(self) -> None:
+        """Before what is so now: the fleet's history of a kit goes forward only."""
+        waiting = self._past.reports(self._told)
+        for bundle in bundles(waiting, lambda _: False, self._envelopes.most_bytes):
+            topic, data = self._envelopes.reports(bundle, together=True)
+            ids = {report.id for report in bundle}
+            self._told |= ids
+            if self._envelopes.fits(topic, data):
+                self._telling[self._put(topic, data)] = ids
+
     def _send_events(self) -> None:
         now = time.monotonic()
-        for report in self._hatch.reports(self._window.room(now), self._window.resting(now)):
-            body = decode_body(report.tail, bytes(report.body))
-            topic = address(self._settings.kit_id, report.tail, body)
-            data = squeeze(
-                encode(topic, self._envelope(body, report.id, report.seq, report.ts, report.ts_src))
-            )
-            if not self._fits(topic, data):
-                log.error("event-too-big", message=report.id, bytes=len(data), largest=self._largest)
-                self._window.shelve(report.id)
+        room = self._window.room(now)
+        waiting = self._hatch.reports(room * MOST, self._window.resting(now))
+        together = bundles(waiting, self._window.goes_alone, self._envelopes.most_bytes)
+        for bundle in islice(together, room):
+            topic, data = self._envelopes.reports(bundle, together=len(bundle) > 1)
+            if not self._envelopes.fits(topic, data):
+                log.error("event-too-big", message=bundle[0].id, bytes=len(data))
+                self._window.shelve(bundle[0].id)  # of several each would fit, and so do all (`bundles`)
                 continue
             mid = self._put(topic, data)
-            self._window.sent(report.id, mid, now)
+            for report in bundle:
+                self._window.sent(report.id, mid, now)
 
     def _ask(self, tail: Tail, body: Body) -> None:
         self._publish(tail, body, retain=False)
@@ -212,52 +219,29 @@ class Session:
     def _send_pieces(self) -> None:
         while (waiting := self._slip.take()) is not None:
             topic = ferry.up_topic(self._settings.kit_id, waiting[0])
-            if not self._fits(topic, waiting[1]):
-                log.error("piece-too-big", largest=self._largest)
+            if not self._envelopes.fits(topic, waiting[1]):
+                log.error("piece-too-big", largest=self._envelopes.largest)
                 self._slip.down()
                 return
             self._pieces.add(self._put(topic, waiting[1]))
 
     def _publish(self, tail: Tail, body: Body, *, retain: bool = True) -> int:
-        topic = topic_of(self._settings.kit_id, tail)
-        data = squeeze(encode(topic, self._state(body)))
-        if not self._fits(topic, data):
-            log.error("state-too-big", topic=tail, bytes=len(data), largest=self._largest)
+        topic, data = self._envelopes.state(tail, body)
+        if not self._envelopes.fits(topic, data):
+            log.error("state-too-big", topic=tail, bytes=len(data), largest=self._envelopes.largest)
             return 0
         mid = self._put(topic, data, retain=retain)
         self._unacked.add(mid)
         return mid
 
     def _put(self, topic: str, data: bytes, *, retain: bool = False) -> int:
-        """Hand to paho; the number of the message. A topic that the broker was told before goes as its alias,
-        where it takes any: over a mobile link a report costs by the byte."""
-        number = self._aliases.get(topic, 0)
-        named = "" if number else topic
-        if not number and len(self._aliases) < self._most_aliases:
-            number = self._aliases[topic] = len(self._aliases) + 1
+        """Hand to paho; the number of the message."""
+        named, number = self._envelopes.name(topic)
         properties = None
         if number:
             properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
             properties.TopicAlias = number
         return self._client.publish(named, data, qos=1, retain=retain, properties=properties).mid
-
-    def _fits(self, topic: str, data: bytes) -> bool:
-        # paho does not look: mosquitto would answer an oversized PUBLISH by ending the connection.
-        return len(data) + len(topic) + _OVERHEAD <= self._largest
-
-    def _state(self, body: Body) -> Envelope:
-        self._seq += 1
-        now = datetime.now(UTC)
-        source = time_source(now, self._hatch.newest_time())
-        return self._envelope(body, new_ulid(), self._seq, instant(now), source)
-
-    def _envelope(
-        self, body: Body, message_id: str, seq: int, ts: str, ts_src: Literal["rtc", "ntp", "none"]
-    ) -> Envelope:
-        kit_id = self._settings.kit_id
-        return Envelope(
-            v=1, id=message_id, kit=kit_id, ses=self._number, seq=seq, ts=ts, ts_src=ts_src, body=body
-        )
 
     # --- what paho calls, in this thread; a bug in here passes through paho and ends the process ------
 
@@ -281,8 +265,7 @@ class Session:
         if self._version == "5":
             will = Properties(PacketTypes.WILLMESSAGE)  # type: ignore[no-untyped-call]
             will.WillDelayInterval = settings.will_delay_s
-        topic = topic_of(settings.kit_id, Tail.PRESENCE)
-        lost = encode(topic, self._state(Presence(s="lost")))
+        topic, lost = self._envelopes.state(Tail.PRESENCE, Presence(s="lost"))
         client.will_set(topic, lost, qos=1, retain=True, properties=will)
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
@@ -295,9 +278,10 @@ class Session:
         self, _c: mqtt.Client, _u: Any, _f: mqtt.ConnectFlags, reason: ReasonCode, said: Properties | None
     ) -> None:
         self._welcome = reason
-        self._largest = min(self._largest, getattr(said, "MaximumPacketSize", self._largest))
+        largest = self._envelopes.largest
+        self._envelopes.largest = min(largest, getattr(said, "MaximumPacketSize", largest))
         self._window.shrink(getattr(said, "ReceiveMaximum", 65535) - _STATES)
-        self._most_aliases = getattr(said, "TopicAliasMaximum", 0)
+        self._envelopes.most_aliases = getattr(said, "TopicAliasMaximum", 0)
 
     def _on_subscribe(
         self, _c: mqtt.Client, _u: Any, _m: int, reasons: list[ReasonCode], _p: Properties | None
@@ -328,8 +312,12 @@ class Session:
             if reason.is_failure:
                 log.error("state-refused", code=hex(code))
             return
-        failed = self._window.acked(mid, code, time.monotonic())
-        if failed is not None:
+        if mid in self._telling:
+            ids = self._telling.pop(mid)
+            if code == PUBACK_SUCCESS:  # else they wait for the next session, or for the fleet to be back
+                self._past.drop(ids)
+            return
+        for failed in self._window.acked(mid, code, time.monotonic()):
             log.warning("event-kept", message=failed, code=hex(code))
 
     def _on_message(self, _c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
@@ -356,6 +344,7 @@ class Session:
                 self._standing.fleet(body.s == "online")
                 if body.s == "online" and not message.retain:  # news, not what was so when we subscribed
                     self._window.hurry()
+                    self._told.clear()
                     self._questions.hurry()
                     self._looked = float("-inf")
             case Notice():

@@ -1,4 +1,5 @@
-"""Which events of the outbox may go now, without I/O: a few under way at a time, each until its receipt.
+"""Which events of the outbox may go now, without I/O: a few messages of them under way at a time, each until
+its receipt.
 
 PUBACK is not delivery. It only says whether waiting for a receipt makes sense (0x10, 0x87, 0x97 and every
 other failure say it does not), so an acked event stays under way until its receipt or until its time is up.
@@ -37,8 +38,13 @@ class Window:
         self._size = max(1, min(self._size, places))
 
     def room(self, now: float) -> int:
-        """How many events may be sent now."""
-        return self._size - sum(way.until > now for way in self._ways.values())
+        """How many messages may be sent now."""
+        return self._size - len({way.mid for way in self._ways.values() if way.until > now})
+
+    def goes_alone(self, message_id: str) -> bool:
+        """It went before, and nobody answered: whatever was wrong with a message that it shared, from now on
+        it is judged by itself."""
+        return message_id in self._ways and self._ways[message_id].sends > 0
 
     def resting(self, now: float) -> set[str]:
         """Events not to be sent now: under way, or to be left alone for a while."""
@@ -50,15 +56,15 @@ class Window:
         patience = self._receipt_s * min(2**way.sends, _LONGEST)  # a fleet that is down is not pestered
         way.mid, way.sends, way.until, way.rest = mid, way.sends + 1, now + patience, 0.0
 
-    def acked(self, mid: int, code: int, now: float) -> str | None:
-        """PUBACK with `code` for `mid`: the id of the event when it failed, None when all is well."""
-        for message_id, way in self._ways.items():
-            if way.mid == mid and way.until > now:
-                if code == PUBACK_SUCCESS:
-                    return None
-                way.until, way.rest = 0.0, now + self._first_s + way.patience.next()
-                return message_id
-        return None
+    def acked(self, mid: int, code: int, now: float) -> list[str]:
+        """PUBACK with `code` for `mid`: the ids of its events when it failed, none when all is well."""
+        if code == PUBACK_SUCCESS:
+            return []
+        failed = [name for name, way in self._ways.items() if way.mid == mid and way.until > now]
+        for name in failed:
+            way = self._ways[name]
+            way.until, way.rest = 0.0, now + self._first_s + way.patience.next()
+        return failed
 
     def shelve(self, message_id: str) -> None:
         """It cannot go over this connection at all (larger than the broker takes)."""

@@ -5,13 +5,16 @@ program. A new message: a struct in one of the modules, a tail in `protocol.topi
 in `Body` and `BODY_OF` of `envelope`.
 """
 
+from protocol.messages.batch import Batch, Item, Reportable
 from protocol.messages.downward import Doorbell, FleetState, Receipts
 from protocol.messages.envelope import (
     BODY_OF,
     MAX_BYTES,
     Body,
     Envelope,
+    Gathered,
     address,
+    apart,
     decode,
     decode_body,
     encode,
@@ -61,6 +64,7 @@ __all__ = [
     "AskTime",
     "AskTwin",
     "BadMessage",
+    "Batch",
     "Birth",
     "Body",
     "Count",
@@ -69,8 +73,10 @@ __all__ = [
     "Doorbell",
     "Envelope",
     "FleetState",
+    "Gathered",
     "Health",
     "Instant",
+    "Item",
     "JobEvent",
     "JobsAnswer",
     "Jws",
@@ -82,6 +88,7 @@ __all__ = [
     "PeripheralState",
     "Presence",
     "Receipts",
+    "Reportable",
     "Reported",
     "SettingResult",
     "Sha256",
@@ -93,6 +100,7 @@ __all__ = [
     "Version",
     "VisitEvent",
     "address",
+    "apart",
     "decode",
     "decode_body",
     "encode",

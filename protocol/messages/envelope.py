@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from protocol.messages import batch
+from protocol.messages.batch import Batch
 from protocol.messages.downward import Doorbell, FleetState, Receipts
 from protocol.messages.events import AccessEvent, ApplicationEvent, DeletionEvent, VisitEvent
 from protocol.messages.fields import BadMessage, Count, Instant, KitOrFleet, Strict, TimeSource, Ulid, moment
@@ -35,6 +37,7 @@ Body = (
     | DeletionEvent
     | AccessEvent
     | JobEvent
+    | Batch
     | Reported
     | AskJobs
     | AskTwin
@@ -57,6 +60,7 @@ BODY_OF: dict[Tail, type[Body]] = {
     Tail.APPLICATION: ApplicationEvent,
     Tail.DELETION: DeletionEvent,
     Tail.ACCESS: AccessEvent,
+    Tail.BATCH: Batch,
     Tail.REPORTED: Reported,
     Tail.JOB: JobEvent,
     Tail.ASK_JOBS: AskJobs,
@@ -89,6 +93,10 @@ class Envelope(Strict, frozen=True, kw_only=True):
     ts: Instant
     ts_src: TimeSource
     body: Body
+
+
+class Gathered(Envelope, frozen=True, kw_only=True):
+    """Around a report that came in a batch."""
 
 
 _body_decoder: msgspec.json.Decoder[Body] = msgspec.json.Decoder(Body)
@@ -125,6 +133,25 @@ def decode(topic: str, data: bytes) -> Envelope:
     return envelope
 
 
+def apart(envelope: Envelope) -> tuple[Envelope, ...]:
+    """What a message says: itself, or each report of a batch as if it had come alone."""
+    if not isinstance(envelope.body, Batch):
+        return (envelope,)
+    return tuple(
+        Gathered(
+            v=1,
+            id=item.id,
+            kit=envelope.kit,
+            ses=envelope.ses,
+            seq=item.seq,
+            ts=item.ts,
+            ts_src=item.ts_src,
+            body=item.body,
+        )
+        for item in envelope.body.reports
+    )
+
+
 def address(kit_id: str, tail: Tail, body: Body) -> str:
     """The topic that `body` goes on. BadTopic as `topic_of`."""
     return topic_of(kit_id, tail, body.job if isinstance(body, JobEvent) else "")
@@ -155,6 +182,8 @@ def _check_body(tail: Tail, body: Body) -> None:
     if isinstance(body, Birth):
         moment(body.started)
         moment(body.certificate_until)
+    elif isinstance(body, Batch):
+        batch.check(body)
     elif isinstance(body, TimeAnswer):
         moment(body.now)
     elif isinstance(body, Notice) and (away := body.outage) is not None:

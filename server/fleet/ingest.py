@@ -30,6 +30,7 @@ from protocol.messages import (
     Presence,
     Reported,
     VisitEvent,
+    apart,
     decode,
     moment,
 )
@@ -81,10 +82,11 @@ def take(database: Database, topic: str, payload: bytes, now: datetime, roots: R
 def take_all(
     database: Database, messages: Sequence[tuple[str, bytes]], now: datetime, roots: Roots = ()
 ) -> list[Heard]:
-    """Take in `messages` (topic, payload) in their order, in one transaction; what became of each.
+    """Take in `messages` (topic, payload) in their order, in one transaction; what became of each, and of
+    each report of a batch.
 
     `roots`: what the kits' signing certificates lead to; without them no signed word of a kit is believed."""
-    decoded = [_decode(topic, payload) for topic, payload in messages]
+    decoded = [each for topic, payload in messages for each in _decode(topic, payload)]
     try:
         return turns.whole(lambda: _commit(database, decoded, now, roots))
     except SQLAlchemyError:
@@ -101,11 +103,12 @@ def sweep(db: Session, now: datetime) -> None:
     rosters.forget_expired(db, now)
 
 
-def _decode(topic: str, payload: bytes) -> Envelope | Heard:
+def _decode(topic: str, payload: bytes) -> Sequence[Envelope | Heard]:
+    """What a message says; of a batch with one bad report nothing: the kit sends each again by itself."""
     try:
-        return decode(topic, payload)
+        return apart(decode(topic, payload))
     except BadMessage as problem:
-        return Heard("", "", f"refused-{problem.code}")
+        return (Heard("", "", f"refused-{problem.code}"),)
 
 
 def _commit(

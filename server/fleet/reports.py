@@ -12,7 +12,7 @@ import msgspec
 from sqlalchemy import delete, select
 from sqlalchemy.orm import Session
 
-from protocol.messages import Birth, Envelope, Health, Presence, moment
+from protocol.messages import Birth, Envelope, Gathered, Health, Presence, moment
 from server.db import bulk
 from server.db.tables import Kit, Report
 from server.fleet import abilities
@@ -146,6 +146,8 @@ def _report(batch: Batch, kit: Standing, envelope: Envelope) -> str:
     at = min(moment(envelope.ts), batch.latest)
     if kit.health_at is not None and at < kit.health_at:
         return "older"
+    if at == kit.health_at and isinstance(envelope, Gathered):
+        return "again"  # a batch that was not acknowledged comes again, in the next session
     kit.health_at, kit.report_ses, kit.report_seq = at, envelope.ses, envelope.seq
     kit.health = msgspec.json.encode(envelope.body).decode()
     batch.reports.append((envelope.kit, batch.now, at, kit.health))

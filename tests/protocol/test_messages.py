@@ -23,6 +23,7 @@ from protocol.messages import (
     AskTime,
     AskTwin,
     BadMessage,
+    Batch,
     Birth,
     Body,
     DeletionEvent,
@@ -31,6 +32,7 @@ from protocol.messages import (
     Envelope,
     FleetState,
     Health,
+    Item,
     JobEvent,
     JobsAnswer,
     Notice,
@@ -84,6 +86,13 @@ BODIES: dict[Tail, Body] = {
     Tail.APPLICATION: ApplicationEvent(ULID, ULID, "sealed", "0" * 64),
     Tail.DELETION: DeletionEvent("eyJ0.e30.c2ln"),
     Tail.ACCESS: AccessEvent("code-used", "a" * 64),
+    Tail.BATCH: Batch(
+        (
+            Item("01ARZ3NDEKTSV4RRFFQ69G5FB2", 3, "2026-11-23T08:15:00.000Z", "rtc", HEALTH),
+            Item("01ARZ3NDEKTSV4RRFFQ69G5FB3", 7, "2026-11-23T08:20:00Z", "rtc", VisitEvent(ULID, "opened")),
+            Item("01ARZ3NDEKTSV4RRFFQ69G5FB4", 8, "2026-11-23T08:45:00Z", "none", VisitEvent(ULID, "sealed")),
+        )
+    ),
     Tail.REPORTED: Reported(
         version=3,
         results=(
@@ -218,6 +227,16 @@ def changed(tail: Tail, path: str, value: Any) -> bytes:
         (Tail.BIRTH, "body.peripherals", [{"name": "card", "model": "x" * 41}]),
         (Tail.BIRTH, "body.peripherals", [{"name": "card", "serial": "Élise"}]),
         (Tail.BIRTH, "body.peripherals", [{"name": "card"}] * 17),
+        (Tail.BATCH, "body.reports", []),
+        (Tail.BATCH, "body.reports.1.id", "01ARZ3NDEKTSV4RRFFQ69G5FB2"),
+        (Tail.BATCH, "body.reports.1.seq", ...),
+        (Tail.BATCH, "body.reports.2.ts", "2026-02-30T09:30:00Z"),
+        (Tail.BATCH, "body.reports.2.ts_src", "gps"),
+        (Tail.BATCH, "body.reports.0.kit", "kit-b"),
+        (Tail.BATCH, "body.reports.0.body.battery", 101),
+        (Tail.BATCH, "body.reports.0.body", {"kind": "presence", "s": "online"}),
+        (Tail.BATCH, "body.reports.0.body", {"kind": "batch", "reports": []}),
+        (Tail.BATCH, "body.more", True),
         (Tail.RECEIPTS, "body.ids", []),
         (Tail.RECEIPTS, "body.ids", ["x"]),
         (Tail.RECEIPTS, "body.ids", [ULID] * 501),

@@ -308,7 +308,10 @@ class Worker:
         self._client = Client(port, roots, files, "fleet-ingest-1")
         self.committed: dict[str, dict[str, Any]] = {}
         self.times_heard: dict[str, int] = {}
+        self.past: list[dict[str, Any]] = []  # health reports that came in batches
+        self.batches: list[list[str]] = []  # the ids in each
         self.give_receipts = True
+        self.is_older = False  # knows no batches, and drops them
         self._client.client.on_message = self._take
         self._client.listen("tl/v1/kit/+/state/+", "tl/v1/kit/+/up/evt/+")
 
@@ -344,8 +347,17 @@ class Worker:
         if "/up/evt/" not in message.topic:
             return
         envelope = json.loads(unsqueeze(bytes(message.payload), MAX_BYTES))
-        self.committed.setdefault(envelope["id"], envelope)
-        self.times_heard[envelope["id"]] = self.times_heard.get(envelope["id"], 0) + 1
-        if self.give_receipts:
-            kit = envelope["kit"]
-            self.say(f"tl/v1/kit/{kit}/down/rcpt", {"kind": "receipts", "ids": [envelope["id"]]}, kit)
+        kit, reports = envelope["kit"], [envelope]
+        if message.topic.endswith("/batch"):
+            reports = [{**envelope, **report} for report in envelope["body"]["reports"]]
+            self.batches.append([report["id"] for report in reports])
+            if self.is_older:
+                return
+        self.past += [report for report in reports if report["body"]["kind"] == "health"]
+        reports = [report for report in reports if report["body"]["kind"] != "health"]
+        for report in reports:
+            self.committed.setdefault(report["id"], report)
+            self.times_heard[report["id"]] = self.times_heard.get(report["id"], 0) + 1
+        if self.give_receipts and reports:
+            ids = [report["id"] for report in reports]
+            self.say(f"tl/v1/kit/{kit}/down/rcpt", {"kind": "receipts", "ids": ids}, kit)

@@ -62,16 +62,6 @@ def test_an_event_nobody_hears_is_kept_until_somebody_does(site: Site):
     until(lambda: site.spool.reports_waiting() == 0)
 
 
-def test_at_most_eight_events_are_under_way_at_a_time(site: Site):
-    worker = site.worker
-    worker.give_receipts = False
-    ids = [site.report() for _ in range(20)]
-    site.start(receipt_s=60)
-    until(lambda: len(worker.committed) == 8)
-    time.sleep(0.5)
-    assert list(worker.committed) == ids[:8]
-
-
 def test_when_the_fleet_says_that_it_is_back_all_that_waits_is_sent_again(site: Site):
     worker = site.worker
     worker.give_receipts = False

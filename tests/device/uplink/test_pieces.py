@@ -28,10 +28,28 @@ def test_the_window_has_its_places_and_a_receipt_frees_one() -> None:
     assert window.resting(1) == {"b"}
 
 
+def test_events_of_one_message_share_its_place_and_its_answer() -> None:
+    window = Window(2, 60, 1, 10)
+    for name in "abc":
+        window.sent(name, 1, 0)
+    assert window.room(0) == 1
+    assert window.acked(1, 0x97, 1) == ["a", "b", "c"]
+    assert window.room(1) == 2
+
+
+def test_an_event_that_nobody_answered_goes_by_itself_until_the_fleet_is_back() -> None:
+    window = Window(2, 60, 1, 10)
+    assert not window.goes_alone("a")
+    window.sent("a", 1, 0)
+    assert window.goes_alone("a")
+    window.hurry()
+    assert not window.goes_alone("a")
+
+
 def test_an_acknowledged_event_keeps_its_place_until_receipt_or_time() -> None:
     window = Window(1, 60, 1, 10)
     window.sent("a", 1, 0)
-    assert window.acked(1, 0x00, 1) is None
+    assert window.acked(1, 0x00, 1) == []
     assert window.room(59) == 0
     assert window.room(61) == 1
     assert window.resting(61) == set()
@@ -41,7 +59,7 @@ def test_an_acknowledged_event_keeps_its_place_until_receipt_or_time() -> None:
 def test_an_event_that_was_not_taken_gives_up_its_place_and_rests(code: int) -> None:
     window = Window(1, 60, 1, 10)
     window.sent("a", 1, 0)
-    assert window.acked(1, code, 1) == "a"
+    assert window.acked(1, code, 1) == ["a"]
     assert window.room(1) == 1
     assert window.resting(1.5) == {"a"}
     assert window.resting(12) == set()
@@ -84,7 +102,7 @@ def test_the_answer_to_an_earlier_sending_says_nothing_of_the_present_one() -> N
     window = Window(1, 1, 1, 10)
     window.sent("a", 1, 0)
     window.sent("a", 2, 5)
-    assert window.acked(1, 0x87, 5) is None
+    assert window.acked(1, 0x87, 5) == []
     assert window.room(5.5) == 0
 
 
