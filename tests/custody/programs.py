@@ -1,5 +1,6 @@
 """Broker, fleet and service as real programs, each killed and started alone; and the errands of a person."""
 
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -41,6 +42,7 @@ class Programs:
         self._town, self._broker = town, broker
         self._nursery = Nursery(sources, IMPORTED)
         self._running: dict[str, Running] = {}
+        self._killing = threading.Lock()
         self._service = _service_toml(town)
 
     def start(self, name: str) -> None:
@@ -55,7 +57,8 @@ class Programs:
         if name == "broker":
             self._broker.kill()
         else:
-            self._running.pop(name).kill()
+            with self._killing:
+                self._running.pop(name).kill()
 
     def errand(self, what: str, stick: Path) -> Running:
         """`thuisloket-fleet courier what`, as the administrator of the fleet does it."""
@@ -63,8 +66,9 @@ class Programs:
         return self._nursery.start(self._town.folder / "courier.log", "server", *argv)
 
     def fallen(self) -> list[str]:
-        """Those that ended by themselves: never right, whatever the weather."""
-        return [name for name, program in list(self._running.items()) if program.wait(0)]
+        """Those that ended by themselves, not by `kill`: never right, whatever the weather."""
+        with self._killing:
+            return [name for name, program in list(self._running.items()) if program.wait(0)]
 
     def close(self) -> None:
         self._broker.stop()
