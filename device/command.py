@@ -7,7 +7,7 @@
 import base64
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -261,16 +261,29 @@ def doctor(config: ConfigFile, as_json: Json = False) -> None:
 @app.command()
 def replay(
     config: ConfigFile,
-    visit_id: Annotated[str, typer.Argument(help="id of the visit")],
+    visit_id: Annotated[str, typer.Argument(help="id of the visit; without it, every visit is listed")] = "",
     as_json: Json = False,
 ) -> None:
-    """Tell a visit again from its journal: its stage, and a digest of its state. Needs no PIN."""
+    """Tell a visit again from its journal: its stage, and a digest of its state. Needs no PIN.
+
+    Without an id: every visit of this kit, the last begun first. With `--json` as `visits`."""
     settings = load(config)
+    if not visit_id:
+        _list_visits(replaying.replay_all(settings.vault, settings.catalogue), as_json)
+        return
     told = asdict(replaying.replay(settings.vault, visit_id, settings.catalogue))
     if as_json:
         sys.stdout.write(json.dumps(told) + "\n")
     else:
         sys.stdout.write("".join(f"{name:8} {value}\n" for name, value in told.items()))
+
+
+def _list_visits(visits: Sequence[replaying.Replayed], as_json: bool) -> None:
+    if as_json:
+        sys.stdout.write(json.dumps({"visits": [asdict(each) for each in visits]}) + "\n")
+        return
+    for each in visits:
+        sys.stdout.write(f"{each.visit_id}  {each.begun}  {each.facts:3} facts  {each.stage}\n")
 
 
 @app.command()

@@ -59,10 +59,12 @@ class Code(StrEnum):
     CODE_EXPIRED = "code-expired"
     NO_WAY_BACK = "no-way-back"
     LEASE_ENDED = "lease-ended"
+    LEASE_SPENT = "lease-spent"
     ROSTER_ENDED = "roster-ended"
     NO_ENROLMENT = "no-enrolment"
     WRONG_ENROLMENT = "wrong-enrolment"
     ENROLMENT_EXPIRED = "enrolment-expired"
+    OTHER_DEVICE = "other-device"
     VAULT_DAMAGED = "vault-damaged"
     DISK_FULL = "disk-full"
     # sealing

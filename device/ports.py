@@ -309,8 +309,8 @@ class Enclosed:
 class KeySource(Protocol):
     """Where the device's share of the store key lives: a TPM, fuses in the processor, a file.
 
-    Every call raises KitError: key-source-gone when the device does not answer, vault-damaged when it is
-    another device than the one it was set up on. A `proof` is 32 bytes that only the right PIN gives; a
+    Every call raises KitError: key-source-gone when the device does not answer, other-device when it is
+    not the one it was set up on. A `proof` is 32 bytes that only the right PIN gives; a
     source that can count wrong ones does so itself, and then nobody gets round it."""
 
     protection: Literal["hardware", "reduced"]

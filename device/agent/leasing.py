@@ -93,10 +93,12 @@ class Leasing:
             raise KitError(Code.LEASE_ENDED, Remedy.OFFICER)
 
     def check_begin(self) -> None:
-        """Before a new visit. KitError lease-ended, also when its visits are used up."""
+        """Before a new visit. KitError lease-ended; lease-spent when its visits are used up."""
         now = self.left()
-        if now.known and (now.ended or not now.visits):
+        if now.ended:
             raise KitError(Code.LEASE_ENDED, Remedy.OFFICER)
+        if now.known and not now.visits:
+            raise KitError(Code.LEASE_SPENT, Remedy.OFFICER)
 
     def begun(self, tx: Transaction, visit_id: str) -> None:
         """A visit has begun: its days count from now, and it is one of the lease's."""

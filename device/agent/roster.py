@@ -61,7 +61,7 @@ class Officers:
         self._tries = Tries(database, clock)
         database.define(roster.TABLES)
         self._list = self._read()
-        self._unswept = True
+        self._unswept, self._unswept_why = True, ""
 
     # --- the list -------------------------------------------------------------------------------------
 
@@ -150,9 +150,11 @@ class Officers:
         if self._unswept:
             try:
                 self._gate.sweep()
-                self._unswept = False
+                self._unswept, self._unswept_why = False, ""
             except KitError as problem:
-                log.warning("not-swept", code=str(problem.code), detail=problem.detail)
+                if self._unswept_why != problem.code:  # once, and not at every look for as long as it lasts
+                    log.warning("not-swept", code=str(problem.code), detail=problem.detail)
+                self._unswept_why = str(problem.code)
 
     def _renew_door(self, session: Session) -> None:
         try:

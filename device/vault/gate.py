@@ -87,7 +87,7 @@ class Gate:
         """Let the key source forget what no officer of this vault needs: a cut of the power came between it
         and the database. Under the lock of a transaction: another program may be enclosing a PIN just now.
 
-        KitError key-source-gone, vault-damaged."""
+        KitError key-source-gone, other-device, vault-damaged."""
         with self._database.transaction():
             self._source.keep_only(self._tickets.all())
 
@@ -148,7 +148,7 @@ class Gate:
         """Opened; `card` is the fingerprint of the eID that was proven, when the officer needs one.
 
         KitError unknown-officer, card-needed, too-many-tries (see `standing`), wrong-pin, pin-blocked (by the
-        key source: waiting does not help), key-source-gone, lease-ended, vault-damaged.
+        key source: waiting does not help), key-source-gone, other-device, lease-ended, vault-damaged.
 
         What cannot be a PIN is refused as wrong without counting: it is no guess."""
         row, enrolled = self._row(officer_id), self._cards.of(officer_id)
@@ -335,13 +335,13 @@ class Gate:
         return _Row(*row)
 
     def _secret(self) -> bytes:
-        """The device secret; KitError vault-damaged when this vault was made on another device.
+        """The device secret; KitError other-device when this vault was made on another one.
 
         Without this check a lost key source would look like wrong PINs, and cost tries."""
         secret = self._source.device_secret()
         row = self._database.row("SELECT mark FROM device")
         if row is None or not hmac.compare_digest(row[0], _mark(secret)):
-            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, "the vault belongs to another device")
+            raise KitError(Code.OTHER_DEVICE, Remedy.WORKSHOP, "the vault belongs to another device")
         return secret
 
 

@@ -88,6 +88,8 @@ class Judge:
         lines = self.seen.lines.get(mutant.file, {})
         found = lines.values() if mutant.of_module else [lines.get(mutant.line, [])]
         names = {name for each in found for name in each if name in self.items}
+        if mutant.of_module and not names and _is_loaded(mutant, self.root):
+            names = set(self.items)  # nobody goes through a module of values alone: anybody may use them
         chosen, spent = [], 0.0
         for name in sorted(names, key=lambda each: (self.seen.seconds[each], each)):
             spent += self.seen.seconds[name]
@@ -165,7 +167,7 @@ def _wait(child: int) -> int:
 def _in_place(mutant: Mutant, root: Path) -> Callable[[], None]:
     """What puts the mutant in the place of the code, or the value, that runs."""
     path = str(root / mutant.file)
-    module = next(each for each in list(sys.modules.values()) if getattr(each, "__file__", None) == path)
+    module = next(each for each in _modules(path))
     code = compile(mutant.tree(), path, "exec", dont_inherit=True)
     if mutant.of_module:
         return lambda: _replace_value(module, mutant)
@@ -186,6 +188,14 @@ def _in_place(mutant: Mutant, root: Path) -> Callable[[], None]:
             each.__code__ = new
 
     return put
+
+
+def _modules(path: str) -> Iterator[types.ModuleType]:
+    return (each for each in list(sys.modules.values()) if getattr(each, "__file__", None) == path)
+
+
+def _is_loaded(mutant: Mutant, root: Path) -> bool:
+    return next(_modules(str(root / mutant.file)), None) is not None
 
 
 def _codes(code: types.CodeType) -> Iterator[types.CodeType]:

@@ -16,7 +16,7 @@ AGENT = "tests/device/agent"
 # Not those of power cuts and whole disks: they take minutes, and one that is ended leaves its disk mounted.
 VAULT = (
     *("database", "log", "gate", "keysource", "lease", "parcels", "recovery", "room", "shelf", "shredding"),
-    *("slots", "store", "tries", "ways_cut", "cards", "security_keys"),
+    *("slots", "store", "tries", "ways_cut", "cards", "security_keys", "stored", "roster"),
 )
 ROOMS: Mapping[str, Room] = {
     "sealed": Room(

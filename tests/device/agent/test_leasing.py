@@ -201,7 +201,7 @@ def test_the_quota_of_visits_ends_before_the_hours_do(kit: Kit, top: Desktop) ->
     top.desk.leave()
     with pytest.raises(KitError) as problem:
         top.desk.choose(second.visit_id)
-    assert problem.value.code == Code.LEASE_ENDED
+    assert problem.value.code == Code.LEASE_SPENT
     top.desk.choose(first.visit_id)
 
 

@@ -65,6 +65,16 @@ def _short_gate(play: Play) -> None:
     play.desk.show(lease=Lease(enough_for_today=False, hours=3, visits=8), link=Link(False, 0, 0, None))
 
 
+def _spent(play: Play) -> None:
+    """The hours of the lease go on, its visits are used up."""
+    play.unlock()
+    _spent_gate(play)
+
+
+def _spent_gate(play: Play) -> None:
+    play.desk.show(lease=Lease(enough_for_today=False, hours=40, visits=0), link=Link(False, 0, 0, None))
+
+
 def _nobody(play: Play) -> None:
     play.desk.show(gate=Gate((), 5, 0))
 
@@ -253,6 +263,8 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "visits-stranded": (_stranded, "/"),
     "visits-for-today": (_for_today, "/"),
     "unlock-lease": (_short_gate, "/"),
+    "visits-lease-spent": (_spent, "/"),
+    "unlock-lease-spent": (_spent_gate, "/"),
     "pin": (Play.unlock, "/pin"),
     "pin-weak": (_weak_pin, "/pin"),
     "pin-changed": (Play.unlock, "/pin/changed"),

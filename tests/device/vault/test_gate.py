@@ -53,6 +53,13 @@ def test_what_cannot_be_a_pin_is_wrong_but_no_try(kit, pin):
     assert kit.gate.standing(OFFICER) == Standing(5, 0)
 
 
+@pytest.mark.parametrize("pin", ["12345", "111111", "654321"])
+def test_nobody_is_let_in_with_a_pin_that_is_guessed_first(kit, pin):
+    with pytest.raises(WeakPin):
+        kit.gate.add_officer(kit.unlock(), "jan.claes", "Jan Claes", pin, *pem_of(second_officer()))
+    assert [known.officer_id for known in kit.gate.officers()] == [OFFICER]
+
+
 def test_an_unknown_officer_is_told_so(kit):
     assert fails(kit.unlock, "nobody", PIN) == Code.UNKNOWN_OFFICER
 
@@ -73,7 +80,7 @@ def test_officers_open_the_same_vault_each_with_their_own_pin_and_key(kit):
 
 def test_the_pin_alone_is_not_enough_on_another_device(kit, tmp_path):
     elsewhere = Gate(kit.database, FileKeySource.create(tmp_path / "other"), kit.clock)
-    assert fails(elsewhere.unlock, OFFICER, PIN) == Code.VAULT_DAMAGED
+    assert fails(elsewhere.unlock, OFFICER, PIN) == Code.OTHER_DEVICE
     assert kit.gate.standing(OFFICER) == Standing(5, 0)
 
 

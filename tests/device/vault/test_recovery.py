@@ -125,7 +125,7 @@ def test_a_code_without_the_device_opens_nothing(kit, gate, office, tmp_path):
     code = office.code(gate)
     other = FileKeySource.create(tmp_path / "other")
     elsewhere = Gate(kit.database, other, kit.clock, office.administrator)
-    assert fails(elsewhere.recover, OFFICER, code, NEW, NOW) == Code.VAULT_DAMAGED
+    assert fails(elsewhere.recover, OFFICER, code, NEW, NOW) == Code.OTHER_DEVICE
     refused = fails(recovery.open_with, kit.database, KIT, OFFICER, code, other.device_secret(), NOW)
     assert refused == Code.WRONG_CODE
 

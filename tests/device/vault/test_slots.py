@@ -41,6 +41,18 @@ def test_the_slot_of_a_sealed_visit_is_overwritten_with_the_commit_and_used_agai
     assert (kit.folder / "vault.db-slots").stat().st_size == SLOT
 
 
+def test_no_block_of_the_file_system_holds_something_of_two_visits(kit):
+    """A write that is torn by a cut of the power then spoils no neighbour."""
+    for _ in range(3):
+        begun(kit, new_ulid())
+    path = kit.folder / "vault.db-slots"
+    block = 4096  # of ext4, and of flash; a larger one is a multiple of it
+    data = path.read_bytes()
+    held = [data[at : at + block] for at in range(0, len(data), block)]
+    assert [sum(bool(each) for each in one[:32]) > 8 and not any(one[32:]) for one in held] == [True] * 3
+    assert len({one[:32] for one in held}) == 3
+
+
 def destroy_and_fail(kit, vault, visit_id):
     with kit.database.transaction() as tx:
         vault.destroy_visit(tx, visit_id)

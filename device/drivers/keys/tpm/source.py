@@ -164,7 +164,8 @@ class TpmKeySource:
         with translated(), self._chip.line() as line:
             talk = Talk(line)
             if talk.storage_key() != held.storage:
-                raise _damaged("this is not the TPM that the kit was set up with, or it was cleared")
+                detail = "this is not the TPM that the kit was set up with, or it was cleared"
+                raise KitError(Code.OTHER_DEVICE, Remedy.WORKSHOP, detail)
             yield talk, held, shapes.point(held.storage, shapes.STORAGE_ATTRIBUTES)
 
 

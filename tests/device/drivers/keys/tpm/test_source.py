@@ -80,7 +80,7 @@ def test_what_is_forgotten_is_released_no_more(source):
 def test_another_tpm_opens_nothing_and_says_so(source, other, tmp_path):
     enclosed = source.enclose(RIGHT)
     moved = TpmKeySource(other.chip, tmp_path / "tpm.keys")
-    assert fails(moved.device_secret) == Code.VAULT_DAMAGED, "a TPM without a storage key"
+    assert fails(moved.device_secret) == Code.OTHER_DEVICE, "a TPM without a storage key"
     make(other.chip)
     for call in (
         moved.device_secret,
@@ -89,7 +89,7 @@ def test_another_tpm_opens_nothing_and_says_so(source, other, tmp_path):
     ):
         with pytest.raises(KitError, match="not the TPM that the kit was set up with") as failure:
             call()
-        assert failure.value.code == Code.VAULT_DAMAGED
+        assert failure.value.code == Code.OTHER_DEVICE
     assert source.release(enclosed.ticket, RIGHT) == enclosed.secret
 
 
