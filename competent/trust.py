@@ -67,7 +67,9 @@ def read_identities(path: Path) -> list[str]:
         for identity in identities:
             read_identity(identity)
     except BadKey as problem:
-        raise Failed("bad-key-file", "each line is AGE-SECRET-KEY-PQ-1...") from problem
+        raise Failed(
+            "bad-key-file", "AGE-SECRET-KEY-PQ-1... on each line, or one P-256 key in PEM"
+        ) from problem
     return identities
 
 

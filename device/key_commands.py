@@ -41,18 +41,20 @@ def lay_out(
     config: ConfigFile,
     group: Annotated[str, typer.Option(help="that may read it as well: the uplink's")] = "",
 ) -> None:
-    """Write the uplink's TLS key where `fleet.key` says, out of the key source; before the uplink starts.
-    Beside it, once the kit has its certificate, the key for the next renewal.
+    """Write what the key source has for other programs where the configuration says; before they start.
 
-    The place must be in memory, so that the key is never on a disk in the clear."""
+    The uplink's TLS key (`fleet.key`), and beside it, once the kit has its certificate, the key for the next
+    renewal; the secret of the fuses (`keys.handed`), for an agent that may not ask them itself. The places
+    must be in memory, so that no key is ever on a disk in the clear."""
     settings = load(config)
+    if settings.keys.handed is not None and settings.keys.ask is not None:
+        _check_place("keys.handed", settings.keys.handed)
+        _write(settings.keys.handed, settings.keys.ask(), "")
     if settings.keys.tls_key is None:
         sys.stderr.write("the key source keeps no TLS key: fleet.key is a file of its own\n")
         return
     place = settings.uplink.key
-    if not in_memory(place.parent):
-        detail = f"fleet.key: {place.parent} must be a folder in memory (tmpfs)"
-        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail)
+    _check_place("fleet.key", place)
     spare = None
     in_use = _in_use(settings.uplink.held().present().certificate)
     if settings.keys.next_tls_key is not None and in_use is not None:
@@ -60,6 +62,12 @@ def lay_out(
     _write(place, settings.keys.tls_key(), group)
     if spare is not None:
         _write(place.with_name(f"next-{place.name}"), spare, group)
+
+
+def _check_place(setting: str, place: Path) -> None:
+    if not in_memory(place.parent):
+        detail = f"{setting}: {place.parent} must be a folder in memory (tmpfs)"
+        raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail)
 
 
 def _in_use(certificate: Path) -> ec.EllipticCurvePublicKey | None:

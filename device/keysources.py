@@ -42,6 +42,9 @@ class Keys:
     """For the next renewal, PEM; told the key of the certificate in use, it first moves up when that is the
     one it gave before."""
     device: Path | None = None  # whoever may open it may ask the source
+    handed: Path | None = None
+    """Where one program that may ask the device hands its secret to one that may not; `ask` asks."""
+    ask: Callable[[], bytes] | None = field(default=None, repr=False)
 
 
 class FileSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -113,14 +116,17 @@ def _tpm(settings: tpm_source.Settings, folder: Path) -> Keys:
 
 def _otp(settings: otp_source.Settings, folder: Path) -> Keys:
     device = folder / settings.device
-    source = otp_source.OtpKeySource(device)
+    fuses = otp_source.OtpKeySource(device)
+    handed = folder / settings.handed if settings.handed else None
 
     def make() -> PublicKeys:
         """Nothing: a key is written into fuses by hand, once for ever. Only that there is one."""
-        source.device_secret()
+        fuses.device_secret()
         return {}
 
-    return Keys("rpi-otp", source, make, device=device)
+    is_handed = handed is not None and handed.exists()
+    source: KeySource = FileKeySource(handed) if handed is not None and is_handed else fuses
+    return Keys("rpi-otp", source, make, device=device, handed=handed, ask=fuses.device_secret)
 
 
 KNOWN: Mapping[str, Kind] = {

@@ -4,7 +4,7 @@
 set -eu
 
 run="python3-venv python3-dev gcc libc6-dev libpcsclite-dev pcscd vsmartcard-vpcd mosquitto iproute2 util-linux mount ca-certificates"
-try="age postgresql chromium fonts-dejavu-core openssl mosquitto-clients strace faketime swtpm tpm2-tools openssh-server openssh-client dosfstools curl rsync"
+try="age postgresql chromium fonts-dejavu-core openssl mosquitto-clients strace faketime swtpm tpm2-tools openssh-server openssh-client dosfstools curl rsync systemd"
 
 case "${1:-}" in
     demo) wanted=$run ;;

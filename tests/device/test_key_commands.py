@@ -2,6 +2,8 @@
 
 import copy
 import json
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -138,6 +140,41 @@ def test_a_key_is_not_laid_out_on_a_disk(tmp_path: Path, tpm: Swtpm) -> None:
         pytest.skip("this machine's temporary folder is in memory")
     assert "must be a folder in memory" in refused("lay-out", config)
     assert not (tmp_path / "kit-tls.key").exists()
+
+
+def test_the_secret_of_the_fuses_is_handed_to_an_agent_that_may_not_ask_them(
+    tmp_path: Path, memory: Path
+) -> None:
+    """As the units have it: one program asks `/dev/vcio`, the agent finds what it was told."""
+    vcio, handed = tmp_path / "vcio", memory / "device-secret"
+    text = f'source = "rpi-otp"\ndevice = "{vcio}"\nhanded = "{handed}"'
+    command = [sys.executable, "-m", "device.emulators", "fuses", "--socket", str(vcio), "--key", "1a" * 32]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as firmware:
+        assert firmware.stdout is not None
+        assert json.loads(firmware.stdout.readline())["ready"]
+        config = written(tmp_path, text)
+        asked = load(config).keys.source.device_secret()
+        run("lay-out", config)
+        run("lay-out", config)
+        firmware.terminate()
+    assert handed.stat().st_mode & 0o777 == 0o600
+    found = load(config).keys
+    assert found.source.device_secret() == asked
+    assert found.source.protection == "reduced"
+    with pytest.raises(KitError) as gone:
+        run("lay-out", config)
+    assert gone.value.code == Code.KEY_SOURCE_GONE
+    handed.unlink()
+    with pytest.raises(KitError) as nothing:
+        load(config).keys.source.device_secret()
+    assert nothing.value.code == Code.KEY_SOURCE_GONE
+
+
+def test_the_secret_of_the_fuses_is_handed_over_in_memory_alone(tmp_path: Path) -> None:
+    if in_memory(tmp_path):
+        pytest.skip("this machine's temporary folder is in memory")
+    config = written(tmp_path, f'source = "rpi-otp"\nhanded = "{tmp_path / "secret"}"')
+    assert "keys.handed" in refused("lay-out", config)
 
 
 def test_what_lies_where_is_known(memory: Path, tmp_path: Path) -> None:

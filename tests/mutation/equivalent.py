@@ -29,6 +29,7 @@ EQUIVALENT: Mapping[str, str] = {
             "database.py:Database.used_slots",
             "gate.py:Gate._secret",
             "security_keys.py:SecurityKeys.requested",
+            "cards.py:Cards.of",
         )
     },
     **{

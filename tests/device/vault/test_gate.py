@@ -60,6 +60,17 @@ def test_nobody_is_let_in_with_a_pin_that_is_guessed_first(kit, pin):
     assert [known.officer_id for known in kit.gate.officers()] == [OFFICER]
 
 
+def test_an_officer_who_is_let_in_again_needs_no_card_of_before(kit):
+    jan, card = pem_of(second_officer()), b"c" * 32
+    for _ in range(2):
+        kit.gate.add_officer(kit.unlock(), "jan.claes", "Jan Claes", "730418", *jan)
+        assert kit.unlock("jan.claes", "730418").officer_id == "jan.claes"
+        kit.gate.need_card("jan.claes", "730418", card)
+        assert fails(kit.unlock, "jan.claes", "730418") == Code.CARD_NEEDED
+        assert kit.gate.unlock("jan.claes", "730418", card).officer_id == "jan.claes"
+        kit.gate.remove_officer(kit.unlock(), "jan.claes")
+
+
 def test_an_unknown_officer_is_told_so(kit):
     assert fails(kit.unlock, "nobody", PIN) == Code.UNKNOWN_OFFICER
 

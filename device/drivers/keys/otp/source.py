@@ -29,6 +29,8 @@ _PROPERTY = 3 << 30 | _POINTER << 16 | 100 << 8  # _IOWR(100, 0, char *), linux/
 
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     device: Annotated[str, msgspec.Meta(min_length=1, max_length=100)] = "/dev/vcio"
+    handed: Annotated[str, msgspec.Meta(max_length=1000)] = ""
+    """Where `keys lay-out` puts what it asked of the firmware, in memory: who finds it there asks no more."""
 
 
 class OtpKeySource:

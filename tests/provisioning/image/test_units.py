@@ -1,0 +1,120 @@
+"""The kit's systemd units: systemd takes them, they are closed as far as can be, and they fit the code."""
+
+import os
+import shlex
+import shutil
+import subprocess
+import tomllib
+from collections import defaultdict
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+
+from device.__main__ import command
+from device.drivers.keys.otp.source import Settings as Fuses
+from device.drivers.keys.tpm.source import Settings as Tpm
+
+ROOT = Path(__file__).parents[3]
+IMAGE = ROOT / "provisioning" / "image"
+UNITS = {path.stem.removeprefix("thuisloket-"): path for path in (IMAGE / "systemd").glob("*.service")}
+SERIAL = {"char-ttyUSB rw", "char-ttyACM rw"}
+TPM = {f"{Tpm(path='', tls='').device} rw"}
+CAMERA = {"char-video4linux rw", "char-media rw", "char-dma_heap rw"}
+MOST = {"agent": 10, "keys": 10, "uplink": 15}
+"""Exposure in tenths, as `systemd-analyze security` counts; the uplink cannot name the addresses it needs."""
+
+
+def settings(name: str) -> dict[str, list[str]]:
+    """Every setting of a unit with its values in order."""
+    found = defaultdict(list)
+    for line in UNITS[name].read_text().splitlines():
+        key, is_setting, value = line.partition("=")
+        if is_setting and not line.startswith("#"):
+            found[key].append(value)
+    return found
+
+
+def test_there_is_a_unit_for_each_program_that_a_kit_runs() -> None:
+    assert set(UNITS) == {"agent", "uplink", "keys"} == set(MOST)
+
+
+@pytest.mark.parametrize("name", sorted(MOST))
+def test_systemd_takes_it_as_it_stands(name: str, tmp_path: Path) -> None:
+    """In a root of its own, in which what it starts is there."""
+    units, program = tmp_path / "etc/systemd/system", tmp_path / "opt/thuisloket/bin/thuisloket-kit"
+    for folder in (units, program.parent):
+        folder.mkdir(parents=True)
+    program.touch(0o755)
+    for path in UNITS.values():
+        shutil.copy(path, units)
+    targets = (
+        "pcscd.socket multi-user.target network-online.target sysinit.target basic.target shutdown.target"
+    )
+    for target in targets.split():
+        listens = "[Socket]\nListenStream=/run/pcscd.comm\nAccept=yes\n" if target.endswith("socket") else ""
+        (units / target).write_text(f"[Unit]\nDefaultDependencies=no\n{listens}")
+    (units / "pcscd@.service").write_text("[Service]\nExecStart=/opt/thuisloket/bin/thuisloket-kit\n")
+    told = subprocess.run(
+        ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={tmp_path}",
+         UNITS[name].name],
+        capture_output=True, text=True, check=False, env=os.environ | {"SYSTEMD_LOG_LEVEL": "warning"},
+    )  # fmt: skip
+    assert (told.returncode, told.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("name", sorted(MOST))
+def test_it_is_closed_as_far_as_it_can_be(name: str) -> None:
+    told = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", f"--threshold={MOST[name]}", str(UNITS[name])],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert told.returncode == 0, told.stdout[-400:] + told.stderr
+
+
+@pytest.mark.parametrize("name", sorted(MOST))
+def test_nothing_of_its_memory_reaches_a_disk_and_no_device_but_those_named_is_there(name: str) -> None:
+    found = settings(name)
+    assert (found["LimitCORE"], found["MemorySwapMax"], found["DevicePolicy"]) == (["0"], ["0"], ["closed"])
+    devices = {
+        "agent": SERIAL | CAMERA | TPM,
+        "keys": TPM | {f"{Fuses().device} rw"},
+        "uplink": set(),
+    }
+    assert set(found["DeviceAllow"]) == devices[name]
+
+
+def test_the_agent_cannot_ask_the_firmware_for_the_key_of_the_board() -> None:
+    """Nor may it read the device by its group; only the unit that hands the secret over may."""
+    rules = (IMAGE / "udev" / "60-thuisloket.rules").read_text()
+    assert (
+        f'KERNEL=="{Path(Fuses().device).name}", OWNER="root", GROUP="thuisloket-fuses", MODE="0660"' in rules
+    )
+    agent, keys = settings("agent"), settings("keys")
+    assert "thuisloket-fuses" not in agent["SupplementaryGroups"][0].split()
+    assert "thuisloket-fuses" in keys["SupplementaryGroups"][0].split()
+    assert not any("vcio" in each for each in agent["DeviceAllow"])
+
+
+@pytest.mark.parametrize("name", sorted(MOST))
+def test_what_it_starts_is_a_command_of_the_kit(name: str) -> None:
+    (line,) = settings(name)["ExecStart"]
+    program, *words = shlex.split(line)
+    scripts = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"]
+    assert Path(program).name in scripts
+    known: Any = typer.main.get_command(command.app)
+    while not words[0].startswith("-"):
+        known = known.commands[words.pop(0)]
+    options = {text for each in known.params for text in each.opts}
+    assert {word for word in words if word.startswith("--")} <= options
+
+
+def test_every_user_and_group_of_a_unit_is_made() -> None:
+    made = {line.split()[1] for line in (IMAGE / "sysusers" / "thuisloket.conf").read_text().splitlines()
+            if line and not line.startswith("#")}  # fmt: skip
+    debian = {"dialout", "video"}
+    for name in UNITS:
+        found = settings(name)
+        wanted = {*found["User"], *found["Group"], *found["SupplementaryGroups"][0].split()}
+        assert wanted <= made | debian
