@@ -11,6 +11,8 @@ PINGREQ = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
 REFUSED = 0x80  # reason codes from here on are failures
 
+KEPT_S = 0xFFFF_FFFF  # a session that never ends: any other length can crash mosquitto (docs/decisions/0147)
+
 _SESSION_EXPIRY, _RECEIVE_MAXIMUM, _MAXIMUM_PACKET, _WILL_DELAY = 0x11, 0x21, 0x27, 0x18
 # Sizes of the properties' values (2.2.2.2); None: a string or binary with its length, -1: a pair of strings.
 _SIZES: dict[int, int | None] = {

@@ -6,6 +6,7 @@ change, which would write the whole store at every message (docs/decisions/0131)
 A revocation list always, also because without the list of its issuer a certificate that was never meant for
 TLS (an officer's) would pass. Who may do what is kept by the dynamic security plugin, which checks SUBSCRIBE
 (an acl_file checks delivery alone) and ends live sessions; the fleet server manages it from then on.
+No persistent_client_expiration: a session that ends can take mosquitto with it (docs/decisions/0147).
 """
 
 import json
@@ -94,7 +95,6 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
         "max_inflight_messages 4000",  # four batches of the ingest; a kit bounds its own
         "max_queued_messages 20000",  # what a thousand kits say while the ingest restarts
         "max_keepalive 120",
-        "persistent_client_expiration 30d",
         "log_dest stderr",
         "log_type error",
         "log_type warning",

@@ -18,6 +18,7 @@ from device.uplink.door import Door
 from device.uplink.problems import LinkDown, code_of
 from device.uplink.settings import UplinkSettings
 from device.uplink.tls import KitContext, context
+from protocol.mqtt5 import KEPT_S
 
 _TICK_S = 0.2
 _ANSWER_BYTES = 4096
@@ -55,7 +56,7 @@ def _greet(settings: UplinkSettings, made: KitContext) -> None:
     client.connect_timeout = settings.connect_s
     client.on_connect = lambda _c, _u, _f, reason, _p: heard.append(reason)
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = settings.session_expiry_s
+    properties.SessionExpiryInterval = KEPT_S
     try:
         client.connect(
             settings.mqtt_host, settings.mqtt_port, settings.keepalive_s, clean_start=False,

@@ -48,6 +48,7 @@ from protocol.messages import (
     decode_body,
 )
 from protocol.messages.batch import MOST
+from protocol.mqtt5 import KEPT_S
 from protocol.topics import Tail, kit_listens
 
 log = structlog.get_logger()
@@ -101,7 +102,7 @@ class Session:
                 self._settings.mqtt_host,
                 self._settings.mqtt_port,
                 self._settings.keepalive_s,
-                **(_of_five(self._settings) if self._version == "5" else {}),
+                **(_of_five() if self._version == "5" else {}),
             )
         except OSError as problem:
             raise LinkDown(code_of(problem), type(problem).__name__) from problem
@@ -360,11 +361,11 @@ class Session:
             log.warning("message-refused", code=problem.code, detail=problem.detail)
 
 
-def _of_five(settings: UplinkSettings) -> dict[str, Any]:
+def _of_five() -> dict[str, Any]:
     """What CONNECT says in MQTT 5 alone. Clean start 0 always: mosquitto does not keep a session over its own
     restart otherwise."""
     properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-    properties.SessionExpiryInterval = settings.session_expiry_s
+    properties.SessionExpiryInterval = KEPT_S
     properties.ReceiveMaximum = PLACES
     properties.MaximumPacketSize = 2 * MAX_BYTES
     return {"clean_start": False, "properties": properties}

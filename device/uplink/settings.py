@@ -24,7 +24,6 @@ class UplinkSettings:
     older_s: float = 6 * 3600.0  # after so long at 3.1.1, a broker is tried at 5 again
     keepalive_s: int = 60
     will_delay_s: int = 30
-    session_expiry_s: int = 7 * 24 * 3600
     connect_s: float = 10.0  # TCP and TLS together with the first answer
     read_s: float = 30.0  # the longest silence of the fleet within an answer
     retry_first_s: float = 1.0

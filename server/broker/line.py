@@ -29,7 +29,6 @@ TICK_S = 0.5
 PATIENCE_S = 10.0
 KEEPALIVE_S = 60
 SUBSCRIBES = 65_535  # the packet identifier that no PUBLISH of ours gets
-SESSION_EXPIRY_S = 3600
 MAX_PACKET = MAX_BYTES + 1024
 LONGEST_WAIT_S = 30.0
 LASTED_S = 5.0  # a session that lasted so long was a good one
@@ -134,9 +133,7 @@ class Line:
     def _greet(self, stream: Stream, decoder: Decoder) -> tuple[Connack, Sequence[mqtt5.Packet]]:
         """The broker's welcome, and what came with it: a session that was kept goes on at once."""
         will, client_id = self._will(), self._settings.client_id
-        stream.write(
-            mqtt5.connect(client_id, KEEPALIVE_S, SESSION_EXPIRY_S, RECEIVE_MAXIMUM, MAX_PACKET, will)
-        )
+        stream.write(mqtt5.connect(client_id, KEEPALIVE_S, mqtt5.KEPT_S, RECEIVE_MAXIMUM, MAX_PACKET, will))
         packets: list[mqtt5.Packet] = []
         while not packets:
             packets = decoder.feed(stream.read())

@@ -18,6 +18,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from protocol.mqtt5 import KEPT_S
 from server.broker.problem import BrokerProblem
 
 ANSWER_S = 10.0
@@ -54,8 +55,8 @@ class Heard:
 
 
 class Link:
-    """`client_id` as another than the name tries a take-over. `keep_s`: how long the broker keeps the
-    session. With `by_hand` messages are acknowledged by `acknowledge` alone."""
+    """`client_id` as another than the name tries a take-over. With `keep` the broker keeps the session
+    for ever. With `by_hand` messages are acknowledged by `acknowledge` alone."""
 
     def __init__(
         self,
@@ -63,7 +64,7 @@ class Link:
         who: Identity,
         *,
         client_id: str | None = None,
-        keep_s: int = 0,
+        keep: bool = False,
         by_hand: bool = False,
     ) -> None:
         self.heard: queue.Queue[Heard] = queue.Queue()
@@ -72,7 +73,7 @@ class Link:
         self._welcome: queue.Queue[ReasonCode | None] = queue.Queue()
         self._gone = threading.Event()
         self._answers: queue.Queue[tuple[int, list[int]]] = queue.Queue()
-        self._place, self._keep_s = place, keep_s
+        self._place, self._keep = place, keep
         self._client = Client(
             CallbackAPIVersion.VERSION2,
             client_id or who.name,
@@ -104,7 +105,7 @@ class Link:
         """Connect. BrokerProblem unreachable (no broker there), no-answer, refused (it hung up, or
         said no)."""
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = self._keep_s
+        properties.SessionExpiryInterval = KEPT_S if self._keep else 0
         properties.MaximumPacketSize = LARGEST
         try:
             self._client.connect(

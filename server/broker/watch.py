@@ -1,7 +1,8 @@
 """Whether the broker still answers: asked all the time, started again when it does not, and told.
 
-mosquitto 2.0.11 was seen to crash after several reloads in a row. And one that hangs keeps its socket: the
-kernel still takes connections for it, and systemd sees a process that runs. Only a CONNACK tells.
+mosquitto 2.0.11 was seen to crash (docs/decisions/0147 keeps it from doing so as it did). And one that hangs
+keeps its socket: the kernel still takes connections for it, and systemd sees a process that runs. Only a
+CONNACK tells.
 """
 
 import subprocess

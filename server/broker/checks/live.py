@@ -139,16 +139,14 @@ def oversized(stand: Stand) -> str:
 def worker_death(stand: Stand) -> str:
     stand.leave_session()
     stand.tell_one(3)
-    died = Link(stand.place, stand.one, keep_s=3600, by_hand=True).open()
+    died = Link(stand.place, stand.one, keep=True, by_hand=True).open()
     first = stand.numbers(died, 3)
     died.cut()
-    with Link(stand.place, stand.one, keep_s=3600) as back:
+    with Link(stand.place, stand.one, keep=True) as back:
         again = stand.numbers(back, 3)
-    stand.leave_session(0)
+    stand.end_session()
     if first != [0, 1, 2] or again != first:
-        raise Red(
-            f"heard {first}, after the death {again}", "persistent_client_expiration must be hours or more"
-        )
+        raise Red(f"heard {first}, after the death {again}", "max_queued_messages 20000")
     return "what a dying worker had not acknowledged comes again"
 
 
@@ -192,9 +190,9 @@ CHECKS = (
 def _queued(stand: Stand, count: int, remedy: str) -> str:
     stand.leave_session()
     stand.tell_one(count)
-    with Link(stand.place, stand.one, keep_s=3600) as link:
+    with Link(stand.place, stand.one, keep=True) as link:
         heard = stand.numbers(link, count)
-    stand.leave_session(0)
+    stand.end_session()
     if heard != list(range(count)):
         raise Red(
             f"of {count} messages for a kit that was away, {len(heard)} came, in this order or not", remedy

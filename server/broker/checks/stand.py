@@ -78,11 +78,15 @@ class Stand:
                 "the manager may not speak to a canary", "let the fleet manage the broker: broker agree"
             )
 
-    def leave_session(self, keep_s: int = 3600) -> None:
+    def end_session(self) -> None:
+        """The broker keeps none of the first canary from here on."""
+        self.leave_session(keep=False)
+
+    def leave_session(self, keep: bool = True) -> None:
         """The first canary subscribes to what is for it, and goes, so that the broker keeps its session
         empty.
         """
-        with Link(self.place, self.one, keep_s=keep_s) as link:
+        with Link(self.place, self.one, keep=keep) as link:
             granted = link.subscribe(f"tl/v1/kit/{self.one.name}/down/#")
             if granted != [1]:
                 raise Red(

@@ -42,7 +42,7 @@ def test_the_broker_as_we_set_it_up_is_green(managed: Managed) -> None:
     managed.manager.agree()
     results = run(managed)
     assert set(results) == NAMES
-    assert {result.trap for result in results.values()} == set(range(14))
+    assert {result.trap for result in results.values()} == set(range(15))
     assert not [result for result in results.values() if not result.ok]
     with managed.town.database.reading(EVERYONE) as db:
         assert [row.name for row in broker_health.results(db)] == [one.name for one in checks.CHECKS]
@@ -57,7 +57,7 @@ def test_the_broker_as_we_set_it_up_is_green(managed: Managed) -> None:
         ("revoked", "crlfile", ""),
         ("list-life", "crlfile", "crlfile /nowhere/list.pem"),
         ("oversized", "max_packet_size", ""),
-        pytest.param("worker-death", "persistent_client_expiration", "max_queued_messages 1", marks=LONG),
+        pytest.param("worker-death", "max_queued_messages", "max_queued_messages 1", marks=LONG),
         pytest.param("queue-depth", "max_queued_messages", "max_queued_messages 100", marks=LONG),
         ("refusal", "tls_version", "tls_version tlsv1.2"),
         ("refusal", "require_certificate", "require_certificate false"),
@@ -65,6 +65,7 @@ def test_the_broker_as_we_set_it_up_is_green(managed: Managed) -> None:
         ("kill", "autosave_interval", "autosave_interval 0"),
         ("kill", "autosave_on_changes", "autosave_on_changes true"),
         ("restart", "persistence true", "persistence false"),
+        ("reload", "autosave_interval", "persistent_client_expiration 30d"),
     ],
 )
 def test_what_is_set_up_wrongly_turns_its_check_red(managed: Managed, red: str, old: str, new: str) -> None:

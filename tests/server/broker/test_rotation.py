@@ -1,21 +1,35 @@
 """A new authority takes over from the old one: real mosquitto, real fleet, two kits, one in a drawer."""
 
 import json
+import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from device.agent.clock import SystemClock
+from device.agent.learnt import with_learnt
+from device.agent.resigning import Resigning, Signing
+from device.agent.sealing import load_signer
+from device.spool.credentials import Credentials, Papers
+from device.spool.steering import SteeringDesk
 from protocol.access import ADMIN
+from protocol.sealed.packet import Sealed, Signer
 from provisioning.commands.ca import app
 from provisioning.generations import AuthorityError
 from provisioning.release import release
 from server.broker.release import Release
+from server.db.scope import EVERYONE
+from server.db.tables import Application
 from tests.mosquitto import until
+from tests.postgresql import Postgresql
 from tests.server.broker.conftest import Managed
-from tests.server.broker.renewing import WAIT_S, Kit, fleet
-from tests.server.town import KIT, OTHER_KIT, Ground, make_ground
+from tests.server.broker.renewing import WAIT_S, Kit, fleet, run
+from tests.server.engines import POSTGRESQL, SQLITE
+from tests.server.programs import service
+from tests.server.town import KIT, OTHER_KIT, Ground, fill_postgresql, make_ground
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
@@ -24,6 +38,17 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     """An authority of its own: it will not be the same afterwards."""
     return make_ground(tmp_path_factory.mktemp("ground"))
+
+
+@pytest.fixture(scope="module")
+def postgresql(ground: Ground) -> Iterator[Postgresql]:
+    """Filled with what that authority has made."""
+    server = Postgresql()
+    try:
+        fill_postgresql(ground, server)
+        yield server
+    finally:
+        server.stop()
 
 
 def install(managed: Managed) -> None:
@@ -80,8 +105,72 @@ class Work:
         return self.shut
 
 
+def resigned(managed: Managed, kit: Kit) -> Signer:
+    """What the kit signs with once its agent has renewed that certificate by way of its uplink, the fleet and
+    the authority."""
+    files = managed.pki.folder / f"kit-sign-{kit.kit_id}"
+    given = Papers(
+        files.with_name(f"{files.name}.pem"), files.with_name(f"{files.name}.key"), managed.pki.roots
+    )
+    held = Credentials(managed.town.folder / f"signing-{kit.kit_id}", given, "agent")
+    mine = load_signer(kit.kit_id, given.certificate, given.key)
+    part, old = Resigning(mine, Signing(held), kit.spool, SystemClock()), mine.serial
+    part.renew()
+
+    def renewed() -> bool:
+        part.look(in_visit=False)
+        return mine.serial != old and SteeringDesk(kit.spool.root).is_renewed()
+
+    until(renewed, WAIT_S, "the renewal of both certificates")
+    part.look(in_visit=False)
+    assert len(with_learnt((), held)) == 3, "its roots are the old one, the present one, and the one to come"
+    return mine.signer
+
+
+def sent(managed: Managed, kit: Kit, *packets: Sealed) -> dict[str, str]:
+    """The states of these packets, once the kit has sent them and the service has answered."""
+    ids = [packet.manifest.packet_id for packet in packets]
+    for packet in packets:
+        kit.spool.offer_packet(packet.manifest.packet_id, packet.data)
+
+    def states() -> dict[str, str]:
+        with managed.town.database.reading(EVERYONE) as db:
+            rows = [db.get(Application, packet_id) for packet_id in ids]
+            return {row.packet_id: row.state for row in rows if row is not None}
+
+    until(lambda: list(states().values()).count("accepted") == len(ids), WAIT_S, "the service's answers")
+    return states()
+
+
+def opened(managed: Managed, packet: Sealed) -> str:
+    """What `thuisloket-open` says of it, with the roots that the fleet has in its folder."""
+    folder = managed.town.folder
+    path = folder / "sent.packet"
+    path.write_bytes(packet.data)
+    out = folder / f"opened-{packet.manifest.packet_id}"
+    told = run(
+        "competent", path, "--key", managed.pki.folder.parent / "service" / "current.age",
+        "--trust", folder / "trust", "--out", out,
+    )  # fmt: skip
+    return str(told["verdict"])
+
+
+@pytest.mark.parametrize(
+    "engine",
+    [
+        SQLITE,
+        pytest.param(
+            POSTGRESQL,
+            marks=pytest.mark.skipif("THUISLOKET_LONG" not in os.environ, reason="THUISLOKET_LONG=1"),
+        ),
+    ],
+)
 def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> None:
     pki, toml = managed.pki, managed.town.toml
+    town = managed.town
+    visits = [town.plan(hour=hour) for hour in (9, 11, 13)]
+    before = [town.packet(visit, seq) for seq, visit in enumerate(visits[:2], 1)]
+    assert len(list((town.folder / "trust").iterdir())) == 1
     at_work = Kit(managed, KIT, pki.issue("kit-tls", KIT))
     in_drawer = Kit(managed, OTHER_KIT, pki.issue("kit-tls", OTHER_KIT))
     first = at_work.serial, in_drawer.serial
@@ -100,9 +189,11 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
                 rotate(managed, "begin")
             rotate(managed, "promote")
             install(managed)
+            assert len(list((town.folder / "trust").iterdir())) == 2, "the root after the next is learnt"
             reissue(managed)
             install(managed)  # the listener takes its new certificate up with the new lists
 
+            at_work.spool.offer_packet(before[0].manifest.packet_id, before[0].data)
             at_work.spool.renew_now()
             until(lambda: at_work.is_renewed(first[0]), WAIT_S, "the renewal under the new authority")
             assert at_work.issuer != old
@@ -120,8 +211,9 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
             until(in_drawer.is_online, WAIT_S, "the kit from the drawer")
             in_drawer.spool.renew_now()
             until(lambda: in_drawer.is_renewed(first[1]), WAIT_S, "its renewal")
-            for kit_id in (KIT, OTHER_KIT):
-                pki.issue("kit-sign", kit_id)
+            renewed = resigned(managed, at_work)
+            assert renewed.chain[0].issuer != town.signer("kit-sign", KIT).chain[0].issuer
+            pki.issue("kit-sign", OTHER_KIT)
             assert rotate(managed, "show", "--fleet", toml)["dependents"] == []
             assert rotate(managed, "finish", "--fleet", toml)["left_behind"] == []
             install(managed)
@@ -135,7 +227,13 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
             assert not (pki.folder / "ca" / "kit" / "key.pem").exists(), "the old issuing key is no more"
             trusted = at_work.held.present().authorities.read_text()
             assert trusted.count("BEGIN CERTIFICATE") >= 2, "the present root, and already the next one"
-            assert rotate(managed, "begin")["generation"] == 3, "and so on"
+            until(lambda: before[0].manifest.packet_id in at_work.spool.uploaded(), WAIT_S, "the packet")
+        pki.clients.write_bytes((managed.release / "authorities.pem").read_bytes())
+        after = town.packet(visits[2], 1, signer=renewed)
+        with fleet(managed), service(town):  # started anew, as after any change of their own certificates
+            assert set(sent(managed, at_work, *before, after).values()) == {"accepted"}
+        assert [opened(managed, packet) for packet in (before[1], after)] == ["opened"] * 2
+        assert rotate(managed, "begin")["generation"] == 3, "and so on"
     finally:
         at_work.close()
         in_drawer.close()
