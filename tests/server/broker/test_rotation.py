@@ -1,10 +1,13 @@
 """A new authority takes over from the old one: real mosquitto, real fleet, two kits, one in a drawer."""
 
+import hashlib
 import json
 import os
+import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner
@@ -16,19 +19,20 @@ from device.agent.sealing import load_signer
 from device.spool.credentials import Credentials, Papers
 from device.spool.steering import SteeringDesk
 from protocol.access import ADMIN
+from protocol.ids import new_ulid
 from protocol.sealed.packet import Sealed, Signer
 from provisioning.commands.ca import app
 from provisioning.generations import AuthorityError
 from provisioning.release import release
 from server.broker.release import Release
 from server.db.scope import EVERYONE
-from server.db.tables import Application
+from server.db.tables import Application, Upload
 from tests.mosquitto import until
 from tests.postgresql import Postgresql
 from tests.server.broker.conftest import Managed
-from tests.server.broker.renewing import WAIT_S, Kit, fleet, run
+from tests.server.broker.renewing import WAIT_S, Kit, fleet, refused, run
 from tests.server.engines import POSTGRESQL, SQLITE
-from tests.server.programs import service
+from tests.server.programs import KitCaller, service
 from tests.server.town import KIT, OTHER_KIT, Ground, fill_postgresql, make_ground
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
@@ -142,17 +146,35 @@ def sent(managed: Managed, kit: Kit, *packets: Sealed) -> dict[str, str]:
     return states()
 
 
-def opened(managed: Managed, packet: Sealed) -> str:
-    """What `thuisloket-open` says of it, with the roots that the fleet has in its folder."""
-    folder = managed.town.folder
-    path = folder / "sent.packet"
+def written(managed: Managed, packet: Sealed) -> int:
+    """How much of it the fleet has."""
+    with managed.town.database.reading(EVERYONE) as db:
+        upload = db.get(Upload, packet.manifest.packet_id)
+        return 0 if upload is None else upload.written
+
+
+def begun(managed: Managed, packet: Sealed) -> int:
+    """Half of it is sent, with the certificate of before; how much that is."""
+    caller, path = KitCaller(managed.town), f"/kit/v1/uploads/{packet.manifest.packet_id}"
+    wish = {"size": len(packet.data), "sha256": hashlib.sha256(packet.data).hexdigest()}
+    status, _, standing = caller.call(
+        "POST", path, json.dumps(wish).encode(), {"Content-Type": "application/json"}
+    )
+    assert (status, standing["offset"]) == (200, 0)
+    half = packet.data[: len(packet.data) // 2]
+    headers = {"Upload-Offset": "0", "Upload-Generation": str(standing["generation"])}
+    assert caller.call("PATCH", path, half, headers)[0] == 204
+    return len(half)
+
+
+def opened(managed: Managed, packet: Sealed, trust: Path, say: Callable[..., Any] = run) -> Any:
+    """What `thuisloket-open` of the service says of it."""
+    path = trust.with_name("sent.packet")
     path.write_bytes(packet.data)
-    out = folder / f"opened-{packet.manifest.packet_id}"
-    told = run(
+    return say(
         "competent", path, "--key", managed.pki.folder.parent / "service" / "current.age",
-        "--trust", folder / "trust", "--out", out,
+        "--trust", trust, "--out", trust.with_name(f"opened-{new_ulid()}"),
     )  # fmt: skip
-    return str(told["verdict"])
 
 
 @pytest.mark.parametrize(
@@ -170,6 +192,9 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
     town = managed.town
     visits = [town.plan(hour=hour) for hour in (9, 11, 13)]
     before = [town.packet(visit, seq) for seq, visit in enumerate(visits[:2], 1)]
+    services = town.folder / "services-trust"  # who opens holds the root of the first day
+    services.mkdir()
+    (services / "root.pem").write_bytes(pki.roots.read_bytes())
     assert len(list((town.folder / "trust").iterdir())) == 1
     at_work = Kit(managed, KIT, pki.issue("kit-tls", KIT))
     in_drawer = Kit(managed, OTHER_KIT, pki.issue("kit-tls", OTHER_KIT))
@@ -182,6 +207,7 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
             until(lambda: at_work.is_online() and in_drawer.is_online(), WAIT_S)
             in_drawer.off()  # and stays off until it is all over but the end
             work = Work(at_work)
+            half = begun(managed, before[0])
 
             rotate(managed, "begin")
             install(managed)
@@ -193,6 +219,7 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
             reissue(managed)
             install(managed)  # the listener takes its new certificate up with the new lists
 
+            assert written(managed, before[0]) == half
             at_work.spool.offer_packet(before[0].manifest.packet_id, before[0].data)
             at_work.spool.renew_now()
             until(lambda: at_work.is_renewed(first[0]), WAIT_S, "the renewal under the new authority")
@@ -232,8 +259,17 @@ def test_a_new_authority_takes_over_and_no_kit_is_shut_out(managed: Managed) -> 
         after = town.packet(visits[2], 1, signer=renewed)
         with fleet(managed), service(town):  # started anew, as after any change of their own certificates
             assert set(sent(managed, at_work, *before, after).values()) == {"accepted"}
-        assert [opened(managed, packet) for packet in (before[1], after)] == ["opened"] * 2
+        for packet in (*before, after):  # who opens trusts two roots from the first day
+            assert opened(managed, packet, services)["verdict"] == "opened"
         assert rotate(managed, "begin")["generation"] == 3, "and so on"
+        rotate(managed, "promote")
+        pki.issue("kit-sign", KIT)
+        third = town.packet(visits[2], 4)
+        assert "certificate-untrusted" in opened(managed, third, services, refused)
+        release(pki.authority, managed.release)
+        shutil.copy(managed.release / "roots.pem", services)  # by hand (0163)
+        for packet in (before[0], third):
+            assert opened(managed, packet, services)["verdict"] == "opened"
     finally:
         at_work.close()
         in_drawer.close()
