@@ -118,3 +118,33 @@ def test_every_user_and_group_of_a_unit_is_made() -> None:
         found = settings(name)
         wanted = {*found["User"], *found["Group"], *found["SupplementaryGroups"][0].split()}
         assert wanted <= made | debian
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
+def test_a_kits_folder_is_given_to_its_two_users_each_key_to_its_own(tmp_path: Path) -> None:
+    kit, secret = tmp_path / "var/lib/thuisloket", {"kit-sign.key": "agent", "kit-tls.key": "uplink"}
+    (kit / "certs").mkdir(parents=True)
+    (kit / "data").mkdir()
+    for path in (kit / "data" / "vault.db", *(kit / "certs" / name for name in secret)):
+        path.touch(0o644)
+    (tmp_path / "etc").mkdir()
+    makers = [
+        ["systemd-sysusers", IMAGE / "sysusers" / "thuisloket.conf"],
+        ["systemd-tmpfiles", "--create", IMAGE / "tmpfiles" / "thuisloket.conf"],
+    ]
+    for program, *more in makers:
+        command = [str(program), f"--root={tmp_path}", *map(str, more)]
+        told = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert told.returncode == 0, told.stderr
+    lines = (tmp_path / "etc/passwd").read_text().splitlines()
+    users = {int(line.split(":")[2]): line.split(":")[0].removeprefix("thuisloket-") for line in lines}
+    for name, user in secret.items():
+        found = (kit / "certs" / name).stat()
+        assert (users[found.st_uid], found.st_mode & 0o777) == (user, 0o600)
+    vault = (kit / "data" / "vault.db").stat()
+    assert (users[vault.st_uid], vault.st_mode & 0o777) == ("agent", 0o600)
+    folders = {name: (kit / "data" / name).stat() for name in ("spool", "signing", "uplink")}
+    assert {name: users[found.st_uid] for name, found in folders.items()} == {
+        "spool": "agent", "signing": "agent", "uplink": "uplink"
+    }  # fmt: skip
+    assert len({found.st_gid for found in folders.values()}) == 1, "what they share has one group"
