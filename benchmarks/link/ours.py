@@ -102,11 +102,16 @@ class Kit:
         return self._program.stdout.readline().strip()
 
 
-def limit_s(size: int, weather: Weather) -> float:
+HEADERS = MTU / _PAYLOAD
+"""Bytes on the wire over bytes carried, without any loss."""
+
+
+def limit_s(size: int, weather: Weather, lost: float | None = None) -> float:
     """What no program can beat: the bytes with the headers of TCP at the rate of the link, what is lost once
     more, 3.5 round trips for TCP, TLS 1.3, the request and the last answer; with gaps also the gaps, and the
-    round trips again after each."""
-    wire_s = size * MTU / _PAYLOAD / (weather.up_kbit * 125) / (1 - weather.loss)
+    round trips again after each. `lost`: what one run did lose, over the payload, for its own limit."""
+    carried = HEADERS / (1 - weather.loss) if lost is None else HEADERS + lost
+    wire_s = size * carried / (weather.up_kbit * 125)
     talk_s = 3.5 * weather.rtt_s
     if not weather.down_s:
         return wire_s + talk_s

@@ -4,6 +4,7 @@ import http.client
 import io
 import ssl
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from device.uplink.wire import Wire
 
 T = TypeVar("T")
 NUDGE = "/kit/v1/uploads"  # HEAD of it asks for nothing
+_RATE_HOLDS_S = 30.0  # a kit on the road is elsewhere by then
 
 
 @dataclass(frozen=True)
@@ -73,6 +75,7 @@ class Door:
         self._wire: Wire | None = None
         self._reader: io.BufferedReader | None = None
         self._session: tuple[ssl.SSLContext, ssl.SSLSession | None] | None = None
+        self._rate = 0, 0.0  # bytes a second of the last connection, and when it ended
         self._methods: deque[tuple[str, bool]] = deque()  # of the answers to come; whether somebody waits
         self._tail: Tail | None = None
         self._aborted = threading.Event()
@@ -129,13 +132,17 @@ class Door:
             "POST", path, msgspec.json.encode(body), {"Content-Type": "application/json"}, limit=limit
         )
 
-    def close(self) -> None:
+    def close(self, *, is_broken: bool = False) -> None:
         wire, self._wire, self._reader = self._wire, None, None
         self._methods.clear()
         if wire is not None:
+            self._rate = wire.rate, time.monotonic()
             if self._session is not None:
                 self._session = self._session[0], wire.tls.session
-            wire.close()
+            if is_broken:
+                wire.drop()
+            else:
+                wire.close()
 
     def abort(self) -> None:
         """Make a call that is under way, and every later one, fail soon."""
@@ -167,8 +174,13 @@ class Door:
         try:
             yield
         except (OSError, http.client.HTTPException) as problem:
-            self.close()
+            self.close(is_broken=True)
             raise LinkDown(code_of(problem), type(problem).__name__) from problem
+
+    def _known_rate(self) -> int:
+        """What the last connection brought over, if that was a moment ago."""
+        rate, at = self._rate
+        return rate if time.monotonic() - at < _RATE_HOLDS_S else 0
 
     def _connected(self) -> Wire:
         if self._wire is not None:
@@ -182,7 +194,15 @@ class Door:
         is_over = self._aborted.is_set
         tcp = dial(self._host, self._port, self._connect_s, is_over)
         self._wire = Wire.open(
-            tcp, context, self._host, session, self._connect_s, self._read_s, self._dead_s, is_over
+            tcp,
+            context,
+            self._host,
+            session,
+            self._connect_s,
+            self._read_s,
+            self._dead_s,
+            is_over,
+            self._known_rate(),
         )
         self._reader = io.BufferedReader(self._wire)
         return self._wire

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 _INFO = struct.Struct("8x24I4Q6IQ")  # struct tcp_info up to tcpi_delivery_rate, since Linux 4.9
 _MSS, _UNACKED, _SACKED, _LOST, _AGAIN = 2, 4, 5, 6, 7
-_LAST_ACK_MS, _RTT_US, _RTTVAR_US, _NOT_SENT, _LEAST_RTT_US, _RATE = 12, 15, 16, 30, 31, 34
+_LAST_ACK_MS, _RTT_US, _RTTVAR_US, _ALL_AGAIN, _ALL_SENT, _NOT_SENT = 12, 15, 16, 23, 28, 30
+_LEAST_RTT_US, _RATE = 31, 34
 _CC_INFO = 26  # TCP_CC_INFO; the socket module has no name for it
 _BBR = struct.Struct("5I")  # struct tcp_bbr_info: bandwidth (2), least round trip, gains of pacing and window
 _STARTS_ABOVE = 2 * 256  # of the gain of pacing in 1/256: 2.9 while BBR starts, never above 1.25 later
@@ -18,7 +19,7 @@ class Gauge:
     """`unacked`: segments without acknowledgement; `on_way`: bytes that may still be under way; `not_sent`:
     bytes that wait in the kernel; `heard_s`: since the last acknowledgement; `rtt_s`: smoothed, with its
     spread and the least of late; `rate`: bytes a second that have arrived of late; `starting`: BBR still
-    looks for the rate."""
+    looks for the rate; `lossy`: the share of what was sent that was sent again."""
 
     unacked: int
     on_way: int
@@ -29,6 +30,7 @@ class Gauge:
     least_rtt_s: float
     rate: int
     starting: bool
+    lossy: float = 0.0
 
 
 def read(connection: socket.socket) -> Gauge | None:
@@ -50,4 +52,5 @@ def read(connection: socket.socket) -> Gauge | None:
         least_rtt_s=info[_LEAST_RTT_US] / 1e6,
         rate=info[_RATE],
         starting=len(bbr) == _BBR.size and _BBR.unpack(bbr)[3] > _STARTS_ABOVE,
+        lossy=info[_ALL_AGAIN] / max(1, info[_ALL_SENT]),
     )

@@ -1,10 +1,15 @@
-"""How fast a connection may send while BBR starts, so that it does not fill the queue of the modem.
+"""How fast a connection may send while BBR starts, and while nobody answers.
 
 BBR sends nearly three times what the link carries until three round trips have brought nothing more. On a
 link with a deep queue these round trips become long: for two seconds the queue overflows, what it dropped is
 sent again, and every repair waits behind it. So once the rate has not grown for a round trip and more is
 under way than the link holds, the sender is held near that rate, below it while there is a queue and above it
-while there is none, until BBR has ended its start. From then on it is left alone.
+while there is none, until BBR has ended its start. A connection that follows one which has just found the
+rate does not begin above it.
+
+And when nothing is acknowledged for as long as a few packets take, what TCP goes on sending, two windows of
+it, is as good as lost: in a gap of the link all of it has to go again over the next connection. So the sender
+slows down, and nearly stops, until it hears something. On a link that loses much such silences say less.
 """
 
 import socket
@@ -20,36 +25,76 @@ _BELOW = 0.88  # of the rate of the link, while its queue is to run empty
 _QUEUE_S, _LEFT_S = 0.05, 0.03  # of queue: begin to hold; as good as empty
 _HOLD_S = 3.0  # at most
 _LEAST_RATE = 12_500  # bytes a second; what is slower needs no holding
+_SILENT_S, _SILENT_PACKETS, _SPREADS = (
+    0.08,
+    7,
+    3,
+)  # the longest of these without an acknowledgement: slow down
+_LONG = 4  # so many times as long: nearly stop
+_LOSSY, _LOSSY_TIMES = 0.045, 3  # where so much is lost, so much longer
+_PACKET = 1_440
+_SLOWLY, _HARDLY = 1 / 4, 1 / 24  # of the rate of the link
 
 
 class Pace:
-    """Of one connection. Times of `time.monotonic`."""
+    """Of one connection. `known`: bytes a second that the one before it, a moment ago, brought over; 0 for
+    none. Times of `time.monotonic`."""
 
-    def __init__(self, connection: socket.socket) -> None:
+    def __init__(self, connection: socket.socket, known: int = 0) -> None:
         self._connection = connection
         self._best, self._grown, self._grew_at = 0, 0.0, 0.0
         self._until = 0.0
+        self._known_until = 0.0
+        self._known = known if known > _LEAST_RATE else 0
         self._limited = _UNLIMITED
         self._over = False
 
-    def look(self, told: Gauge, now: float) -> None:
-        if self._over or not told.rate or not told.least_rtt_s:
-            return
-        self._best = max(self._best, told.rate)
-        # Both: what is under way tells at once, but after losses takes a low rate for a full link.
-        queue_s = min(told.on_way / self._best, told.rtt_s) - told.least_rtt_s
-        if self._until:
-            if now > self._until or not told.starting:
+    @property
+    def rate(self) -> int:
+        """Bytes a second that the link carries, once BBR has found it; 0 before."""
+        return self._best if self._over else 0
+
+    def look(self, told: Gauge, now: float, quiet_s: float = 0.0) -> None:
+        """`quiet_s`: for how long what is under way has not been acknowledged."""
+        if self._known and not self._known_until:
+            self._known_until = now + _HOLD_S
+        started = self._start(told, now)
+        self._limit(min(started, self._silent(told, quiet_s)))
+
+    def _start(self, told: Gauge, now: float) -> int:
+        """What the start of BBR may send."""
+        if self._over:
+            return _UNLIMITED
+        if told.rate and told.least_rtt_s:
+            self._best = max(self._best, told.rate)
+            # Both: what is under way tells at once, but after losses takes a low rate for a full link.
+            queue_s = min(told.on_way / self._best, told.rtt_s) - told.least_rtt_s
+            if self._until:
+                if now <= self._until and told.starting:
+                    return int(self._best * (_BELOW if queue_s > _LEFT_S else _GROWN))
                 self._over = True
-                self._limit(_UNLIMITED)
-            else:
-                self._limit(int(self._best * (_BELOW if queue_s > _LEFT_S else _GROWN)))
-        elif not told.starting:
-            return  # it has found the rate by itself, or looks anew at the round trip of an idle link
-        elif told.rate >= _GROWN * self._grown:
-            self._grown, self._grew_at = told.rate, now
-        elif now - self._grew_at > told.least_rtt_s and queue_s > _QUEUE_S and told.rate > _LEAST_RATE:
-            self._until = now + _HOLD_S
+                return _UNLIMITED
+            if not told.starting:
+                # It has found the rate by itself, or looks anew at the round trip of an idle link.
+                self._over = self._best > _LEAST_RATE
+                return _UNLIMITED
+            if told.rate >= _GROWN * self._grown:
+                self._grown, self._grew_at = told.rate, now
+            elif now - self._grew_at > told.least_rtt_s and queue_s > _QUEUE_S and told.rate > _LEAST_RATE:
+                self._until = now + _HOLD_S
+        return self._known if now < self._known_until else _UNLIMITED
+
+    def _silent(self, told: Gauge, quiet_s: float) -> int:
+        """What may be sent while nobody answers. What is not sent yet can wait; the last bytes, which
+        nothing follows, must not."""
+        if not self._over or not told.not_sent or not self._best:
+            return _UNLIMITED
+        packet_s = _PACKET / min(self._best, told.rate or self._best)
+        patience = max(_SILENT_S, _SILENT_PACKETS * packet_s, _SPREADS * told.spread_s)
+        patience *= _LOSSY_TIMES if told.lossy > _LOSSY else 1
+        if quiet_s < patience:
+            return _UNLIMITED
+        return int(self._best * (_SLOWLY if quiet_s < _LONG * patience else _HARDLY))
 
     def _limit(self, rate: int) -> None:
         if rate == self._limited:

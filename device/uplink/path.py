@@ -101,11 +101,16 @@ class Pulse:
         """Nobody has looked for a while, or the connection was at rest: count from now."""
         self._began = self._quiet_since = time.monotonic()
 
+    def quiet_s(self, told: Gauge, now: float) -> float:
+        """For how long what is under way has not been acknowledged; 0 when nothing is."""
+        if not told.unacked:
+            self._quiet_since = now
+        return min(told.heard_s, now - self._quiet_since)
+
     def is_dead(self, told: Gauge, now: float) -> bool:
-        heard = now - told.heard_s
         # A queue in front of a slow link makes the round trip long, and that is not death.
         patience = max(self._least_s, 3 * told.rtt_s + 4 * told.spread_s)
         if not told.unacked:
-            self._quiet_since = now
-            return now - max(heard, self._began) > patience + 3.0  # a probe a second: three were lost
-        return now - max(heard, self._quiet_since) > patience
+            # A probe a second: three were lost.
+            return min(told.heard_s, now - self._began) > patience + 3.0
+        return self.quiet_s(told, now) > patience

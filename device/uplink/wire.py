@@ -4,9 +4,11 @@ import io
 import select
 import socket
 import ssl
+import struct
 import time
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TypeVar
 
 from device.uplink import gauge
@@ -16,19 +18,25 @@ from device.uplink.tail import Tail
 
 T = TypeVar("T")
 _TAIL_TICK_S = 0.02
-_RECORD = 16_384  # of TLS; what is queued together ends with a record of its own
+_BUSY_TICK_S = 0.025  # while there is something to send: two packets at 1 Mbit/s
+_RECORD = 8_192  # of TLS, whose other end has all of one or nothing when the connection breaks
 
 
 class Wire(io.RawIOBase):
     """`put` queues bytes; they go out while somebody reads. Every failure is an OSError."""
 
     def __init__(
-        self, tls: ssl.SSLSocket, silence_s: float, dead_s: float, is_over: Callable[[], bool]
+        self,
+        tls: ssl.SSLSocket,
+        silence_s: float,
+        dead_s: float,
+        is_over: Callable[[], bool],
+        known_rate: int = 0,
     ) -> None:
         super().__init__()
         self.tls = tls
         self._silence_s, self._is_over = silence_s, is_over
-        self._pulse, self._pace = Pulse(dead_s), Pace(tls)
+        self._pulse, self._pace = Pulse(dead_s), Pace(tls, known_rate)
         self._out: deque[memoryview] = deque()
         self.tail: Tail | None = None  # what follows the last bytes while somebody reads
 
@@ -43,8 +51,10 @@ class Wire(io.RawIOBase):
         read_s: float,
         dead_s: float,
         is_over: Callable[[], bool],
+        known_rate: int = 0,
     ) -> "Wire":
-        """Shake hands on a connected, non-blocking socket; it is closed when that fails."""
+        """Shake hands on a connected, non-blocking socket; it is closed when that fails. `known_rate`: as of
+        `Pace`."""
         try:
             tls = context.wrap_socket(
                 tcp, server_hostname=host, do_handshake_on_connect=False, session=session
@@ -52,7 +62,7 @@ class Wire(io.RawIOBase):
         except OSError:
             tcp.close()
             raise
-        wire = cls(tls, connect_s, dead_s, is_over)
+        wire = cls(tls, connect_s, dead_s, is_over, known_rate)
         try:
             wire._wait(tls.do_handshake)
         except OSError:
@@ -80,9 +90,20 @@ class Wire(io.RawIOBase):
         keep_alive(self.tls, not is_resting)
         self._pulse.begin()
 
+    @property
+    def rate(self) -> int:
+        """Bytes a second that this path carries, as far as has been found out; 0 when it has not."""
+        return self._pace.rate
+
     def close(self) -> None:
         super().close()
         self.tls.close()
+
+    def drop(self) -> None:
+        """Close, and let the kernel forget what is under way: it would send it again and again."""
+        with suppress(OSError):
+            self.tls.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        self.close()
 
     def _wait(self, attempt: Callable[[], T]) -> T:
         """What `attempt` gives once TLS has what it needs; meanwhile what is queued goes out."""
@@ -95,7 +116,7 @@ class Wire(io.RawIOBase):
                 reading, writing = [self.tls], [self.tls] if waiting else []
             except ssl.SSLWantWriteError:
                 reading, writing = [], [self.tls]
-            tick_s = TICK_S if self.tail is None else _TAIL_TICK_S
+            tick_s = _TAIL_TICK_S if self.tail is not None else _BUSY_TICK_S if waiting else TICK_S
             readable, writable, _ = select.select(reading, writing, [], tick_s)
             if readable or writable:
                 quiet = time.monotonic()
@@ -109,7 +130,7 @@ class Wire(io.RawIOBase):
         told, now = gauge.read(self.tls), time.monotonic()
         if told is None:
             return False  # not a kernel we know: TCP_USER_TIMEOUT remains
-        self._pace.look(told, now)
+        self._pace.look(told, now, self._pulse.quiet_s(told, now))
         more = self.tail.next(not self._out and not told.not_sent, now) if self.tail is not None else None
         if more is not None:
             self.put(more)

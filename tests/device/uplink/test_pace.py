@@ -74,6 +74,61 @@ def test_a_start_is_never_held_for_long(connection: socket.socket) -> None:
     assert paced(connection) == UNLIMITED
 
 
+def found(connection: socket.socket) -> Pace:
+    """A connection whose rate BBR has found."""
+    pace = Pace(connection)
+    pace.look(at(LINK, 0.0), 0.0)
+    pace.look(at(LINK, 0.0, starting=False), 1.0)
+    assert paced(connection) == UNLIMITED
+    assert pace.rate == LINK
+    return pace
+
+
+def test_while_nobody_answers_the_sender_slows_down_and_nearly_stops_until_it_hears_something(
+    connection: socket.socket,
+) -> None:
+    pace, busy = found(connection), replace(at(LINK, 0.0, starting=False), not_sent=50_000)
+    pace.look(busy, 2.0, quiet_s=0.07)
+    assert paced(connection) == UNLIMITED
+    pace.look(busy, 2.1, quiet_s=0.1)
+    assert paced(connection) == LINK // 4
+    pace.look(busy, 2.2, quiet_s=0.4)
+    assert paced(connection) == LINK // 24
+    pace.look(busy, 2.3, quiet_s=0.0)
+    assert paced(connection) == UNLIMITED
+    for other in (replace(busy, lossy=0.05), replace(busy, spread_s=0.1)):  # their silences say less
+        pace.look(other, 2.4, quiet_s=0.2)
+        assert paced(connection) == UNLIMITED
+
+
+def test_the_last_bytes_are_not_held_back_and_a_slow_link_may_be_quiet_for_longer(
+    connection: socket.socket,
+) -> None:
+    pace = found(connection)
+    pace.look(replace(at(LINK, 0.0, starting=False), not_sent=0), 2.0, quiet_s=1.0)
+    assert paced(connection) == UNLIMITED
+    pace.look(replace(at(LINK // 10, 0.0, starting=False), not_sent=50_000), 3.0, quiet_s=0.8)
+    assert paced(connection) == UNLIMITED
+    Pace(connection).look(replace(at(LINK, 0.0), not_sent=50_000), 4.0, quiet_s=1.0)  # it does not know yet
+    assert paced(connection) == UNLIMITED
+
+
+def test_what_follows_a_connection_that_knew_the_rate_does_not_begin_above_it(
+    connection: socket.socket,
+) -> None:
+    pace = Pace(connection, LINK)
+    pace.look(at(0, 0.0), 10.0)
+    assert paced(connection) == LINK
+    pace.look(at(LINK, 0.0), 11.0)
+    assert paced(connection) == LINK
+    pace.look(at(LINK, 0.0, starting=False), 11.5)
+    assert paced(connection) == UNLIMITED
+    late = Pace(connection, LINK)
+    late.look(at(0, 0.0), 20.0)
+    late.look(at(0, 0.0), 24.0)
+    assert paced(connection) == UNLIMITED  # it may carry more by now
+
+
 @pytest.mark.parametrize("told", [at(0, 0.0), replace(at(LINK, 0.3), least_rtt_s=0.0), at(5_000, 0.3)])
 def test_what_is_not_known_or_slow_anyway_is_not_held(connection: socket.socket, told: Gauge) -> None:
     pace = Pace(connection)
