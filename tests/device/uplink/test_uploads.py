@@ -1,6 +1,7 @@
 """Sealed packets over real mutual TLS: whole, once, resumed to the byte, whatever the link does."""
 
 import random
+import socket
 import time
 from dataclasses import replace
 from threading import Event
@@ -272,6 +273,31 @@ def test_a_silent_server_is_left_after_the_time_out(site: Site):
     site.start(read_s=0.5)
     until(lambda: site.spool.link().problem == "timed-out")
     until(lambda: site.spool.uploaded() == [packet_id])
+    assert site.stand.complete(packet_id, data)
+
+
+def test_a_connection_that_is_given_up_is_forgotten_by_the_kernel_too(site: Site):
+    ends: list[str] = []
+
+    def silent(handler: Handler, call: Call) -> bool:
+        if call.method != "PATCH" or ends:
+            return False
+        handler.connection.settimeout(20)
+        try:
+            while socket.socket.recv(handler.connection, 65_536):  # below TLS: what the kernel sends
+                pass
+            ends.append("closed")
+        except ConnectionResetError:
+            ends.append("reset")
+        handler.close_connection = True
+        return True
+
+    data = sealed(4 * PIECE)
+    site.stand.faults.append(silent)
+    packet_id = site.offer(data)
+    site.start(read_s=0.5)
+    until(lambda: site.spool.uploaded() == [packet_id])
+    assert ends == ["reset"]
     assert site.stand.complete(packet_id, data)
 
 
