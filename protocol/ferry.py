@@ -6,6 +6,7 @@ HTTPS, with the same offsets and the same generation.
 
 import struct
 from dataclasses import dataclass
+from functools import lru_cache
 from hashlib import sha256
 from typing import Annotated, Literal
 
@@ -73,6 +74,7 @@ def down_topic(kit_id: str) -> str:
     return f"tl/v1/kit/{kit_id}/{_DOWN}"
 
 
+@lru_cache(16_384)  # a fleet asks it of every message, and hears the same few topics again and again
 def is_up(topic: str) -> bool:
     """Whether this came for a ferry, well formed or not."""
     return topic.split("/")[4:6] == _UP.split("/")

@@ -127,7 +127,7 @@ def decode(topic: str, data: bytes) -> Envelope:
     moment(envelope.ts)
     if envelope.kit != kit_id:
         raise BadMessage("wrong-topic", "the envelope names another kit than the topic")
-    if isinstance(envelope.body, JobEvent) and envelope.body.job != job_of(topic):
+    if tail is Tail.JOB and isinstance(envelope.body, JobEvent) and envelope.body.job != job_of(topic):
         raise BadMessage("wrong-topic", "the body names another job than the topic")
     _check_body(tail, envelope.body)
     return envelope
@@ -179,6 +179,8 @@ def decode_body(tail: Tail, data: bytes) -> Body:
 def _check_body(tail: Tail, body: Body) -> None:
     if type(body) is not BODY_OF[tail]:
         raise BadMessage("wrong-topic", f"{type(body).__name__} does not belong on {tail}")
+    if isinstance(body, Health):
+        return  # nearly all are: asking whether it is any of the others costs more than the asking is worth
     if isinstance(body, Birth):
         moment(body.started)
         moment(body.certificate_until)

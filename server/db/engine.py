@@ -10,13 +10,14 @@ ONLY), writers READ COMMITTED with row locks, and row-level security stands behi
 
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import msgspec
 from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.pool import ConnectionPoolEntry
 
+from server.db.queueing import Queue
 from server.db.scope import Scope, ScopedSession
 
 BUSY_MS = 15_000  # how long a SQLite writer waits for its turn
@@ -41,6 +42,7 @@ class Database:
             json_serializer=_json,
         )
         self._reader, self._writer = self._split()
+        self._queue = Queue()
 
     def _split(self) -> tuple[Engine, Engine]:
         writer = self.engine.execution_options(**{_WRITES: True})
@@ -62,7 +64,11 @@ class Database:
     def writing(self, scope: Scope) -> Iterator[ScopedSession]:
         """One transaction: committed (on disk) at the end of the block, undone if an exception leaves it."""
         info = {"scope": scope, "reading": False}
-        with ScopedSession(self._writer, info=info, expire_on_commit=False) as session, session.begin():
+        with (
+            nullcontext() if self.postgresql else self._queue.turn(BUSY_MS / 1000),
+            ScopedSession(self._writer, info=info, expire_on_commit=False) as session,
+            session.begin(),
+        ):
             yield session
 
     def close(self) -> None:

@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from typing import NamedTuple
 
+import structlog
 from cryptography import x509
 from sqlalchemy import delete
 from sqlalchemy.exc import SQLAlchemyError
@@ -55,9 +56,11 @@ from server.fleet import (
 )
 
 REMEMBERED = timedelta(days=90)
-STATES = (Presence, Birth, Health)
+STATES = (Health, Presence, Birth)  # the many first
 EVENTS = (VisitEvent, ApplicationEvent, DeletionEvent, AccessEvent, JobEvent)
 Roots = Sequence[x509.Certificate]
+
+log = structlog.get_logger()
 
 
 class Heard(NamedTuple):
@@ -89,9 +92,10 @@ def take_all(
     decoded = [each for topic, payload in messages for each in _decode(topic, payload)]
     try:
         return turns.whole(lambda: _commit(database, decoded, now, roots))
-    except SQLAlchemyError:
+    except SQLAlchemyError as problem:
         if len(decoded) == 1:
             raise
+        log.warning("a batch is taken one by one", messages=len(decoded), exc_info=problem)
         alone = [partial(_commit, database, [each], now, roots) for each in decoded]
         return [heard for each in alone for heard in turns.whole(each)]
 

@@ -1,5 +1,6 @@
-"""Two listeners, two ingest workers, two job workers on one PostgreSQL, one killed at random again and
-again: nothing is lost, nothing is done twice. THUISLOKET_LONG=1: more visits, and more deaths."""
+"""Two of each program (pages, listener for kits, ingest, job worker) on one PostgreSQL, one killed at random
+again and again, while people ask, a clerk plans, and a kit sends: nothing is lost, nothing is done twice.
+THUISLOKET_LONG=1: more visits, and more deaths."""
 
 import json
 import os
@@ -9,7 +10,7 @@ import threading
 import time
 from collections.abc import Iterator
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 from http.client import HTTPException
 from pathlib import Path
@@ -24,16 +25,18 @@ from protocol.sealed.packet import Sealed
 from protocol.topics import Tail, kit_listens, topic_of
 from provisioning import broker as configuration
 from server.db.scope import EVERYONE
-from server.db.tables import Application, Message, OutboxRow, Quarantined, Visit
+from server.db.tables import Application, Message, OutboxRow, Quarantined, Request, Visit
+from server.fleet import visits
 from tests.mosquitto import Client, Mosquitto, free_port, until
 from tests.server.engines import POSTGRESQL
 from tests.server.programs import KitCaller, Program, count, listens, service
 from tests.server.town import KIT, Town
+from tests.server.town_hall import TownHall
 
 LONG = bool(os.environ.get("THUISLOKET_LONG"))
-VISITS = 40 if LONG else 5
+VISITS = 30 if LONG else 5  # one address may send 40 forms an hour
 DEATHS = 60 if LONG else 4
-LONGEST_S = 300.0  # six programs that start at once on a machine that does ten other things
+LONGEST_S = 300.0  # eight programs that start at once on a machine that does ten other things
 WORKERS = ("fleet-ingest-1", "fleet-ingest-2")
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(3600 if LONG else 900)]
@@ -59,15 +62,16 @@ def broker(town: Town) -> Iterator[Mosquitto]:
 
 
 class Farm:
-    """The six programs; `kill` ends one as the kernel would, and starts it again."""
+    """The eight programs; `kill` ends one as the kernel would, and starts it again."""
 
     def __init__(self, town: Town) -> None:
         self.town = town
         town.ground.pki.issue("ingest", WORKERS[1])
         second = town.folder / "second.toml"
-        self.ports = (town.ports["kits"], free_port())
+        self.ports, self.pages = (town.ports["kits"], free_port()), (town.ports["web"], free_port())
         text = town.toml.read_text()
-        text = text.replace(f"port = {self.ports[0]}", f"port = {self.ports[1]}")
+        for first_port, second_port in (self.ports, self.pages):
+            text = text.replace(f"port = {first_port}", f"port = {second_port}")
         mqtt, rest = text.split("[trust]")
         mqtt = (
             mqtt.replace("ingest-fleet-ingest-1", "ingest-fleet-ingest-2") + 'client_id = "fleet-ingest-2"\n'
@@ -80,6 +84,7 @@ class Farm:
                 "ingest": ("ingest",),
                 "work": ("work",),
                 "kits": ("serve", "--only", "kits"),
+                "pages": ("serve", "--only", "pages"),
             }.items()
         }
         self.programs = {name: self.start(name) for name in self.commands}
@@ -87,8 +92,10 @@ class Farm:
 
     def wait(self) -> None:
         """Until all of them do their work for the first time."""
-        for number, port in enumerate(self.ports, 1):
-            until(lambda: listens(port, self.programs[f"kits-{number}"]), LONGEST_S, "a listener")  # noqa: B023
+        for number in (1, 2):
+            for name, port in (("kits", self.ports[number - 1]), ("pages", self.pages[number - 1])):
+                program = self.programs[f"{name}-{number}"]
+                until(lambda: listens(port, program), LONGEST_S, f"{name}-{number}")  # noqa: B023
             log = self.programs[f"ingest-{number}"].log
             until(lambda: "broker connected" in log.read_text(), LONGEST_S, "an ingest worker")  # noqa: B023
 
@@ -155,9 +162,6 @@ class Kit:
 
 
 def test_no_loss_and_no_double_whoever_dies(town: Town, broker: Mosquitto) -> None:
-    packets = [
-        town.packet(town.plan(hour=8 + number % 10, day=number // 10), number + 1) for number in range(VISITS)
-    ]
     chance = random.Random(2026)
     with service(town):
         farm = Farm(town)
@@ -172,9 +176,13 @@ def test_no_loss_and_no_double_whoever_dies(town: Town, broker: Mosquitto) -> No
         reaper = threading.Thread(target=reap)
         try:
             farm.wait()
-            kit = Kit(town, broker.port, farm.ports)
+            kit, hall = Kit(town, broker.port, farm.ports), TownHall(town, farm.pages)
             reaper.start()
-            for sealed in packets:
+            hall.sign_in()
+            today = visits.local_day(datetime.now(UTC))
+            for number in range(VISITS):
+                visit = hall.plan(hall.ask(), KIT, today + timedelta(1 + number // 10), 8 + number % 10)
+                sealed = town.packet(visit, number + 1)
                 visit_id, packet_id = sealed.manifest.visit_id, sealed.manifest.packet_id
                 kit.put(Tail.VISIT, VisitEvent(visit_id, "opened"))
                 kit.put(Tail.VISIT, VisitEvent(visit_id, "sealed"))
@@ -192,6 +200,7 @@ def test_no_loss_and_no_double_whoever_dies(town: Town, broker: Mosquitto) -> No
             until(receipted, LONGEST_S, "all receipts")
             until(lambda: states(town) == {"accepted": VISITS}, LONGEST_S, "all answers")
             kit.client.close()
+            hall.close()
         finally:
             over.set()
             if reaper.ident is not None:
@@ -201,7 +210,9 @@ def test_no_loss_and_no_double_whoever_dies(town: Town, broker: Mosquitto) -> No
         assert count(town)["accepted"] == VISITS
     with town.database.reading(EVERYONE) as db:
         assert set(db.scalars(select(Message.message_id))) == set(kit.outbox)
-        assert set(db.scalars(select(Visit.state))) == {"closed"}
+        assert list(db.scalars(select(Visit.state))) == ["closed"] * VISITS
+        asked = select(func.count()).select_from(Request).where(Request.merged_into.is_(None))
+        assert db.scalar(asked) == VISITS
         assert db.scalar(select(func.count()).select_from(Quarantined)) == 0
         assert db.scalar(select(func.count()).where(OutboxRow.queue == "forward")) == 0
     assert not list(_parts(town))

@@ -84,6 +84,7 @@ async def _run(options: Namespace, names: Sequence[str]) -> int:
         life.cancel()
     await asyncio.gather(*lives, return_exceptions=True)
     result = {"kits": len(kits), "burst_s": round(burst, 1), "unheard": sum(kit.unheard for kit in kits)}
+    result |= shared.handed_in()
     sys.stdout.write(json.dumps(result | dict(sorted(shared.seen.items()))) + "\n")
     return 0 if not result["unheard"] and not shared.seen["refused"] else 1
 
@@ -95,8 +96,9 @@ async def _burst(
     host, port = _address(options.https)
     loop = asyncio.get_running_loop()
 
-    def send(kit: LightKit, path: Path) -> int:
-        return upload(host, port, kit.context(), path.stem, path, abandoned)
+    def send(kit: LightKit, path: Path) -> tuple[int, float]:
+        began = time.monotonic()
+        return upload(host, port, kit.context(), path.stem, path, abandoned), time.monotonic() - began
 
     with ThreadPoolExecutor(UPLOADS) as pool:
 
@@ -105,7 +107,7 @@ async def _burst(
             kit.tell(Application(path.stem, visit_id, digest))
             kit.waiting += 1
             try:
-                again = await loop.run_in_executor(pool, send, kit, path)
+                again, took_s = await loop.run_in_executor(pool, send, kit, path)
             except Stopped:
                 return
             except Refused as problem:
@@ -114,6 +116,7 @@ async def _burst(
             else:
                 shared.seen["uploaded"] += 1
                 shared.seen["begun-anew"] += again
+                shared.took_ms.append(round(took_s * 1000))
             kit.waiting -= 1
 
         await asyncio.gather(
