@@ -1,9 +1,9 @@
 """Many light kits with health every 30 seconds, and a burst of sealed applications, on one small fleet.
 
-`python -m benchmarks.load [--whole | --kits N --applications N --bytes N --seconds N] [--hold]`; the whole
-size is 1000, 2000, 150000 and 300. `--hold`: the machine can be left alone first. The real programs:
-mosquitto, listener, ingest and job worker on SQLite, the reference service; the kits are
-`thuisloket-provision emulate kits`. All is counted at the end: nothing lost, nothing doubled.
+`python -m benchmarks.load [--whole | --kits N --applications N --bytes N --seconds N]`; the whole
+size is 1000, 2000, 150000 and 300. The real programs: mosquitto, listener, ingest and job worker on SQLite,
+the reference service; the kits are `thuisloket-provision emulate kits`. All is counted at the end: nothing
+lost, nothing doubled.
 """
 
 import argparse
@@ -84,17 +84,16 @@ def main() -> None:
     options.add_argument("--bytes", type=int, default=SHORT.bytes)
     options.add_argument("--seconds", type=int, default=SHORT.seconds)
     options.add_argument("--whole", action="store_true", help="1000 kits, 2000 applications, 300 seconds")
-    options.add_argument("--hold", action="store_true", help="when all is made, wait for a line on stdin")
     chosen = options.parse_args()
     given = Size(chosen.kits, chosen.applications, chosen.bytes, chosen.seconds)
     with tempfile.TemporaryDirectory(prefix="tl-") as folder:
-        result = measure(Path(folder), WHOLE if chosen.whole else given, hold=chosen.hold)
+        result = measure(Path(folder), WHOLE if chosen.whole else given)
     say(result)
     if not result.whole:
         raise SystemExit("failed: something was lost, doubled or refused")
 
 
-def measure(folder: Path, size: Size, hold: bool = False) -> LoadResult:
+def measure(folder: Path, size: Size) -> LoadResult:
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))  # the broker inherits it
     began = time.monotonic()
@@ -113,8 +112,6 @@ def measure(folder: Path, size: Size, hold: bool = False) -> LoadResult:
         f"made in {time.monotonic() - began:.0f} s",
         flush=True,
     )
-    if hold:
-        sys.stdin.readline()
     broker = Mosquitto(folder / "broker", ground.pki, kits=())
     broker.settings.folder.joinpath("dynsec.json").unlink()
     broker = Mosquitto(folder / "broker", ground.pki, kits=names)
