@@ -135,7 +135,7 @@ def decode(topic: str, data: bytes) -> Envelope:
 
 def apart(envelope: Envelope) -> tuple[Envelope, ...]:
     """What a message says: itself, or each report of a batch as if it had come alone."""
-    if not isinstance(envelope.body, Batch):
+    if type(envelope.body) is not Batch:
         return (envelope,)
     return tuple(
         Gathered(

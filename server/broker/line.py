@@ -25,6 +25,7 @@ from server.settings import Mqtt
 FULL = 1000  # messages in a batch, about: what one read brings stays together
 RECEIVE_MAXIMUM = 4000  # so that the next batch is on its way while one is committed
 MOMENT_S = 0.002  # a batch is complete when this long nothing more comes
+LARGE = 65_536  # bytes in one read: more is waiting than can be taken, so there is nothing to wait for
 TICK_S = 0.5
 PATIENCE_S = 10.0
 KEEPALIVE_S = 60
@@ -169,14 +170,17 @@ class Line:
 
     def _gather(self, stream: Stream, decoder: Decoder) -> list[Publish]:
         """What comes, as long as more comes and there is room."""
-        batch = self._sort(decoder.feed(stream.read()))
+        piece = stream.read()
+        batch = self._sort(decoder.feed(piece))
         poll = select.poll()
         poll.register(stream, select.POLLIN)
         while 0 < len(batch) < FULL:
-            time.sleep(MOMENT_S)
+            if len(piece) < LARGE:
+                time.sleep(MOMENT_S)
             if not poll.poll(0):
                 break
-            batch += self._sort(decoder.feed(stream.read()))
+            piece = stream.read()
+            batch += self._sort(decoder.feed(piece))
         self._heard = time.monotonic()
         return batch
 
