@@ -82,7 +82,7 @@ class Ingest:
         if self._failure is not None:
             raise self._failure
 
-    # --- on the thread of the line --------------------------------------------------------------------------
+    # --- on the threads of the line -------------------------------------------------------------------------
 
     def _hold_line(self, hung_up: threading.Event) -> None:
         try:

@@ -1,7 +1,9 @@
-"""The ingest's session with the broker: one thread that reads, has what it read taken in, and acknowledges.
+"""The ingest's session with the broker: one thread reads and acknowledges, another takes in what was read,
+a batch at a time.
 
-One thread, because two would pass the interpreter's lock to and fro for each message. While it takes a batch
-in, the broker may go on sending, up to RECEIVE_MAXIMUM and its own limit: that lies in the kernel's buffers.
+They meet once a batch, not once a message, which would pass the interpreter's lock to and fro. While the
+database works on a batch the next one is read. The broker may go on sending, up to RECEIVE_MAXIMUM and its
+own limit: what is not read yet lies in the kernel's buffers.
 """
 
 import os
@@ -12,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 import structlog
@@ -51,9 +54,9 @@ class _Sent:
 
 
 class Line:
-    """`topics` are subscribed to at every connect. `take` gets each batch, on the thread of `run`: it is
-    acknowledged when `take` returns. `up` is called, on the same thread, whenever the broker is reached, with
-    whether it still had our session."""
+    """`topics` are subscribed to at every connect. `take` gets each batch, one after the other on a thread of
+    their own: it is acknowledged when `take` returns. `up` is called, on the thread of `run`, whenever the
+    broker is reached, with whether it still had our session; no batch is being taken in then."""
 
     def __init__(
         self,
@@ -72,6 +75,8 @@ class Line:
         self._unanswered: dict[int, _Sent] = {}  # sent or not
         self._room = 0  # how many more the broker takes unanswered
         self._heard = self._said = 0.0
+        self._taker = ThreadPoolExecutor(1, "take")
+        self._taking: tuple[Future[None], list[int]] | None = None  # and whom to acknowledge when it is done
 
     def run(self, stop: threading.Event) -> None:
         """Connect, and connect again, until `stop` (then `nudge`). What `take` raises ends it."""
@@ -90,6 +95,7 @@ class Line:
 
     def close(self) -> None:
         """Once `run` has returned."""
+        self._taker.shutdown()
         os.close(self._wake)
 
     def nudge(self) -> None:
@@ -125,10 +131,12 @@ class Line:
             self.online.set()
             self._up(welcome.session_present)
             log.info("broker connected", session_kept=welcome.session_present)
-            self._digest(stream, self._sort(early))
-            self._serve(stream, decoder, stop)
+            self._serve(stream, decoder, self._sort(early), stop)
         finally:
             stream.close()
+            if self._taking is not None:  # its batch comes before whatever the next session brings
+                taking, self._taking = self._taking[0], None
+                taking.result()
         self.online.clear()
 
     def _greet(self, stream: Stream, decoder: Decoder) -> tuple[Connack, Sequence[mqtt5.Packet]]:
@@ -147,31 +155,45 @@ class Line:
         stream.write(mqtt5.subscribe(SUBSCRIBES, self._topics))
         return welcome, early
 
-    def _serve(self, stream: Stream, decoder: Decoder, stop: threading.Event) -> None:
-        poll = select.poll()
+    def _serve(self, stream: Stream, decoder: Decoder, batch: list[Publish], stop: threading.Event) -> None:
+        """`batch`: what is read, and not yet being taken in."""
+        poll, full = select.poll(), select.poll()
         poll.register(stream, select.POLLIN)
-        poll.register(self._wake, select.POLLIN)
-        socket = stream.fileno()
+        for each in (poll, full):
+            each.register(self._wake, select.POLLIN)
         while not stop.is_set():
             self._send(stream)
-            ready = {each for each, _ in poll.poll(TICK_S * 1000)}
+            if batch and self._taking is None:
+                self._begin(batch)
+                batch = []
+            room = len(batch) < FULL
+            ready = {each for each, _ in (poll if room else full).poll(TICK_S * 1000)}
             if self._wake in ready:
                 os.eventfd_read(self._wake)
-            if socket in ready:
-                self._digest(stream, self._gather(stream, decoder))
-            self._keep_alive(stream)
+            self._end(stream, wait=False)
+            if stream.fileno() in ready:
+                batch = self._gather(stream, decoder, batch)
+            self._keep_alive(stream, reads=room)
+        self._end(stream, wait=True)
         stream.write(mqtt5.DISCONNECT)
 
-    def _digest(self, stream: Stream, batch: list[Publish]) -> None:
-        if batch:
-            self._take(batch)
-            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))
+    def _begin(self, batch: Sequence[Publish]) -> None:
+        taking = self._taker.submit(self._take, batch)
+        self._taking = taking, [each.number for each in batch if each.number]
+        taking.add_done_callback(lambda _: self.nudge())
+
+    def _end(self, stream: Stream, *, wait: bool) -> None:
+        """Acknowledge the batch that is taken in. Raises what `take` did."""
+        if self._taking is not None and (wait or self._taking[0].done()):
+            (taking, numbers), self._taking = self._taking, None
+            taking.result()
+            stream.write(mqtt5.pubacks(numbers))
             self._said = time.monotonic()
 
-    def _gather(self, stream: Stream, decoder: Decoder) -> list[Publish]:
-        """What comes, as long as more comes and there is room."""
+    def _gather(self, stream: Stream, decoder: Decoder, batch: list[Publish]) -> list[Publish]:
+        """`batch` and what comes, as long as more comes and there is room."""
         piece = stream.read()
-        batch = self._sort(decoder.feed(piece))
+        batch = batch + self._sort(decoder.feed(piece))
         poll = select.poll()
         poll.register(stream, select.POLLIN)
         while 0 < len(batch) < FULL:
@@ -222,10 +244,12 @@ class Line:
             stream.write(b"".join(pieces))
             self._said = time.monotonic()
 
-    def _keep_alive(self, stream: Stream) -> None:
+    def _keep_alive(self, stream: Stream, *, reads: bool) -> None:
         now = time.monotonic()
         if now - self._said > KEEPALIVE_S / 2:
             stream.write(mqtt5.PINGREQ)
             self._said = now
-        if now - self._heard > 1.5 * KEEPALIVE_S:
+        if not reads:
+            self._heard = now  # nobody listens to it
+        elif now - self._heard > 1.5 * KEEPALIVE_S:
             raise ConnectionError("the broker is silent")

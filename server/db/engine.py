@@ -42,7 +42,7 @@ class Database:
             json_serializer=_json,
         )
         self._reader, self._writer = self._split()
-        self._queue = Queue()
+        self._queue = Queue("" if self.postgresql else self.url.database or "")
 
     def _split(self) -> tuple[Engine, Engine]:
         writer = self.engine.execution_options(**{_WRITES: True})
@@ -73,6 +73,7 @@ class Database:
 
     def close(self) -> None:
         self.engine.dispose()
+        self._queue.close()
 
 
 def read_url(text: str) -> URL:

@@ -143,6 +143,35 @@ def test_many_at_once_are_all_taken_in_once_and_in_order(broker: Mosquitto) -> N
     sender.close()
 
 
+def test_a_batch_ends_before_another_one_begins_also_when_the_broker_is_lost_meanwhile(
+    broker: Mosquitto,
+) -> None:
+    free, inside, most = threading.Event(), list[int](), list[int]()
+
+    def slowly() -> None:
+        inside.append(1)
+        most.append(len(inside))
+        free.wait(60)
+        inside.pop()
+
+    held = Held(broker, say=slowly)
+    until(lambda: held.ups == 1, what="the broker")
+    sender = kit(broker)
+    until(lambda: sender.say(TOPIC, b"before") == 0, what="the subscription")
+    until(lambda: inside, what="the batch")
+    broker.kill()
+    broker.start()
+    assert held.ups == 1
+    free.set()
+    until(lambda: held.ups == 2, 60, "the return")
+    until(lambda: sender.say(TOPIC, b"after") == 0, 60, "a message after the return")
+    until(lambda: b"after" in held.taken, 60, "the next batch")
+    assert held.taken[0] == b"before"
+    assert set(most) == {1}
+    held.close()
+    sender.close()
+
+
 def test_a_refused_subscription_is_no_line(broker: Mosquitto) -> None:
     held = Held(broker, ["tl/v1/kit/+/down/#"])
     until(lambda: held.ups > 1, 60, "a second try")
