@@ -5,7 +5,7 @@ Only in sessions for everyone, as nothing here looks at whose rows they are, and
 row is a tuple in the order of `columns`; a JSON column takes its text.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -27,11 +27,11 @@ def insert_rows(db: Session, model: type[Base], columns: Sequence[str], rows: Se
     names = ", ".join(columns)
     if _on_sqlite(db):
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({_marks(columns)})"  # noqa: S608 (our names)
-        connection.exec_driver_sql(statement, _for_sqlite(table, columns, rows))
+        connection.exec_driver_sql(statement, _spelled(table, columns, rows, _for_sqlite))
     else:
         driver: Any = connection.connection.driver_connection
         with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
-            for row in rows:
+            for row in _spelled(table, columns, rows, _for_postgresql):
                 copy.write_row(row)
     db.info["changed"] = True
 
@@ -48,7 +48,7 @@ def update_rows(db: Session, model: type[Base], columns: Sequence[str], rows: It
         marks = ", ".join(f"{name} = ?" for name in others)
         statement = f"UPDATE {table.name} SET {marks} WHERE {key} = ?"  # noqa: S608 (our names)
         turned = [(*row[1:], row[0]) for row in ordered]
-        connection.exec_driver_sql(statement, _for_sqlite(table, (*others, key), turned))
+        connection.exec_driver_sql(statement, _spelled(table, (*others, key), turned, _for_sqlite))
     else:
         dialect = connection.dialect
         arrays = ", ".join(f"%s::{table.c[name].type.compile(dialect)}[]" for name in columns)
@@ -89,17 +89,22 @@ def _marks(columns: Sequence[str]) -> str:
     return ", ".join("?" * len(columns))
 
 
-def _for_sqlite(table: Table, columns: Sequence[str], rows: Sequence[Row]) -> list[Row]:
-    """The values as SQLAlchemy's types would have them: only instants have a form of their own there."""
+def _spelled(
+    table: Table, columns: Sequence[str], rows: Sequence[Row], spell: Callable[[datetime], str]
+) -> list[Row]:
+    """The values as the database takes them at once: only instants have a form of their own. A batch has few
+    that differ, and a driver would spell each of them anew."""
     turned: list[Sequence[Any]] = list(zip(*rows, strict=True))
     for place, name in enumerate(columns):
         if isinstance(table.c[name].type, Instant):
-            texts = {value: _text(value) for value in set(turned[place])}
+            texts = {value: None if value is None else spell(value) for value in set(turned[place])}
             turned[place] = [texts[value] for value in turned[place]]
     return list(zip(*turned, strict=True))
 
 
-def _text(value: datetime | None) -> str | None:
-    if value is None:
-        return None
+def _for_postgresql(value: datetime) -> str:
+    return value.isoformat()
+
+
+def _for_sqlite(value: datetime) -> str:
     return value.astimezone(UTC).replace(tzinfo=None).isoformat(" ", "microseconds")
