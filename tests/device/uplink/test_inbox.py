@@ -2,6 +2,7 @@
 
 import base64
 import json
+import threading
 
 import pytest
 
@@ -51,6 +52,24 @@ def test_it_works_without_a_broker_too(site: Site):
     site.start()
     until(lambda: site.spool.bag() == (2, b"new"))
     assert not site.spool.link().online
+
+
+def test_a_fleet_that_hangs_over_the_inbox_holds_no_upload_up(site: Site):
+    over, hung = threading.Event(), threading.Event()
+
+    def hang(_handler: Handler, call: Call) -> bool:
+        if "/inbox" in call.path:
+            hung.set()
+            over.wait(60)
+        return False
+
+    site.stand.faults.append(hang)
+    site.start()
+    assert hung.wait(30)
+    packet_id = site.offer(b"sealed" * 1000)
+    until(lambda: site.spool.uploaded() == [packet_id], 30)
+    assert not over.is_set()
+    over.set()
 
 
 def test_an_older_bag_is_not_taken(site: Site):

@@ -161,6 +161,9 @@ def test_forwarding_that_fell_out_of_the_queue_is_put_back(town: Town) -> None:
         assert reconciling.reconcile(db, now + 2 * reconciling.QUIET) == [sealed.manifest.packet_id]
         assert reconciling.reconcile(db, now + 2 * reconciling.QUIET) == []
         assert reconciling.half_arrived(db) == []
+        db.get_one(Application, sealed.manifest.packet_id).uploaded = None  # as a backup put back would
+        db.flush()
+        assert reconciling.half_arrived(db) == [sealed.manifest.packet_id]
 
 
 def test_the_statement_names_what_has_arrived_of_the_own_lines_page_by_page(
