@@ -28,6 +28,7 @@ def test_every_step_is_shown_with_who_signs_for_it(
     page = admin.get(place).text
     assert SOUND in page
     assert page.count("Ondertekend door") == len(chain.steps) == 7
+    assert "Ondertekend door be.eid.application: Aanvaard" in page
     saved = admin.get(f"{place}/chain")
     assert saved.headers["Content-Disposition"] == f'attachment; filename="custody-{chain.packet_id}.json"'
     assert read_chain(saved.data) == chain
