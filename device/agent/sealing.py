@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent import parts
+from device.agent.digests import quicker
 from device.agent.events import CardKept, PossessionProven, SignatureKept
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
@@ -94,6 +95,7 @@ class Sealer:
         self._clock = clock
         self._newest: Newest | None = None
         self._keys: Keys | None = None  # wrapped at a dry run, for the next packet
+        self._by = quicker()
 
     def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
         """Seal a dummy of this visit, as large as a visit gets, to the real recipients with the real keys, in
@@ -131,7 +133,9 @@ class Sealer:
         if keys is not None and not keys.fit(held.suite, held.recipients):
             keys = None  # another list has come since
         with _refused():
-            return packet.write(sink, content, core, held.recipients, self._kit.signer, officer, keys)
+            return packet.write(
+                sink, content, core, held.recipients, self._kit.signer, officer, keys, self._by
+            )
 
     def prepare(
         self,
@@ -150,7 +154,7 @@ class Sealer:
         flags = parts.flags(visit, records, example_picture)
         held, core, _ = self._core(packet_id, content, flags, request, entry, vault, key=chain)
         with _refused():
-            return packet.prepare(content, core, held.recipients)
+            return packet.prepare(content, core, held.recipients, by=self._by)
 
     def finish(self, sink: Sink, prepared: Prepared, assertion: Assertion) -> Written:
         """What `prepare` made, with the key's signature, into `sink`. KitError cannot-seal."""

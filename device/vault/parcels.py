@@ -3,24 +3,24 @@
 A file that no row names is what a cut of the power left of a packet that was never kept, or of one that was
 let go: it is cleared away when the vault is opened. The lock on a file says that somebody is still at it.
 
-In a quiet moment room is made for the packet to come: a file of zeros, flushed, name and all. Its packet is
-written over them, and only its own bytes must then be waited for.
+In a quiet moment room is made for the packet to come: a file of zeros, flushed, name and all, and memory of
+that size. The packet is made in that memory and written over the zeros, and only its own bytes must then be
+waited for.
 """
 
 import errno
 import fcntl
+import mmap
 import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from queue import SimpleQueue
 
 from device.errors import Code, KitError, Remedy
 from protocol.ids import is_ulid, new_ulid
 
-LARGE = 256 * 1024
-"""Bytes from which on a thread of its own writes, while the caller works out digests."""
+BLOCK = 4096
+"""Bytes: what memory and disk are divided into."""
 
 STEP = 128 * 1024
 """Room is made in steps of so many bytes."""
@@ -123,8 +123,7 @@ class Unfinished:
         self._path = path
         self._at = 0
         self._laid = 0  # bytes that are on disk as zeros, with the file's name
-        self._thread: ThreadPoolExecutor | None = None
-        self._writing: list[Future[None]] = []
+        self._memory: mmap.mmap | None = None
         self._finished = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _translated():
@@ -135,8 +134,6 @@ class Unfinished:
         return self
 
     def __exit__(self, *exc: object) -> None:
-        if self._thread is not None:
-            self._thread.shutdown()
         if not self._finished:
             self._path.unlink(missing_ok=True)
         os.close(self._handle)
@@ -145,9 +142,13 @@ class Unfinished:
         """Make it so many bytes of zeros, on disk when this returns. KitError disk-full, vault-damaged."""
         if size <= self._laid:
             return
+        self._memory = _blank(size)
+        self._memory[:] = bytes(size)  # it is there from now on, and not only promised
         with _translated():
             _write(self._handle, bytes(size - self._laid), self._laid)
             os.fsync(self._handle)
+            # what the system remembers of it would be in the way when it is written past its cache
+            os.posix_fadvise(self._handle, 0, size, os.POSIX_FADV_DONTNEED)
             if not self._laid:
                 _flush(self._path.parent)
         self._laid = size
@@ -158,69 +159,43 @@ class Unfinished:
             with suppress(OSError):  # it may be gone again
                 os.truncate(self._path, self._at)
 
-    def start(self, offset: int) -> None:
-        self._at = offset
-
-    def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Write the pieces and pass them on, joined; of what is large all but the beginning is made and
-        written beside, by a thread that runs ahead. KitError disk-full, vault-damaged, now or in `finish`."""
-        blocks = _blocks(pieces)
-        for block in blocks:
-            with _translated():
-                _write(self._handle, block, self._at)
-            self._at += len(block)
-            yield block
-            if len(block) >= LARGE:
-                break
-        else:
-            return
-        ahead: SimpleQueue[bytes | None] = SimpleQueue()
-        if self._thread is None:
-            self._thread = ThreadPoolExecutor(1, "parcel")
-        self._writing.append(self._thread.submit(self._run_ahead, blocks, self._at, ahead))
-        while (made := ahead.get()) is not None:
-            self._at += len(made)
-            yield made
+    def space(self, size: int) -> memoryview:
+        """Memory for a packet of so many bytes, which the disk takes as it is."""
+        if self._memory is None or len(self._memory) < size:
+            self._memory = _blank(size)
+        self._at = size
+        return memoryview(self._memory)[:size]
 
     def finish(self, front: bytes) -> None:
         """On disk when this returns, name and all. KitError disk-full, vault-damaged."""
+        space = self.space(max(self._at, len(front)))
+        space[: len(front)] = front
         with _translated():
-            _write(self._handle, front, 0)
-            for written in self._writing:
-                written.result()
+            self._write(space)
             os.fdatasync(self._handle)  # its size too, where it has grown
             if os.fstat(self._handle).st_nlink != 1:
                 raise OSError(errno.ENOENT, "cleared away before it was finished")
             if not self._laid:
                 _flush(self._path.parent)
-        self._at = max(self._at, len(front))
         self._finished = True
 
-    def _run_ahead(self, blocks: Iterator[bytes], at: int, ahead: "SimpleQueue[bytes | None]") -> None:
-        try:
-            for block in blocks:
-                ahead.put(block)
-                _write(self._handle, block, at)
-                # Have the kernel begin to write it now, so that less is left for the flush. This waits for
-                # nothing and promises nothing; who reads the packet then gets it from the disk.
-                os.posix_fadvise(self._handle, at, len(block), os.POSIX_FADV_DONTNEED)
-                at += len(block)
-        finally:
-            ahead.put(None)
+    def _write(self, packet: memoryview) -> None:
+        """Where all of it overwrites room, past the system's cache: it need not be copied there first, and
+        the disk has it before the flush. In whole blocks; behind the packet is nothing but room."""
+        blocks = -(-len(packet) // BLOCK) * BLOCK
+        if self._memory is not None and blocks <= self._laid:
+            before = fcntl.fcntl(self._handle, fcntl.F_GETFL)
+            with suppress(OSError):  # not every file system can; what it cannot is done the other way
+                fcntl.fcntl(self._handle, fcntl.F_SETFL, before | os.O_DIRECT)
+                if os.pwrite(self._handle, memoryview(self._memory)[:blocks], 0) == blocks:
+                    return
+            fcntl.fcntl(self._handle, fcntl.F_SETFL, before)
+        _write(self._handle, packet, 0)
 
 
-def _blocks(pieces: Iterator[bytes]) -> Iterator[bytes]:
-    """The same bytes in blocks of at least LARGE, but for the last."""
-    waiting: list[bytes] = []
-    size = 0
-    for piece in pieces:
-        waiting.append(piece)
-        size += len(piece)
-        if size >= LARGE:
-            yield b"".join(waiting)
-            waiting, size = [], 0
-    if waiting:
-        yield b"".join(waiting)
+def _blank(size: int) -> mmap.mmap:
+    """So much memory, in whole blocks and at the beginning of one, of zeros."""
+    return mmap.mmap(-1, -(-max(size, 1) // BLOCK) * BLOCK)
 
 
 def _flush(folder: Path) -> None:
@@ -231,7 +206,7 @@ def _flush(folder: Path) -> None:
         os.close(handle)
 
 
-def _write(handle: int, data: bytes, at: int) -> None:
+def _write(handle: int, data: bytes | memoryview, at: int) -> None:
     rest = memoryview(data)
     while rest:
         written = os.pwrite(handle, rest, at)

@@ -6,9 +6,8 @@ header's MAC, and are ignored by every reader that conforms.
 
 import hmac
 import secrets
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import chain
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives import hashes
@@ -33,11 +32,12 @@ from protocol.sealed.agekeys import BadKey, generate, recipient_of
 __all__ = [
     "BadAge",
     "BadKey",
+    "Fill",
     "Stanza",
     "Wrapped",
     "decrypt",
     "encrypt",
-    "encrypt_in_pieces",
+    "encrypt_into",
     "generate",
     "read_header",
     "recipient_of",
@@ -80,27 +80,38 @@ def wrap(recipients: Sequence[str]) -> Wrapped:
 
 def encrypt(plaintext: bytes, recipients: Sequence[str], extra_stanzas: Sequence[Stanza] = ()) -> bytes:
     """An age file of `plaintext` that any one of `recipients` opens. BadKey, ValueError as `wrap`."""
-    _, pieces = encrypt_in_pieces([plaintext], wrap(recipients), extra_stanzas)
-    return b"".join(pieces)
+    size, fill = encrypt_into([plaintext], wrap(recipients), extra_stanzas)
+    file = bytearray(size)
+    for _ in fill(memoryview(file)):
+        pass
+    return bytes(file)
 
 
-def encrypt_in_pieces(
-    plaintext: Sequence[bytes], wrapped: Wrapped, extra_stanzas: Sequence[Stanza] = ()
-) -> tuple[int, Iterator[bytes]]:
-    """The size of the age file of `plaintext` (in parts of any size), and the file itself piece by piece."""
+Fill = Callable[[memoryview], Iterator[memoryview]]
+"""Writes a file into a space of exactly its size, and tells of each piece, in order, once it is there."""
+
+
+def encrypt_into(
+    plaintext: Sequence[bytes | memoryview], wrapped: Wrapped, extra_stanzas: Sequence[Stanza] = ()
+) -> tuple[int, Fill]:
+    """The size of the age file of `plaintext` (in parts of any size), and what writes it."""
     covered = b"".join([wrapped.text, write_stanzas(extra_stanzas), END])
     mac = encode64(hmac.digest(wrapped.mac_key, covered, "sha256")).encode()
     header = b"".join([covered, b" ", mac, b"\n", wrapped.nonce])
     length = sum(map(len, plaintext))
     size = len(header) + length + max(1, -(-length // CHUNK)) * TAG
-    return size, chain((header,), _seal_chunks(wrapped.cipher, _chunks(plaintext)))
 
+    def fill(space: memoryview) -> Iterator[memoryview]:
+        at = len(header)
+        space[:at] = header
+        yield space[:at]
+        for counter, (chunk, last) in enumerate(_chunks(plaintext)):
+            piece = space[at : at + len(chunk) + TAG]
+            wrapped.cipher.encrypt_into(_chunk_nonce(counter, last), chunk, None, piece)
+            at += len(piece)
+            yield piece
 
-def _seal_chunks(
-    cipher: ChaCha20Poly1305, chunks: Iterable[tuple[bytes | memoryview, bool]]
-) -> Iterator[bytes]:
-    for counter, (chunk, last) in enumerate(chunks):
-        yield cipher.encrypt(_chunk_nonce(counter, last), chunk, None)
+    return size, fill
 
 
 def decrypt(data: bytes, identities: Sequence[str]) -> bytes:
@@ -163,7 +174,7 @@ def _open_payload(file_key: bytes, payload: memoryview) -> bytes:
     return b"".join(parts)
 
 
-def _chunks(parts: Iterable[bytes]) -> Iterator[tuple[bytes | memoryview, bool]]:
+def _chunks(parts: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:
     """Chunks of 64 KiB and whether each is the last; the last is empty only when the whole is. Copied is only
     what lies across the border of two parts."""
     waiting: list[memoryview] = []

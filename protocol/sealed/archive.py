@@ -5,6 +5,7 @@ links, extended headers, other owners, padding that hides something or bytes aft
 """
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 BLOCK = 512
 _END = bytes(2 * BLOCK)
@@ -20,14 +21,14 @@ class BadArchive(ValueError):
     """Not an archive as this module writes it."""
 
 
-def write_archive(members: Iterable[tuple[str, bytes]]) -> bytes:
+def write_archive(members: Iterable[tuple[str, bytes | memoryview]]) -> bytes:
     """(name, bytes) one after the other. ValueError for a name ustar cannot hold."""
     return b"".join(archive_of(members))
 
 
-def archive_of(members: Iterable[tuple[str, bytes]]) -> list[bytes]:
+def archive_of(members: Iterable[tuple[str, bytes | memoryview]]) -> list[bytes | memoryview]:
     """The same in parts, the members' bytes as they are."""
-    parts = []
+    parts: list[bytes | memoryview] = []
     for name, data in members:
         parts += [_header(name, len(data)), data, bytes(-len(data) % BLOCK)]
     return [*parts, _END]
@@ -51,6 +52,7 @@ def read_archive(archive: bytes) -> list[tuple[str, bytes]]:
     return members
 
 
+@lru_cache(maxsize=64)
 def _header(name: str, size: int) -> bytes:
     """POSIX.1-1988 ustar: a plain file of nobody in particular, of 1970, readable by its owner alone."""
     raw = name.encode("ascii")

@@ -66,12 +66,28 @@ class Legal(_Member, frozen=True):
     retention_until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
 
 
+Hash = Literal["sha256", "sha512"]
+
+
 class Payload(_Member, frozen=True):
-    """The sealed file of one group as it lies in the packet: SHA-512 in hex and size in bytes."""
+    """The sealed file of one group as it lies in the packet: size in bytes, and one of the digests in hex."""
 
     group: Group
-    sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")]
     size: Annotated[int, Meta(ge=1, le=canonical.BIGGEST)]
+    sha256: _Digest | msgspec.UnsetType = msgspec.UNSET
+    sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")] | msgspec.UnsetType = msgspec.UNSET
+
+    def hashed(self) -> "hashlib._Hash":
+        """What its bytes go through, to be asked `is_of` then."""
+        return hashlib.sha256() if self.sha512 is msgspec.UNSET else hashlib.sha512()
+
+    def is_of(self, hashed: "hashlib._Hash") -> bool:
+        return hashed.hexdigest() in (self.sha256, self.sha512)
+
+
+def describe(group: Group, size: int, by: Hash, digest: str) -> Payload:
+    """A sealed file with this digest."""
+    return Payload(group, size, sha256=digest) if by == "sha256" else Payload(group, size, sha512=digest)
 
 
 class Core(_Member, frozen=True, kw_only=True):
@@ -212,6 +228,10 @@ def _rules(manifest: Manifest) -> list[tuple[str, bool]]:
         ("contents", len(set(names)) == len(names) and all(map(_is_in_its_group, manifest.contents))),
         ("contents", places == sorted(places)),
         ("payload", tuple(one.group for one in manifest.payload) == groups_of(manifest)),
+        (
+            "payload",
+            all((one.sha256 is msgspec.UNSET) != (one.sha512 is msgspec.UNSET) for one in manifest.payload),
+        ),
         ("flags", list(manifest.flags) == sorted(set(manifest.flags))),
         ("supplements", _is_lawful_supplement(manifest, names)),
     ]

@@ -115,7 +115,7 @@ def read_payload(outer: Outer, source: bytes | BinaryIO, *, missing_ok: bool = F
 
 def check_payload(outer: Outer, stream: BinaryIO) -> None:
     """As `read_payload`, from a stream standing at the payload, keeping nothing: no group is missing, size
-    and SHA-512 are those of the manifest. BadPacket."""
+    and digest are those of the manifest. BadPacket."""
     for described in outer.manifest.payload:
         for _ in _file(described, stream, missing_ok=False):
             pass
@@ -202,15 +202,15 @@ def _file(described: Payload, stream: BinaryIO, missing_ok: bool) -> Iterator[by
         raise BadPacket(Fault.GROUP_MISSING, described.group)
     if left != described.size:
         raise BadPacket(Fault.PAYLOAD_DIGEST, f"{described.group}: another size")
-    sha512 = hashlib.sha512()
+    hashed = described.hashed()
     while left:
         piece = stream.read(min(left, _PIECE))
         if not piece:
             raise BadPacket(Fault.TRUNCATED, described.group)
         left -= len(piece)
-        sha512.update(piece)
+        hashed.update(piece)
         yield piece
-    if sha512.hexdigest() != described.sha512:
+    if not described.is_of(hashed):
         raise BadPacket(Fault.PAYLOAD_DIGEST, described.group)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from itertools import chain
 from typing import Protocol
 
 from cryptography import x509
@@ -16,8 +15,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from protocol import signed
 from protocol.sealed import manifest
+from protocol.sealed.age import Fill
 from protocol.sealed.archive import BadArchive, archive_of, read_archive
-from protocol.sealed.manifest import Content, Core, Manifest, Payload, RecipientId
+from protocol.sealed.manifest import Content, Core, Hash, Manifest, Payload, RecipientId
 from protocol.sealed.outer import (
     KIT_KIND,
     OFFICER_KIND,
@@ -46,6 +46,7 @@ __all__ = [
     "Outer",
     "Part",
     "Prepared",
+    "Sealable",
     "Sealed",
     "Signer",
     "Sink",
@@ -60,7 +61,7 @@ __all__ = [
     "write",
 ]
 
-_NO_DIGEST = "0" * 128  # in place of one, where only its length matters
+_NO_DIGEST = {"sha256": "0" * 64, "sha512": "0" * 128}  # in place of one, where only its length matters
 
 
 @dataclass(frozen=True)
@@ -77,6 +78,19 @@ class Part:
     def sha256(self) -> str:
         """In hex. Worked out once: who describes the parts and who seals them both ask."""
         return self.known or hashlib.sha256(self.data).hexdigest()
+
+
+class Sealable(Protocol):
+    """What can be sealed: a `Part`, or the like of one whose bytes lie within others."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def type(self) -> str: ...
+    @property
+    def data(self) -> bytes | memoryview: ...
+    @property
+    def sha256(self) -> str: ...
 
 
 @dataclass(frozen=True)
@@ -124,12 +138,9 @@ class Written:
 
 
 class Sink(Protocol):
-    """Where a packet is written: the payload from `offset` on, and at last what stands before it."""
+    """Where a packet is made: in a space of its size, and at last what stands at its beginning."""
 
-    def start(self, offset: int) -> None: ...
-
-    def through(self, pieces: Iterator[bytes]) -> Iterator[bytes]:
-        """Write the next pieces, and pass them on, each whole and in order; of some it may make one."""
+    def space(self, size: int) -> memoryview: ...
 
     def finish(self, front: bytes) -> None: ...
 
@@ -158,10 +169,10 @@ class Prepared:
         """As `finish`, into a sink."""
         front = _front(self.manifest_bytes, kit, officer)
         outer = read_outer(front)
-        sink.start(len(front))
-        size = len(front) + sum(len(piece) for piece in sink.through(iter(write_payload(self.files))))
+        payload = b"".join(write_payload(self.files))
+        sink.space(len(front) + len(payload))[len(front) :] = payload
         sink.finish(front)
-        return Written(outer.manifest, outer.manifest_sha256, size)
+        return Written(outer.manifest, outer.manifest_sha256, len(front) + len(payload))
 
 
 @dataclass(frozen=True)
@@ -173,7 +184,7 @@ class Opened:
     shredded: tuple[str, ...] = ()
 
 
-def contents_of(parts: Sequence[Part]) -> tuple[Content, ...]:
+def contents_of(parts: Sequence[Sealable]) -> tuple[Content, ...]:
     """What the manifest says of the parts. ValueError for a part that belongs to no group."""
     return tuple(
         Content(
@@ -193,23 +204,28 @@ def kids_of(recipients: Sequence[Recipient]) -> tuple[RecipientId, ...]:
 
 
 def prepare(
-    parts: Sequence[Part], core: Core, recipients: Sequence[Recipient], keys: Keys | None = None
+    parts: Sequence[Sealable],
+    core: Core,
+    recipients: Sequence[Recipient],
+    keys: Keys | None = None,
+    by: Hash = "sha256",
 ) -> Prepared:
     """`parts` sealed to `recipients` group by group, each under keys of its own, and the manifest to sign.
+    `by`: the digest of the sealed files.
 
     ValueError when `core` does not describe exactly these parts and recipients, in a suite their keys fit, or
     `keys` are for others; BadPacket for an unknown suite."""
     core_bytes = manifest.encode(core)
     files, described = [], []
-    for group, _, pieces in _seal_groups(parts, core, core_bytes, recipients, keys):
-        file = b"".join(pieces)
-        files.append(file)
-        described.append(Payload(group, hashlib.sha512(file).hexdigest(), len(file)))
+    for group, size, fill in _seal_groups(parts, core, core_bytes, recipients, keys):
+        file = bytearray(size)
+        described.append(_digested(group, fill, memoryview(file), by))
+        files.append(bytes(file))
     return Prepared(manifest.encode(manifest.with_payload(core, described)), tuple(files))
 
 
 def seal(
-    parts: Sequence[Part], core: Core, recipients: Sequence[Recipient], kit: Signer, officer: Signer
+    parts: Sequence[Sealable], core: Core, recipients: Sequence[Recipient], kit: Signer, officer: Signer
 ) -> Sealed:
     """The packet of `parts`, opened only by `recipients`, signed by kit and officer.
 
@@ -220,43 +236,42 @@ def seal(
 
 def write(
     sink: Sink,
-    parts: Sequence[Part],
+    parts: Sequence[Sealable],
     core: Core,
     recipients: Sequence[Recipient],
     kit: Signer,
     officer: Signer,
     keys: Keys | None = None,
+    by: Hash = "sha256",
 ) -> Written:
     """As `seal`, into a sink. What stands before the payload needs its digests, but is of a size known from
-    the start: so the payload can be on its way to the disk while it is still being digested."""
+    the start: so everything is made where it lies in the packet, and nothing is copied."""
     core_bytes = manifest.encode(core)
     groups = list(_seal_groups(parts, core, core_bytes, recipients, keys))
-    sizes = [Payload(group, _NO_DIGEST, size) for group, size, _ in groups]
+    sizes = [manifest.describe(group, size, by, _NO_DIGEST[by]) for group, size, _ in groups]
     offset = outer_size(manifest.size_of(core_bytes, sizes), kit.size(KIT_KIND), officer.size(OFFICER_KIND))
-    sink.start(offset)
-    described = []
-    for group, size, pieces in groups:
-        blocks = sink.through(chain((size.to_bytes(4),), pieces))
-        digest = hashlib.sha512(memoryview(next(blocks))[4:])
-        for block in blocks:
-            digest.update(block)
-        described.append(Payload(group, digest.hexdigest(), size))
+    whole = offset + sum(4 + size for _, size, _ in groups)
+    space, at, described = sink.space(whole), offset, []
+    for group, size, fill in groups:
+        space[at : at + 4] = size.to_bytes(4)
+        described.append(_digested(group, fill, space[at + 4 : at + 4 + size], by))
+        at += 4 + size
     front = _front(manifest.encode(manifest.with_payload(core, described)), kit, officer)
     outer = read_outer(front)
     if outer.payload_offset != offset:
         raise ValueError("the payload does not lie where it belongs")
     sink.finish(front)
-    return Written(outer.manifest, outer.manifest_sha256, offset + sum(4 + one.size for one in described))
+    return Written(outer.manifest, outer.manifest_sha256, whole)
 
 
 def _seal_groups(
-    parts: Sequence[Part],
+    parts: Sequence[Sealable],
     core: Core,
     core_bytes: bytes,
     recipients: Sequence[Recipient],
     keys: Keys | None,
-) -> Iterator[tuple[manifest.Group, int, Iterator[bytes]]]:
-    """Each group, and the size and the pieces of its sealed file."""
+) -> Iterator[tuple[manifest.Group, int, Fill]]:
+    """Each group, the size of its sealed file, and what writes that."""
     if core.suite not in manifest.SUITES:
         raise BadPacket(Fault.UNKNOWN_SUITE)
     if core.contents != contents_of(parts) or core.recipients != kids_of(recipients):
@@ -268,6 +283,14 @@ def _seal_groups(
             group,
             *seal_file(archive, Label(core.suite, core_bytes, group, core.recipients), recipients, keys),
         )
+
+
+def _digested(group: manifest.Group, fill: Fill, space: memoryview, by: Hash) -> Payload:
+    """A group sealed into its space, digested piece by piece while each is still at hand."""
+    hashed = hashlib.sha256() if by == "sha256" else hashlib.sha512()
+    for piece in fill(space):
+        hashed.update(piece)
+    return manifest.describe(group, len(space), by, hashed.hexdigest())
 
 
 def _front(manifest_bytes: bytes, kit: Signer, officer: Signer | Assertion) -> bytes:

@@ -7,6 +7,7 @@ nobody can change: a stanza under the header's MAC (age), an authenticated attri
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -33,7 +34,7 @@ class Label:
     group: str
     recipients: tuple[RecipientId, ...]
 
-    @property
+    @cached_property
     def core_sha256(self) -> bytes:
         return hashlib.sha256(self.core).digest()
 
@@ -60,20 +61,28 @@ class Keys:
 
 
 def seal_file(
-    plaintext: Sequence[bytes], label: Label, recipients: Sequence[Recipient], keys: Keys | None = None
-) -> tuple[int, Iterator[bytes]]:
+    plaintext: Sequence[bytes | memoryview],
+    label: Label,
+    recipients: Sequence[Recipient],
+    keys: Keys | None = None,
+) -> tuple[int, age.Fill]:
     """`plaintext` (in parts of any size), readable only by `recipients`, whose keys are those of the label's
-    suite: the size of the sealed file, and its pieces. ValueError."""
+    suite: the size of the sealed file, and what writes it. ValueError."""
     if label.suite == AGE:
         wrapped = keys.take(label.group, recipients) if keys else _wrap(recipients)
-        return age.encrypt_in_pieces(plaintext, wrapped, [_stanza(label)])
+        return age.encrypt_into(plaintext, wrapped, [_stanza(label)])
     whole = cms.encrypt(
         b"".join(plaintext),
         [recipient.public_key() for recipient in recipients],
         label.core_sha256,
         label.group,
     )
-    return len(whole), iter((whole,))
+
+    def fill(space: memoryview) -> Iterator[memoryview]:
+        space[:] = whole
+        yield space
+
+    return len(whole), fill
 
 
 def _wrap(recipients: Sequence[Recipient]) -> age.Wrapped:

@@ -25,7 +25,7 @@ from protocol.sealed.refusal import BadPacket
 from protocol.sealed.suites import STANZA, Label, check_file, open_file, seal_file
 from tests.competent.place import NOW
 from tests.protocol.certificates import leaf
-from tests.protocol.sealed.application import PARTS, build_world
+from tests.protocol.sealed.application import PARTS, build_world, filled
 from tests.protocol.sealed.authenticator import answer, authenticator_data, client_data
 
 SPARE = build_world()  # another root, kit, officer and service
@@ -79,7 +79,7 @@ class Meddler:
         if flip is not None:
             at = flip(bytes(file))
             file[at] = ord("A") if file[at] != ord("A") else ord("B")  # base64 stays base64
-        payload = [Payload("identity", hashlib.sha512(file).hexdigest(), len(file))]
+        payload = [Payload("identity", len(file), sha256=hashlib.sha256(file).hexdigest())]
         return self.signed(manifest.encode(manifest.with_payload(core, payload)), [bytes(file)])
 
     def with_key(self, **flags):
@@ -204,7 +204,7 @@ MUTATIONS = {
         lambda m: m.signed(
             m.labelled(
                 payload=[
-                    old | {"sha512": new["sha512"], "size": new["size"]}
+                    old | {"sha256": new["sha256"], "size": new["size"]}
                     for old, new in zip(m.members["payload"], m.members["payload"][::-1], strict=True)
                 ]
             ),
@@ -288,7 +288,7 @@ def test_a_bit_flipped_in_any_sealed_file_is_refused_also_by_the_holder_of_its_k
     recipient = desk.world.recipients[0] if suite == "age1pq" else cms_recipient(private.public_key())
     keys = [desk.world.identities[0], private]
     label = Label(suite, b"core", "identity", kids_of([recipient]))
-    file = b"".join(seal_file([bytes(200_000)], label, [recipient])[1])
+    file = filled(*seal_file([bytes(200_000)], label, [recipient]))
 
     def opened(data):
         check_file(data, label)

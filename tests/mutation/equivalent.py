@@ -33,10 +33,6 @@ EQUIVALENT: Mapping[str, str] = {
         )
     },
     **{
-        f"device/vault/parcels.py:_blocks: {what}": "how much is joined; the bytes are the same"
-        for what in ("one less: 0", "one more: 0", "comparison: size >= LARGE")
-    },
-    **{
         f"device/vault/shelf.py:_BESIDE: {what}": "room is a guess; what does not fit is written all the same"
         for what in ("one less: 1024", "one more: 1024", "one less: 64", "one more: 64")
     },

@@ -37,9 +37,8 @@ SEALING = """
     outer = read_outer(data)
     with vault.create(packet_id) as file:
         die("begun")
-        file.start(outer.payload_offset)
-        for _ in file.through(iter((data[outer.payload_offset:],))):
-            die("half written")
+        file.space(len(data))[outer.payload_offset:] = data[outer.payload_offset:]
+        die("half written")
         file.finish(data[: outer.payload_offset])
         with database.transaction() as tx:
             vault.put_sealed(

@@ -8,7 +8,7 @@ import pytest
 
 from device.errors import Code, KitError
 from device.vault.database import Database
-from device.vault.parcels import LARGE, STEP, Parcels
+from device.vault.parcels import STEP, Parcels
 from device.vault.shelf import Store
 from protocol.ids import new_ulid
 from protocol.sealed.outer import read_outer
@@ -16,7 +16,7 @@ from protocol.sealed.packet import Part, contents_of, open_packet, write
 from tests.device.vault.kit import WORLD, put_packet
 from tests.protocol.certificates import NOW
 
-SIZES = (0, 1, LARGE - 1, LARGE, LARGE + 65_536, 3 * LARGE + 7)
+SIZES = (0, 1, 65_536, STEP, 5 * STEP + 7)
 
 
 def parts(size):
@@ -85,7 +85,7 @@ def test_a_file_taken_away_while_it_was_written_is_no_packet(database):
 
 def test_a_packet_that_had_room_made_for_it_is_the_packet_whatever_its_size(database):
     store = Store(database)
-    for size in (10, STEP + 1, 3 * LARGE):
+    for size in (10, STEP + 1, 5 * STEP):
         database.parcels.make_room(STEP)
         packet_id = store.next_id()
         assert store.next_id() == packet_id
@@ -146,16 +146,14 @@ def small_files(most):
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-@pytest.mark.parametrize("most", [50_000, LARGE + 150_000])
-def test_a_disk_that_refuses_in_the_middle_leaves_no_file_and_the_visit_whole(kit, most):
-    """In the caller's thread, and in the one that runs ahead."""
+def test_a_disk_that_refuses_in_the_middle_leaves_no_file_and_the_visit_whole(kit):
     vault = kit.unlock()
-    content = parts(4 * LARGE)
+    content = parts(5 * STEP)
     core = WORLD.core(content, contents=contents_of(content))
     with kit.database.transaction() as tx:
         vault.new_visit_key(tx, core.visit_id)
         vault.put(tx, core.visit_id, "photo", "photo", b"jpeg")
-    with small_files(most), pytest.raises(KitError) as failed, vault.create(core.packet_id) as file:
+    with small_files(50_000), pytest.raises(KitError) as failed, vault.create(core.packet_id) as file:
         write(file, content, core, WORLD.recipients, WORLD.kit_signer, WORLD.officer_signer)
     assert failed.value.code == Code.VAULT_DAMAGED
     assert kit.database.parcels.ids() == set()

@@ -81,3 +81,11 @@ def build_world() -> World:
         tuple(Recipient(kid=f"key-{at}", age1pq=pair[1]) for at, pair in enumerate(pairs)),
         tuple(pair[0] for pair in pairs),
     )
+
+
+def filled(size, fill):
+    """The bytes of a sealed file that has been laid out."""
+    space = bytearray(size)
+    for _ in fill(memoryview(space)):
+        pass
+    return bytes(space)

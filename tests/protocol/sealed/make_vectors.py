@@ -90,7 +90,7 @@ class Signers:
         return seal(PARTS, core, recipients, self.signer(self.kit), self.signer(self.officer))
 
     def cms_packet(self, recipients: Sequence[Recipient], prev: str) -> Sealed:
-        """The kit's next packet, of suite cms-p256-gcm, signed with the officer's security key."""
+        """The kit's next packet: another suite and digest, signed with the officer's security key."""
         core = self.core(
             recipients,
             packet_id=CMS_PACKET_ID,
@@ -100,7 +100,7 @@ class Signers:
             suite="cms-p256-gcm",
             officer_signature="webauthn",
         )
-        prepared = prepare(PARTS, core, recipients)
+        prepared = prepare(PARTS, core, recipients, by="sha512")
         chain = self.signer(self.security_key).chain
         assertion = answer(self.security_key.key, chain, client_data(prepared.challenge))
         return prepared.finish(self.signer(self.kit), assertion)

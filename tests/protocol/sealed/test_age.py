@@ -28,8 +28,10 @@ def test_the_chunks_of_a_file_end_where_they_should(size):
     plaintext = plaintext[:size]
     pieces = [plaintext[at : at + 1000] for at in range(0, size, 1000)]
     whole = encrypt(plaintext, [RECIPIENT])
-    told, streamed = age.encrypt_in_pieces(pieces, age.wrap([RECIPIENT]))
-    made = b"".join(streamed)
+    told, fill = age.encrypt_into(pieces, age.wrap([RECIPIENT]))
+    space = bytearray(told)
+    made = b"".join(map(bytes, fill(memoryview(space))))
+    assert made == bytes(space), "each piece is told when it is there"
     assert decrypt(whole, [IDENTITY]) == decrypt(made, [IDENTITY]) == plaintext
     assert len(whole) == len(made) == told
 
@@ -92,13 +94,14 @@ def test_chunks_cannot_be_dropped_swapped_or_added():
         assert refused(head + b"".join(other)) == "payload-corrupt"
 
 
-def test_an_empty_last_chunk_after_a_full_one_is_refused(monkeypatch):
-    def with_empty_last(parts):
-        yield b"".join(parts), False
-        yield b"", True
-
-    monkeypatch.setattr(age, "_chunks", with_empty_last)
-    assert refused(encrypt(b"a" * CHUNK, [RECIPIENT])) == "payload-corrupt"
+def test_an_empty_last_chunk_after_a_full_one_is_refused():
+    wrapped = age.wrap([RECIPIENT])
+    size, fill = age.encrypt_into([b""], wrapped)
+    header, empty = map(bytes, fill(memoryview(bytearray(size))))
+    assert decrypt(header + empty, [IDENTITY]) == b""
+    full = wrapped.cipher.encrypt(bytes(12), b"a" * CHUNK, None)  # the first chunk, and not the last
+    last = wrapped.cipher.encrypt((1).to_bytes(11) + b"\x01", b"", None)
+    assert refused(header + full + last) == "payload-corrupt"
 
 
 @pytest.mark.parametrize(

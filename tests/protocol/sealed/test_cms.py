@@ -16,7 +16,7 @@ from protocol.sealed.packet import BadPacket, Fault, kids_of, open_packet, witho
 from protocol.sealed.recipients import cms_recipient
 from protocol.sealed.suites import Label, check_file, seal_file
 from tests.protocol.certificates import NOW
-from tests.protocol.sealed.application import PARTS, build_world
+from tests.protocol.sealed.application import PARTS, build_world, filled
 
 KEYS = tuple(ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
 STRANGER = ec.generate_private_key(ec.SECP256R1())
@@ -30,7 +30,7 @@ ENVELOPE = cms.encrypt(PLAIN, [key.public_key() for key in KEYS], CORE_SHA256, "
 
 
 def sealed(label, recipients):
-    return b"".join(seal_file([], label, recipients)[1])
+    return filled(*seal_file([], label, recipients))
 
 
 def refused(data, keys=KEYS):

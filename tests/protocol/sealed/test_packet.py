@@ -159,7 +159,7 @@ def test_a_flipped_bit_anywhere_is_refused_before_any_key_is_used():
 def test_a_packet_beyond_its_bound_is_refused_unread():
     outer = read_outer(SEALED.data)
     huge = msgspec.structs.replace(
-        outer.manifest, payload=(Payload("identity", "0" * 128, LARGEST), SEALED.manifest.payload[1])
+        outer.manifest, payload=(Payload("identity", LARGEST, sha256="0" * 64), SEALED.manifest.payload[1])
     )
     assert refused(write_outer(encode(huge), outer.signatures)) == Fault.TOO_LARGE
 
@@ -268,7 +268,7 @@ def resealed(*files, core=CORE):
     """A packet rightly signed around any files."""
     groups = manifest.groups_of(core)
     described = [
-        Payload(group, hashlib.sha512(file).hexdigest(), len(file))
+        Payload(group, len(file), sha512=hashlib.sha512(file).hexdigest())
         for group, file in zip(groups, files, strict=True)
     ]
     data = encode(manifest.with_payload(core, described))

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
+from msgspec import to_builtins
 
 from protocol.bag import open_bag
 from protocol.sealed.packet import BadPacket, open_packet, without
@@ -20,6 +21,7 @@ FOLDER = Path(__file__).parents[2] / "vectors" / "sealed"
 AT = datetime(2026, 11, 23, 12, tzinfo=UTC)
 MANIFEST_SHA256 = "1676a1d46b9c20453c6f18215c0d7c2af0358b01814cdd0401676222cb898a8f"
 CMS_MANIFEST_SHA256 = "8a0403960d7842cbdf3a8cf501d154f8a0ca68341efae582b2fff7356a3f8ef6"
+OTHER_MANIFEST_SHA256 = "3097d5cbc309c60f55ffd24128f68af60d72713878c1859a5043fbb6338bb2fa"
 PARTS = [
     ("identity.json", b'{"surname":"Vector"}'),
     ("photo.jpg", bytes.fromhex("ffd8ffe0") + bytes(range(64))),
@@ -104,3 +106,19 @@ def test_the_bag_opens_to_its_visit():
     assert [(visit.citizen.name, visit.place.street) for visit in bag.visits] == [
         ("Victor Vector", "Vectorstraat 1")
     ]
+
+
+def test_a_packet_whose_files_have_the_other_digest_opens_too():
+    """The packet above has SHA-512, as all had at first; `tests/vectors/digest` is of the same parts."""
+    folder = FOLDER.parent / "digest"
+    root = x509.load_pem_x509_certificate((folder / "root.pem").read_bytes())
+    data, key = (folder / "application.packet").read_bytes(), (folder / "service.age").read_text()
+    opened = open_packet(data, [key.splitlines()[-1]], [root], [root], AT)
+    assert opened.outer.manifest_sha256 == OTHER_MANIFEST_SHA256
+    assert [(part.name, part.data) for part in opened.parts] == PARTS
+    for manifest, digests in (
+        (opened.outer.manifest, ("sha256",)),
+        (packet((FOLDER / "application.packet").read_bytes()).outer.manifest, ("sha512",)),
+    ):
+        named = {name for one in to_builtins(manifest.payload) for name in one}
+        assert named == {"group", "size", *digests}
