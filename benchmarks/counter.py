@@ -47,14 +47,22 @@ class Kit:
         folder.mkdir()
         self._made = made = tests.Kit(folder)
         self.database = Database(made.data / "vault.db")
-        self.vault = Gate(self.database, made.key_source, made.clock).unlock(tests.OFFICER, tests.PIN)
+        self._gate = Gate(self.database, made.key_source, made.clock)
+        self.vault = self._gate.unlock(tests.OFFICER, tests.PIN)
         self._cases = Cases(self.database, made.clock, shipped(), nothing)
         self._requests: dict[str, BagVisit] = {}
         self._sealer = self._new_sealer()
 
     def forget(self) -> None:
-        """What the sealer had in memory is gone, as after a restart in the middle of the visit."""
+        """What the agent had in memory is gone, as after a restart at the end of the visit."""
         self._sealer = self._new_sealer()
+        self.vault = self._gate.unlock(tests.OFFICER, tests.PIN)
+
+    def take_up(self, visit_id: str) -> None:
+        """The officer chooses the visit, and the kit's next quiet moment comes."""
+        self.settle()
+        self.vault.make_room(visit_id)
+        self._rehearse(visit_id)
 
     def _new_sealer(self) -> Sealer:
         recipients = Recipients(self._made.list_path, self._made.service.list_key.public_key())
@@ -92,8 +100,9 @@ class Kit:
             self._keep(visit_id, "finger", pack(print_), partial(KeepFinger, hand, "index"))
         ink = KeptSignature(b"<svg/>", content(int(size * INK)), 2, 90, "bench")
         self._keep(visit_id, "signature", pack(ink), KeepSignature)
-        self._note(visit_id, Review("nl"))
         self._requests[visit_id] = request
+        self._note(visit_id, Review("nl"))
+        self._rehearse(visit_id)
         return visit_id
 
     def seal(self, visit_id: str) -> None:
@@ -112,6 +121,10 @@ class Kit:
 
     def settle(self) -> None:
         self.database.settle()
+
+    def _rehearse(self, visit_id: str) -> None:
+        visit, entry = self._cases.visits[visit_id], self._cases.entry_of(visit_id)
+        self._sealer.rehearse(visit, self._requests[visit_id], entry, self.vault, False)
 
     def _keep(self, visit_id: str, kind: str, data: bytes, wish: Callable[[str, str], Wish]) -> None:
         record, named = new_ulid(), digest(data)

@@ -7,8 +7,10 @@ twice, the packet written and flushed, its row, the journal's fact and the end o
 transaction, the slot overwritten.
 
 Not in it is what the kit does before, in moments when nobody waits: file keys wrapped at the dry run, room
-laid out for packet and log after a fact, digests of captures worked out when they were kept. `restarted` is
-the same without the wrapped keys, as when the kit was switched off in the middle of the visit.
+laid out for packet and log after a fact, digests of captures worked out when they were kept, and after the
+last fact the draft of the packet: all of its manifest and texts that is known by then. `restarted` is when
+the kit was switched off after the review: the officer has unlocked it and chosen the visit again.
+`unprepared` is the worst: switched off, and then pressed before the kit had any quiet moment.
 
 The bare write is what it takes for a new file to be there after a power cut: written under another name,
 fsync, rename, fsync of the folder. It has no room laid out: whoever just writes a file has none. Peers do
@@ -28,7 +30,7 @@ from benchmarks.traced import Traced, trace
 
 ROUNDS = 25
 SIZES = (150_000, 2_000_000)
-OURS = ("ours", "restarted")
+OURS = ("ours", "restarted", "unprepared")
 
 
 @dataclass(frozen=True)
@@ -55,8 +57,10 @@ def measure(folder: Path, size: int, rounds: int = ROUNDS) -> SealingResult:
     for turn in range(rounds):
         for name in [*OURS, *others] if turn % 2 else [*others, *OURS]:
             visit_id = kit.capture(size) if name in OURS else ""
-            if name == "restarted":
+            if name in ("restarted", "unprepared"):
                 kit.forget()
+            if name == "restarted":
+                kit.take_up(visit_id)
             began, busy = time.perf_counter(), time.process_time()
             if name in OURS:
                 kit.seal(visit_id)

@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 ALPHABET = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
 # The first character holds three bits only: 128 bits in 26 characters of 5 (github.com/ulid/spec).
 _ULID = re.compile(r"[0-7][0-9A-HJKMNP-TV-Z]{25}")
+_PAIRS = tuple(first + second for first in ALPHABET for second in ALPHABET)  # ten bits each
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
@@ -19,7 +20,7 @@ def new_ulid(clock_ms: int | None = None) -> str:
     if not 0 <= clock_ms < 1 << 48:
         raise ValueError("a ULID holds 48 bits of milliseconds")
     number = clock_ms << 80 | secrets.randbits(80)
-    return "".join(ALPHABET[number >> shift & 31] for shift in range(125, -5, -5))
+    return "".join([_PAIRS[number >> shift & 1023] for shift in range(120, -10, -10)])
 
 
 def ulid_time(ulid: str) -> datetime:

@@ -11,6 +11,7 @@ import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import msgspec
 from cryptography import x509
@@ -144,7 +145,7 @@ def verify_detached_chain(
 
 
 def _signature(header: str, payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
-    r, s = decode_dss_signature(key.sign(f"{header}.{_encode(payload)}".encode(), _HASH))
+    r, s = decode_dss_signature(key.sign(f"{header}.{_body(payload)}".encode(), _HASH))
     return _encode(r.to_bytes(32) + s.to_bytes(32))
 
 
@@ -230,6 +231,11 @@ def _check(key: ec.EllipticCurvePublicKey, signed: str, signature: str) -> None:
         key.verify(der, signed.encode(), _HASH)
     except (InvalidSignature, ValueError) as problem:
         raise BadSignature("signature", "does not verify") from problem
+
+
+@lru_cache(maxsize=1)  # a manifest is signed twice, one right after the other
+def _body(payload: bytes) -> str:
+    return _encode(payload)
 
 
 def _encode(data: bytes) -> str:

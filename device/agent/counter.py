@@ -41,7 +41,7 @@ from device.agent.front import CaptureKind
 from device.agent.holder import Entered, PinPad, of_number, proving
 from device.agent.key_sealing import Answer, KeySealing
 from device.agent.landmarks import Passed
-from device.agent.records import REQUEST, KeptFinger, KeptSignature, only, pack, unpack
+from device.agent.records import REQUEST, KeptFinger, only, pack, picture, unpack
 from device.agent.sealing import Sealer
 from device.agent.session import Session, is_open
 from device.agent.snapshot import Busy, Failure, VisitView
@@ -129,7 +129,7 @@ class Counter:
 
     def leave(self) -> None:
         self._captures.abandon()
-        for each in (self._attempts, self._pad, self._keyed):
+        for each in (self._attempts, self._pad, self._keyed, self._sealer):
             each.forget()
         self._visit_id, self._card, self._sealing, self.failure = "", None, False, None
 
@@ -192,6 +192,13 @@ class Counter:
         work = proving(entered, signed, last_try, of_number(card.identity.national_number))
         self._captures.start("possession", work=work, over=entered.drop)
 
+    def rehearse(self) -> None:
+        """In a quiet moment: what sealing the visit on the counter will need."""
+        if self.session is not None and self._visit_id:
+            session, visit_id, visit, entry = self._on_counter()
+            example = self._captures.shows_example
+            self._sealer.rehearse(visit, session.requests[visit_id], entry, session.vault, example)
+
     def dismiss(self) -> None:
         self.failure = None
 
@@ -200,16 +207,7 @@ class Counter:
         if record not in named(visit):
             raise Refused(Code.NOT_NOW, "no capture of this visit")
         kept = session.vault.get(visit_id, record, named(visit)[record])
-        if kept.kind == "photo":
-            return "image/jpeg", unpack(kept.data, Photo).jpeg
-        if kept.kind == "finger":
-            return "image/png", unpack(kept.data, KeptFinger).png
-        if kept.kind == "signature":
-            return "image/svg+xml", unpack(kept.data, KeptSignature).svg
-        card = unpack(kept.data, CardReading)
-        if card.photo is None:
-            raise Refused(Code.NOT_NOW, "a card without photo")
-        return "image/jpeg", card.photo.jpeg
+        return picture(kept.kind, kept.data)
 
     def summary(self) -> Mapping[str, str]:
         _, _, visit, entry = self._on_counter()
@@ -328,6 +326,7 @@ class Counter:
         finally:
             self._sealing = False
             self._keyed.forget()
+            self._sealer.forget()
 
     # --- inside ---------------------------------------------------------------------------------------
 

@@ -17,12 +17,17 @@ TABLES = (
 class Newest:
     def __init__(self, database: Database) -> None:
         self.database = database
+        self._issued: dict[str, datetime] = {}  # nobody else writes here
         database.define(TABLES)
 
     def issued(self, service_id: str) -> datetime | None:
         """When the newest list seen for this service was issued."""
-        row = self.database.row("SELECT issued FROM recipient_list WHERE service_id = ?", (service_id,))
-        return None if row is None else read_instant(row[0])
+        if service_id not in self._issued:
+            row = self.database.row("SELECT issued FROM recipient_list WHERE service_id = ?", (service_id,))
+            if row is None:
+                return None
+            self._issued[service_id] = read_instant(row[0])
+        return self._issued[service_id]
 
     def saw(self, held: RecipientList) -> None:
         """Remember a list, on disk, unless a newer one is known. KitError disk-full, vault-damaged."""
@@ -31,3 +36,4 @@ class Newest:
             return
         with self.database.transaction() as tx:
             tx.execute("INSERT OR REPLACE INTO recipient_list VALUES (?, ?)", (held.service_id, held.issued))
+        self._issued.pop(held.service_id, None)

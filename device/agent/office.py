@@ -360,6 +360,7 @@ class Office:
             self._database.settle()
             if is_open(self._cases.visits.get(self.counter.visit_id)):
                 self._store.make_room(self.counter.visit_id)
+                self.counter.rehearse()
             self._setup.passed("tidied:after")
         except KitError as problem:
             log.error("vault-unsettled", code=str(problem.code), detail=problem.detail)

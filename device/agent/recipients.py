@@ -32,6 +32,7 @@ class Recipients:
         self._path = path
         self._list_key = list_key
         self._read_before: tuple[str, RecipientList] | None = None
+        self._text: tuple[tuple[int, ...], str] | None = None  # as it was when the file looked so
 
     def valid(self, service_id: str, at: datetime, newest: datetime | None = None) -> RecipientList:
         """The list for a service, valid `at`, and issued no earlier than the `newest` seen.
@@ -72,8 +73,12 @@ class Recipients:
 
     def _read(self) -> str:
         try:
-            with self._path.open("rb") as file:
-                return file.read(2 * LONGEST).decode("ascii")
+            there = self._path.stat()
+            look = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
+            if self._text is None or self._text[0] != look:
+                with self._path.open("rb") as file:
+                    self._text = look, file.read(2 * LONGEST).decode("ascii")
+            return self._text[1]
         except (OSError, UnicodeDecodeError) as problem:
             raise KitError(
                 Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no list that can be read"

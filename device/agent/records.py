@@ -10,7 +10,7 @@ from typing import Generic, Literal, TypeVar
 
 import msgspec
 
-from device.errors import Code, KitError, Remedy
+from device.errors import Code, KitError, Refused, Remedy
 from device.ports import CardReading, FingerImage, Photo, SignatureInk
 from device.rendering import finger, ink
 from protocol.bag import BagVisit
@@ -100,6 +100,20 @@ def open_record(data: bytes, kind: type[K]) -> Packed[K]:
 def unpack(data: bytes, kind: type[K]) -> K:
     """KitError as `open_record`."""
     return open_record(data, kind).kept
+
+
+def picture(kind: str, data: bytes) -> tuple[str, bytes]:
+    """What a screen shows of a record: its media type and bytes. Refused not-now: it has none."""
+    if kind == "photo":
+        return "image/jpeg", unpack(data, Photo).jpeg
+    if kind == "finger":
+        return "image/png", unpack(data, KeptFinger).png
+    if kind == "signature":
+        return "image/svg+xml", unpack(data, KeptSignature).svg
+    card = unpack(data, CardReading)
+    if card.photo is None:
+        raise Refused(Code.NOT_NOW, "a card without photo")
+    return "image/jpeg", card.photo.jpeg
 
 
 def _pictures(kept: Kept) -> tuple[bytes, ...]:

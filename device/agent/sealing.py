@@ -2,9 +2,10 @@
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 from pathlib import Path
 
 import msgspec
@@ -12,15 +13,14 @@ from cryptography import x509
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from device.agent import parts
 from device.agent.digests import quicker
-from device.agent.events import CardKept, PossessionProven, SignatureKept
+from device.agent.drafting import Draft, Piece, draft
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
-from device.agent.records import REQUEST, K, KeptFinger, KeptSignature, only, open_record, unpack
-from device.agent.visit import Visit, named
+from device.agent.records import REQUEST, only, unpack
+from device.agent.visit import Visit, named, next_step
 from device.errors import Code, KitError, Remedy
-from device.ports import CardReading, Clock, Photo
+from device.ports import Clock
 from device.vault.quota import check_room
 from device.vault.store import OpenVault
 from protocol.bag import BagVisit
@@ -28,10 +28,9 @@ from protocol.catalogue import Entry
 from protocol.identity import BadIdentity, Role, check_use, role_of
 from protocol.ids import new_ulid
 from protocol.instant import read_instant, write_instant
-from protocol.possession import Evidence
 from protocol.recapture import Supplements
 from protocol.sealed import packet
-from protocol.sealed.manifest import GROUPS, Core, Legal, group_of
+from protocol.sealed.manifest import GROUPS, Content, Core, Legal, group_of
 from protocol.sealed.packet import BadPacket, Keys, Part, Prepared, Signer, Sink, Written
 from protocol.sealed.recipients import RecipientList
 from protocol.sealed.webauthn import Assertion
@@ -95,6 +94,7 @@ class Sealer:
         self._clock = clock
         self._newest: Newest | None = None
         self._keys: Keys | None = None  # wrapped at a dry run, for the next packet
+        self._draft: Draft | None = None
         self._by = quicker()
 
     def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
@@ -107,10 +107,29 @@ class Sealer:
         name, kind, size = _CAPTURE[next(iter(only(request)), "photo")]
         sizes = {**_DUMMY, name: (kind, size)}
         dummy = tuple(Part(each, sizes[each][0], os.urandom(sizes[each][1])) for each in _in_order(sizes))
-        held, core, officer = self._core(new_ulid(), dummy, (), request, entry, vault, LONGEST_VISIT)
+        about = packet.contents_of(dummy)
+        held, core, officer = self._core(new_ulid(), about, (), request, entry, vault, LONGEST_VISIT)
         with _refused():
             packet.seal(dummy, core, held.recipients, self._kit.signer, officer)
             self._keys = Keys(held.suite, held.recipients, GROUPS)
+
+    def rehearse(
+        self, visit: Visit, request: BagVisit, entry: Entry, vault: OpenVault, example_picture: bool
+    ) -> None:
+        """In a quiet moment: of a visit that can be sealed now, what sealing needs and can be had before.
+        What stands in the way is told when it is sealed."""
+        if next_step(visit, entry.service) != "seal":
+            self.forget()
+            return
+        with suppress(KitError):
+            self._drafted(visit, request, entry, vault, example_picture)
+            held = self._list(entry.service.service, self._clock.now(), vault)
+            if self._keys is None or not self._keys.fit(held.suite, held.recipients):
+                self._keys = Keys(held.suite, held.recipients, GROUPS)
+
+    def forget(self) -> None:
+        """What was rehearsed of a visit."""
+        self._draft = None
 
     def write(
         self,
@@ -123,12 +142,8 @@ class Sealer:
         example_picture: bool,
     ) -> Written:
         """The packet of a visit whose every step is done, into `sink`. KitError as above."""
-        records = read_records(visit, request.visit_id, vault)
-        content, flags = (
-            parts.make(visit, request, records, entry),
-            parts.flags(visit, records, example_picture),
-        )
-        held, core, officer = self._core(packet_id, content, flags, request, entry, vault)
+        drawn, content = self._drafted(visit, request, entry, vault, example_picture)
+        held, core, officer = self._core(packet_id, drawn.contents, drawn.flags, request, entry, vault)
         keys, self._keys = self._keys, None
         if keys is not None and not keys.fit(held.suite, held.recipients):
             keys = None  # another list has come since
@@ -149,10 +164,9 @@ class Sealer:
     ) -> Prepared:
         """The packet of a visit whose every step is done, for the officer's security key with these
         certificates to sign. KitError as above."""
-        records = read_records(visit, request.visit_id, vault)
-        content = parts.make(visit, request, records, entry)
-        flags = parts.flags(visit, records, example_picture)
-        held, core, _ = self._core(packet_id, content, flags, request, entry, vault, key=chain)
+        drawn, content = self._drafted(visit, request, entry, vault, example_picture)
+        about = (packet_id, drawn.contents, drawn.flags)
+        held, core, _ = self._core(*about, request, entry, vault, key=chain)
         with _refused():
             return packet.prepare(content, core, held.recipients, by=self._by)
 
@@ -161,10 +175,20 @@ class Sealer:
         with _refused():
             return prepared.write(sink, self._kit.signer, assertion)
 
+    def _drafted(
+        self, visit: Visit, request: BagVisit, entry: Entry, vault: OpenVault, example_picture: bool
+    ) -> tuple[Draft, tuple[Piece, ...]]:
+        """The draft of this visit, made before or now, and the parts it names. KitError vault-damaged."""
+        held = vault.get_many(request.visit_id, named(visit))
+        found = self._draft
+        if found is None or not found.is_of(visit, request, entry, example_picture):
+            found = self._draft = draft(visit, request, entry, example_picture, held)
+        return found, found.parts(held)
+
     def _core(
         self,
         packet_id: str,
-        content: tuple[Part, ...],
+        contents: tuple[Content, ...],
         flags: tuple[str, ...],
         request: BagVisit,
         entry: Entry,
@@ -183,7 +207,8 @@ class Sealer:
             raise KitError(Code.RECIPIENTS_EXPIRED, Remedy.WORKSHOP, held.expires)
         officer = vault.signer()
         for leaf in (self._kit.signer.chain[0], (key or officer.chain)[0]):
-            if not leaf.not_valid_before_utc <= now < leaf.not_valid_after_utc - ahead:
+            begins, ends = _life(leaf)
+            if not begins <= now < ends - ahead:
                 raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a signing certificate is not valid today")
         seq, prev = vault.next_seq()
         retention = entry.service.retention
@@ -202,7 +227,7 @@ class Sealer:
             seq=seq,
             prev=prev,
             recipients=packet.kids_of(held.recipients),
-            contents=packet.contents_of(content),
+            contents=contents,
             legal=Legal(
                 reason=retention.reason,
                 retention_until=(now + timedelta(days=retention.biometric_days_max)).date().isoformat(),
@@ -243,29 +268,10 @@ def _supplements(request: BagVisit) -> Supplements | msgspec.UnsetType:
     return Supplements(packet_id=asked.packet_id, parts=asked.parts)
 
 
-def read_records(visit: Visit, visit_id: str, vault: OpenVault) -> parts.Records:
-    """What the facts name, from the vault. KitError vault-damaged when it is not what was kept."""
-    held = vault.get_many(visit_id, named(visit))
-    pictures: dict[str, tuple[str, ...]] = {}
-
-    def read(record: str, kind: type[K]) -> K:
-        packed = open_record(held[record].data, kind)
-        pictures[record] = packed.pictures
-        return packed.kept
-
-    photo, card, signature, proven = visit.photo, visit.card, visit.signature, visit.possession
-    return parts.Records(
-        card=read(card.record, CardReading) if isinstance(card, CardKept) else None,
-        photo=read(photo.record, Photo) if photo is not None else None,
-        fingers={
-            hand: read(state.kept.record, KeptFinger)
-            for hand, state in visit.hands.items()
-            if state.kept is not None
-        },
-        signature=read(signature.record, KeptSignature) if isinstance(signature, SignatureKept) else None,
-        possession=read(proven.record, Evidence) if isinstance(proven, PossessionProven) else None,
-        pictures=pictures,
-    )
+@lru_cache(maxsize=8)
+def _life(certificate: x509.Certificate) -> tuple[datetime, datetime]:
+    """From when and until when it is valid: worked out anew at every asking, by the library."""
+    return certificate.not_valid_before_utc, certificate.not_valid_after_utc
 
 
 def read_request(visit_id: str, vault: OpenVault) -> BagVisit:

@@ -8,7 +8,7 @@ from the blocks the log leaves behind, has its secret in `slots`, overwritten ri
 
 import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ _SETTINGS = (
     "PRAGMA synchronous=FULL",
     "PRAGMA secure_delete=ON",
     "PRAGMA foreign_keys=ON",
+    "PRAGMA cache_size=-16384",  # KiB: a visit's records are still at hand when it is sealed
     "PRAGMA temp_store=MEMORY",  # no temporary file ever
     "PRAGMA trusted_schema=OFF",
     "PRAGMA cell_size_check=ON",
@@ -150,6 +151,11 @@ class Database:
         """Read. Inside a transaction it sees what that has written so far."""
         with _translated():
             return self._connection.execute(sql, values).fetchall()
+
+    def each(self, sql: str, values: Sequence[object] = ()) -> Generator[Row, None, None]:
+        """Read, one row at a time: of large ones no two need be in memory. To be closed by who asks."""
+        with _translated():
+            yield from self._connection.execute(sql, values)
 
     def row(self, sql: str, values: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""

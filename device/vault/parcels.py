@@ -13,6 +13,7 @@ import fcntl
 import mmap
 import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -21,6 +22,9 @@ from protocol.ids import is_ulid, new_ulid
 
 BLOCK = 4096
 """Bytes: what memory and disk are divided into."""
+
+LARGE = 512 * 1024
+"""Bytes from which on a thread of its own writes, while the caller works out digests."""
 
 STEP = 128 * 1024
 """Room is made in steps of so many bytes."""
@@ -124,6 +128,9 @@ class Unfinished:
         self._at = 0
         self._laid = 0  # bytes that are on disk as zeros, with the file's name
         self._memory: mmap.mmap | None = None
+        self._direct = False  # whether the file takes writes past the system's cache
+        self._beside: ThreadPoolExecutor | None = None
+        self._ahead: tuple[slice, Future[bool]] | None = None
         self._finished = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         with _translated():
@@ -134,6 +141,8 @@ class Unfinished:
         return self
 
     def __exit__(self, *exc: object) -> None:
+        if self._beside is not None:
+            self._beside.shutdown()
         if not self._finished:
             self._path.unlink(missing_ok=True)
         os.close(self._handle)
@@ -145,13 +154,20 @@ class Unfinished:
         self._memory = _blank(size)
         self._memory[:] = bytes(size)  # it is there from now on, and not only promised
         with _translated():
+            fcntl.fcntl(self._handle, fcntl.F_SETFL, 0)
             _write(self._handle, bytes(size - self._laid), self._laid)
             os.fsync(self._handle)
-            # what the system remembers of it would be in the way when it is written past its cache
-            os.posix_fadvise(self._handle, 0, size, os.POSIX_FADV_DONTNEED)
             if not self._laid:
                 _flush(self._path.parent)
         self._laid = size
+        with suppress(OSError):  # not every file system can
+            # what the system remembers of it would be in the way when it is written past its cache
+            os.posix_fadvise(self._handle, 0, size, os.POSIX_FADV_DONTNEED)
+            fcntl.fcntl(self._handle, fcntl.F_SETFL, os.O_DIRECT)
+            self._direct = True
+        if size >= LARGE and self._beside is None:
+            self._beside = ThreadPoolExecutor(1, "parcel")
+            self._beside.submit(int).result()  # it runs from now on
 
     def trim(self) -> None:
         """Once its block is left: cut off what is behind the packet."""
@@ -166,12 +182,20 @@ class Unfinished:
         self._at = size
         return memoryview(self._memory)[:size]
 
+    def ready(self, start: int, end: int) -> None:
+        """What is large is written from now on, while the caller works out its digest."""
+        blocks = slice(-(-start // BLOCK) * BLOCK, end // BLOCK * BLOCK)
+        if self._beside is not None and blocks.stop - blocks.start >= LARGE and end <= self._laid:
+            self._ahead = blocks, self._beside.submit(self._past_cache, blocks)
+
     def finish(self, front: bytes) -> None:
         """On disk when this returns, name and all. KitError disk-full, vault-damaged."""
         space = self.space(max(self._at, len(front)))
         space[: len(front)] = front
         with _translated():
-            self._write(space)
+            if not self._overwrite_room():
+                fcntl.fcntl(self._handle, fcntl.F_SETFL, 0)
+                _write(self._handle, space, 0)
             os.fdatasync(self._handle)  # its size too, where it has grown
             if os.fstat(self._handle).st_nlink != 1:
                 raise OSError(errno.ENOENT, "cleared away before it was finished")
@@ -179,18 +203,24 @@ class Unfinished:
                 _flush(self._path.parent)
         self._finished = True
 
-    def _write(self, packet: memoryview) -> None:
+    def _overwrite_room(self) -> bool:
         """Where all of it overwrites room, past the system's cache: it need not be copied there first, and
         the disk has it before the flush. In whole blocks; behind the packet is nothing but room."""
-        blocks = -(-len(packet) // BLOCK) * BLOCK
-        if self._memory is not None and blocks <= self._laid:
-            before = fcntl.fcntl(self._handle, fcntl.F_GETFL)
-            with suppress(OSError):  # not every file system can; what it cannot is done the other way
-                fcntl.fcntl(self._handle, fcntl.F_SETFL, before | os.O_DIRECT)
-                if os.pwrite(self._handle, memoryview(self._memory)[:blocks], 0) == blocks:
-                    return
-            fcntl.fcntl(self._handle, fcntl.F_SETFL, before)
-        _write(self._handle, packet, 0)
+        whole, before, taken = slice(0, -(-self._at // BLOCK) * BLOCK), slice(0, 0), True
+        if self._ahead is not None:
+            before, writing = self._ahead
+            taken = writing.result()  # until then nothing else is done with the file
+        if not (self._direct and taken) or whole.stop > self._laid:
+            return False
+        return all(map(self._past_cache, (slice(0, before.start), slice(before.stop, whole.stop))))
+
+    def _past_cache(self, blocks: slice) -> bool:
+        """False when the disk did not take them so."""
+        assert self._memory is not None  # there is room
+        size = blocks.stop - blocks.start
+        with suppress(OSError):  # whatever it is: what cannot be written otherwise either is told then
+            return not size or os.pwrite(self._handle, memoryview(self._memory)[blocks], blocks.start) == size
+        return False
 
 
 def _blank(size: int) -> mmap.mmap:

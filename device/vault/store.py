@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 
 from cryptography import x509
@@ -17,6 +18,8 @@ __all__ = ["OpenVault", "Record", "SealedPacket", "Store"]
 
 LARGEST = 16 * 1024 * 1024  # bytes of one record
 _KEY_VERSION = 1
+_RECORDS = "SELECT record_id, kind, version, sealed FROM record WHERE visit_id = ?"
+_RECORD = f"{_RECORDS} AND record_id = ?"
 _KEYS = "SELECT visit_id, wrapped FROM visit_key WHERE wrapped != x''"
 
 
@@ -52,6 +55,7 @@ class OpenVault(Store):
         self._signer = None if signing_key is None else Signer(signing_key, tuple(chain))
         self._door_key = door_key
         self._identity = identity
+        self._at_hand: tuple[str, bytes, bytes] | None = None  # a visit, its key as wrapped, its key
 
     @property
     def locked(self) -> bool:
@@ -61,6 +65,7 @@ class OpenVault(Store):
         self._store_key = None
         self._signer = None
         self._door_key, self._identity = b"", ""
+        self._at_hand = None
 
     def door_key(self) -> bytes:
         """For the gate, which seals it to another officer, and for the lease."""
@@ -144,18 +149,18 @@ class OpenVault(Store):
     def get_many(self, visit_id: str, digests: Mapping[str, str]) -> dict[str, Record]:
         """Kept captures of one visit, by id. KitError as `get`."""
         key = self._visit_key(visit_id)
-        return {
-            record_id: self._get(key, visit_id, record_id, digest) for record_id, digest in digests.items()
-        }
-
-    def _get(self, key: bytes, visit_id: str, record_id: str, digest: str) -> Record:
-        row = self.database.row(
-            "SELECT kind, version, sealed FROM record WHERE visit_id = ? AND record_id = ?",
-            (visit_id, record_id),
-        )
-        if row is None:
+        asked = (_RECORDS, (visit_id,)) if len(digests) > 1 else (_RECORD, (visit_id, *digests))
+        with closing(self.database.each(*asked)) as rows:
+            held = {
+                row[0]: self._open(key, visit_id, digests[row[0]], *row) for row in rows if row[0] in digests
+            }
+        for record_id in digests.keys() - held.keys():
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no record {record_id}")
-        kind, version, sealed = row
+        return held
+
+    def _open(
+        self, key: bytes, visit_id: str, digest: str, record_id: str, kind: str, version: int, sealed: bytes
+    ) -> Record:
         bound, unbound = (_of_record(visit_id, record_id, kind, version, each) for each in (digest, ""))
         try:
             return Record(kind, keys.unlock(key, sealed, bound))
@@ -173,8 +178,13 @@ class OpenVault(Store):
     def _records_key(self) -> bytes:
         return keys.derive(self.store_key(), "records")
 
+    def _overwrite(self, tx: Transaction, visit_id: str) -> None:
+        self._at_hand = None
+        super()._overwrite(tx, visit_id)
+
     def _visit_key(self, visit_id: str) -> bytes:
-        records_key = self._records_key()
+        """Worked out once for the visit on the counter; the row must still say the same."""
+        store_key = self.store_key()
         row = self.database.row(
             "SELECT wrapped, slot FROM visit_key LEFT JOIN visit_slot USING (visit_id)"
             " WHERE visit_id = ? AND wrapped != x''",
@@ -183,9 +193,12 @@ class OpenVault(Store):
         if row is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no key for visit {visit_id}")
         wrapped, slot = row
-        half = keys.unlock(records_key, wrapped, _of_visit(visit_id))
-        if slot is None:
-            return half
+        if self._at_hand is None or self._at_hand[:2] != (visit_id, wrapped):
+            half = keys.unlock(keys.derive(store_key, "records"), wrapped, _of_visit(visit_id))
+            self._at_hand = visit_id, wrapped, half if slot is None else self._whole(visit_id, half, slot)
+        return self._at_hand[2]
+
+    def _whole(self, visit_id: str, half: bytes, slot: int) -> bytes:
         other = self.database.slots.read(slot)
         if other is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no secret for visit {visit_id}")

@@ -39,6 +39,9 @@ class Signatures(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 _decoder = msgspec.json.Decoder(Signatures)
+_encoder = msgspec.json.Encoder(
+    order="sorted"
+)  # strings and what is made of them: as canonical JSON spells them
 
 
 @dataclass(frozen=True)
@@ -60,13 +63,15 @@ def write_outer(manifest_bytes: bytes, signatures: Signatures) -> bytes:
 
 
 def _encode(signatures: Signatures) -> bytes:
-    return canonical.dumps(msgspec.to_builtins(signatures))
+    return _encoder.encode(signatures)
 
 
 def outer_size(manifest_size: int, kit_size: int, officer_size: int) -> int:
     """Bytes before the payload, with a manifest and two detached JWS of these sizes."""
-    tokens = {"kit": "", "officer": ""}
-    return len(MAGIC) + 4 + manifest_size + 4 + len(canonical.dumps(tokens)) + kit_size + officer_size
+    return len(MAGIC) + 4 + manifest_size + 4 + _NO_TOKENS + kit_size + officer_size
+
+
+_NO_TOKENS = len(_encode(Signatures("", "")))
 
 
 def read_outer(source: bytes | BinaryIO) -> Outer:
@@ -83,7 +88,7 @@ def read_outer(source: bytes | BinaryIO) -> Outer:
         signatures = _decoder.decode(raw)
         if _encode(signatures) != raw:
             raise canonical.NotCanonical("not in canonical form")
-    except (canonical.NotCanonical, msgspec.DecodeError, UnicodeDecodeError) as problem:
+    except (msgspec.DecodeError, ValueError) as problem:  # not UTF-8, or not canonical
         raise BadPacket(Fault.SIGNATURES_MALFORMED, str(problem)[:200]) from problem
     if isinstance(signatures.officer, str) != (manifest.officer_signature == "pin-key"):
         raise BadPacket(Fault.SIGNATURES_MALFORMED, "not the kind of officer signature the manifest names")

@@ -85,16 +85,18 @@ def test_a_file_taken_away_while_it_was_written_is_no_packet(database):
 
 def test_a_packet_that_had_room_made_for_it_is_the_packet_whatever_its_size(database):
     store = Store(database)
-    for size in (10, STEP + 1, 5 * STEP):
-        database.parcels.make_room(STEP)
+    small = [(STEP, size) for size in (10, STEP + 1, 5 * STEP)]
+    large = [(8 * STEP, 6 * STEP), *((8 * STEP, 8 * STEP - less) for less in range(0, 32_000, 4_000))]
+    for room, size in small + large:  # of the last some fit but for their end
+        database.parcels.make_room(room)
         packet_id = store.next_id()
         assert store.next_id() == packet_id
         path = database.parcels.path(packet_id)
-        assert path.read_bytes() == bytes(STEP)
+        assert path.read_bytes() == bytes(room)
         made = written(store, parts(size), packet_id=packet_id, visit_id=new_ulid())
         data = store.read_sealed(packet_id)
         assert len(data) == made.size
-        assert path.stat().st_size == max(STEP, made.size), "what is left of the room goes later"
+        assert path.stat().st_size == max(room, made.size), "what is left of the room goes later"
         assert read_outer(data).manifest == made.manifest
         assert store.next_id() != packet_id
         database.settle()

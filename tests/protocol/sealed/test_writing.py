@@ -20,11 +20,16 @@ class Memory:
 
     calls: list[str] = field(default_factory=list)
     data: bytearray = field(default_factory=bytearray)
+    settled: list[tuple[int, bytes]] = field(default_factory=list)
 
     def space(self, size: int) -> memoryview:
         self.calls.append(f"space {size}")
         self.data = bytearray(b"?" * size)
         return memoryview(self.data)
+
+    def ready(self, start: int, end: int) -> None:
+        self.calls.append(f"ready {start} {end}")
+        self.settled.append((start, bytes(self.data[start:end])))
 
     def finish(self, front: bytes) -> None:
         self.calls.append("finish")
@@ -41,8 +46,12 @@ def write(sink, content=PARTS, keys=None, recipients=WORLD.recipients, by="sha25
 def test_what_is_written_in_its_place_is_the_packet_whichever_digest_it_has(size, by):
     sink, content = Memory(), (Part("photo.jpg", "image/jpeg", b"p" * size), *PARTS[2:])
     written = write(sink, content, by=by)
-    assert sink.calls == [f"space {written.size}", "finish"]
     data = bytes(sink.data)
+    assert [sink.calls[0], sink.calls[-1]] == [f"space {written.size}", "finish"]
+    offset = packet.read_outer(data).payload_offset
+    assert [at for at, _ in sink.settled] == sorted(at for at, _ in sink.settled)
+    assert sink.settled[0][0] == offset, "all behind the front is told"
+    assert data[offset:] == b"".join(told for _, told in sink.settled), "and has not changed since"
     assert {name for one in msgspec.to_builtins(written.manifest.payload) for name in one} == {
         *("group", "size"),
         by,

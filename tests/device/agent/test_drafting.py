@@ -1,0 +1,133 @@
+"""What of a packet is made ready before the officer presses the button, and what never is."""
+
+from datetime import timedelta
+
+import pytest
+
+from device.agent.drafting import Draft, draft
+from device.agent.events import Redo, Review
+from device.agent.office import Office
+from device.agent.visit import named
+from device.errors import Code
+from protocol.sealed.packet import contents_of
+from tests.device.agent.kit import OFFICER, PIN, WEEK, Desktop, Kit
+
+
+def prepared(top: Desktop) -> Draft | None:
+    top.tidied()
+    return top.desk._ask(lambda office: office.counter._sealer._draft)
+
+
+def sealed_contents(top: Desktop) -> list[tuple[str, int, str]]:
+    seen = top.capture("seal").visit
+    assert seen is not None
+    assert top.desk.now().failure is None
+    packet = top.kit.service.open(top.packet(seen.packet_id))
+    assert contents_of(packet.parts) == packet.outer.manifest.contents
+    return [(one.name, one.size, one.sha256) for one in packet.outer.manifest.contents]
+
+
+@pytest.mark.parametrize("again", [False, True], ids=["at once", "after a restart"])
+def test_what_was_made_ready_is_what_is_sealed(kit: Kit, again: bool) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    top = Desktop(kit)
+    with top:
+        top.until_step(visit, "seal")
+        ready = prepared(top)
+        assert ready is not None
+        if not again:
+            sealed = sealed_contents(top)
+            assert prepared(top) is None, "nothing is left of it"
+    if again:
+        with Desktop(kit) as top:
+            top.begin(visit)
+            ready = prepared(top)
+            assert ready is not None
+            sealed = sealed_contents(top)
+    assert sealed == [(one.name, one.size, one.sha256) for one in ready.contents]
+
+
+def test_no_capture_is_in_it_and_it_reads_them_where_they_lie(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        top.tidied()
+
+        def look(office: Office) -> None:
+            session, state = office.counter.session, office._cases.visits[visit.visit_id]
+            assert session is not None
+            held = session.vault.get_many(visit.visit_id, named(state))
+            asked = (state, session.requests[visit.visit_id], office._cases.entry_of(visit.visit_id), False)
+            made = draft(*asked, held)
+            assert made.is_of(*asked)
+            assert not made.is_of(office._cases.visits[visit.visit_id].__class__(), *asked[1:])
+            assert not made.is_of(*asked[:3], True)
+            texts = {place.content.name for place in made.places if place.text}
+            assert texts == {"identity.json", "application.json"}
+            pieces = made.parts(held)
+            assert contents_of(pieces) == made.contents
+            assert all(
+                piece.data in held[place.record].data
+                for piece, place in zip(pieces, made.places, strict=True)
+                if place.record
+            )
+
+        top.desk._ask(look)
+
+
+def test_another_fact_makes_it_anew_and_leaving_forgets_it(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        before = prepared(top)
+        top.desk.wish(Redo("photo"))
+        assert prepared(top) is None, "it cannot be sealed now"
+        top.capture("photo")
+        top.desk.wish(Review("nl"))
+        after = prepared(top)
+        assert before is not None
+        assert after is not None
+        assert after is not before
+        top.desk.leave()
+        assert prepared(top) is None
+        top.desk.choose(visit.visit_id)
+        assert prepared(top) is not None
+        top.desk.lock()
+        assert prepared(top) is None
+
+
+def test_a_list_that_came_or_ran_out_since_counts_at_the_press(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        assert prepared(top) is not None
+        good = kit.list_path.read_text()
+        kit.list_path.write_text("not a list")
+        assert top.fails("seal").code is Code.RECIPIENTS_UNTRUSTED
+        kit.list_path.write_text(good)
+        kit.write_list(kit.clock.now() + WEEK + timedelta(hours=1))
+        assert {name for name, _, _ in sealed_contents(top)} >= {"photo.jpg", "identity.json"}
+
+
+def test_a_capture_that_is_not_the_one_made_ready_is_not_sealed(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        assert prepared(top) is not None
+
+        def swap(office: Office) -> None:
+            with office._database.transaction() as tx:
+                tx.execute("UPDATE record SET sealed = zeroblob(length(sealed)) WHERE kind = 'photo'")
+
+        top.desk._ask(swap)
+        assert top.fails("seal").code is Code.VAULT_DAMAGED
+    with Desktop(kit) as top:
+        top.desk.unlock(OFFICER, PIN)
+        top.desk.choose(visit.visit_id)
+        assert prepared(top) is None, "what stands in the way is told when it is sealed"
+        assert top.fails("seal").code is Code.VAULT_DAMAGED
