@@ -64,6 +64,7 @@ class Run:
     lost: float = 0.0  # of them by the link
     unfit: float = 0.0  # sent into a gap, on a flow that the link forgot, into a full queue
     own_limit_s: float = 0.0  # with what was lost in this run
+    end_s: float = 0.0  # from the last payload that left: half a round trip, the far end's work, the answer
     resumed_s: tuple[float, ...] = ()  # after each gap, until payload went again
     refused: str = ""
 
@@ -100,8 +101,10 @@ def measure(folder: Path, name: str, seeds: range, peer_seeds: int) -> list[Run]
                     link.again(seed)
                     answer = kit.send(packet_id, path) if who in OURS else {}
                     seconds = answer["seconds"] if who in OURS or peers is None else peers.send(who, path)
+                    ended = time.monotonic()
                     if seed >= 0:
                         found = link.count()["up"]
+                        found["end_s"] = ended - found["ended"]
                         runs.append(_run(name, who, seed, seconds, len(data), found, answer))
         finally:
             kit.stop()
@@ -133,6 +136,7 @@ def _run(
         lost=lost,
         unfit=up["unfit_bytes"] / size,
         own_limit_s=limit_s(size, weather, lost),
+        end_s=up["end_s"],
         resumed_s=tuple(up["resumed"]),
         refused=answer.get("refused", ""),
     )
@@ -163,6 +167,8 @@ def say(runs: list[Run]) -> None:
             f"  {'':<16} of each run's own: median {median(fair):6.3f}  worst {fair[-1]:6.3f}"
             f"   the least possible {floor:5.3f}, in vain {unfit:5.3f}"
         )
+        ends = sorted(run.end_s for run in own)
+        print(f"  {'':<16} behind the last payload: median {median(ends):5.2f} s  worst {ends[-1]:5.2f} s")
         if who == READY:
             _judge(own, ratios, carried)
 
