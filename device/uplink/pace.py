@@ -63,10 +63,10 @@ class Pace:
 
     def _start(self, told: Gauge, now: float) -> int:
         """What the start of BBR may send."""
+        self._best = max(self._best, told.rate)  # after losses BBR may end its start below what the link has
         if self._over:
             return _UNLIMITED
         if told.rate and told.least_rtt_s:
-            self._best = max(self._best, told.rate)
             # Both: what is under way tells at once, but after losses takes a low rate for a full link.
             queue_s = min(told.on_way / self._best, told.rtt_s) - told.least_rtt_s
             if self._until:
@@ -82,7 +82,7 @@ class Pace:
                 self._grown, self._grew_at = told.rate, now
             elif now - self._grew_at > told.least_rtt_s and queue_s > _QUEUE_S and told.rate > _LEAST_RATE:
                 self._until = now + _HOLD_S
-        return self._known if now < self._known_until else _UNLIMITED
+        return int(self._known * _GROWN) if now < self._known_until else _UNLIMITED
 
     def _silent(self, told: Gauge, quiet_s: float) -> int:
         """What may be sent while nobody answers. What is not sent yet can wait; the last bytes, which

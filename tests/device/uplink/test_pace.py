@@ -81,6 +81,8 @@ def found(connection: socket.socket) -> Pace:
     pace.look(at(LINK, 0.0, starting=False), 1.0)
     assert paced(connection) == UNLIMITED
     assert pace.rate == LINK
+    pace.look(at(LINK // 2, 0.0, starting=False), 1.5)
+    assert pace.rate == LINK  # the most it has brought
     return pace
 
 
@@ -113,14 +115,14 @@ def test_the_last_bytes_are_not_held_back_and_a_slow_link_may_be_quiet_for_longe
     assert paced(connection) == UNLIMITED
 
 
-def test_what_follows_a_connection_that_knew_the_rate_does_not_begin_above_it(
+def test_what_follows_a_connection_that_knew_the_rate_does_not_begin_far_above_it(
     connection: socket.socket,
 ) -> None:
     pace = Pace(connection, LINK)
     pace.look(at(0, 0.0), 10.0)
-    assert paced(connection) == LINK
+    assert paced(connection) == int(1.25 * LINK)
     pace.look(at(LINK, 0.0), 11.0)
-    assert paced(connection) == LINK
+    assert paced(connection) == int(1.25 * LINK)
     pace.look(at(LINK, 0.0, starting=False), 11.5)
     assert paced(connection) == UNLIMITED
     late = Pace(connection, LINK)
