@@ -4,7 +4,6 @@ import http.client
 import io
 import ssl
 import threading
-import time
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -21,7 +20,6 @@ from device.uplink.wire import Wire
 
 T = TypeVar("T")
 NUDGE = "/kit/v1/uploads"  # HEAD of it asks for nothing
-_RATE_HOLDS_S = 30.0  # a kit on the road is elsewhere by then
 
 
 @dataclass(frozen=True)
@@ -75,7 +73,6 @@ class Door:
         self._wire: Wire | None = None
         self._reader: io.BufferedReader | None = None
         self._session: tuple[ssl.SSLContext, ssl.SSLSession | None] | None = None
-        self._rate = 0, 0.0  # bytes a second of the last connection, and when it ended
         self._methods: deque[tuple[str, bool]] = deque()  # of the answers to come; whether somebody waits
         self._tail: Tail | None = None
         self._aborted = threading.Event()
@@ -136,7 +133,6 @@ class Door:
         wire, self._wire, self._reader = self._wire, None, None
         self._methods.clear()
         if wire is not None:
-            self._rate = wire.rate, time.monotonic()
             if self._session is not None:
                 self._session = self._session[0], wire.tls.session
             if is_broken:
@@ -177,11 +173,6 @@ class Door:
             self.close(is_broken=True)
             raise LinkDown(code_of(problem), type(problem).__name__) from problem
 
-    def _known_rate(self) -> int:
-        """What the last connection brought over, if that was a moment ago."""
-        rate, at = self._rate
-        return rate if time.monotonic() - at < _RATE_HOLDS_S else 0
-
     def _connected(self) -> Wire:
         if self._wire is not None:
             self._wire.rest(False)
@@ -202,7 +193,6 @@ class Door:
             self._read_s,
             self._dead_s,
             is_over,
-            self._known_rate(),
         )
         self._reader = io.BufferedReader(self._wire)
         return self._wire

@@ -4,8 +4,7 @@ BBR sends nearly three times what the link carries until three round trips have 
 link with a deep queue these round trips become long: for two seconds the queue overflows, what it dropped is
 sent again, and every repair waits behind it. So once the rate has not grown for a round trip and more is
 under way than the link holds, the sender is held near that rate, below it while there is a queue and above it
-while there is none, until BBR has ended its start. A connection that follows one which has just found the
-rate does not begin above it.
+while there is none, until BBR has ended its start.
 
 And when nothing is acknowledged for as long as a few packets take, what TCP goes on sending, two windows of
 it, is as good as lost: in a gap of the link all of it has to go again over the next connection. So the sender
@@ -25,11 +24,8 @@ _BELOW = 0.88  # of the rate of the link, while its queue is to run empty
 _QUEUE_S, _LEFT_S = 0.05, 0.03  # of queue: begin to hold; as good as empty
 _HOLD_S = 3.0  # at most
 _LEAST_RATE = 12_500  # bytes a second; what is slower needs no holding
-_SILENT_S, _SILENT_PACKETS, _SPREADS = (
-    0.08,
-    7,
-    3,
-)  # the longest of these without an acknowledgement: slow down
+# The longest of these without an acknowledgement: slow down. Packets; times the spread of the round trip.
+_SILENT_S, _SILENT_PACKETS, _SPREADS = 0.08, 7, 3
 _LONG = 4  # so many times as long: nearly stop
 _LOSSY, _LOSSY_TIMES = 0.045, 3  # where so much is lost, so much longer
 _PACKET = 1_440
@@ -37,27 +33,17 @@ _SLOWLY, _HARDLY = 1 / 4, 1 / 24  # of the rate of the link
 
 
 class Pace:
-    """Of one connection. `known`: bytes a second that the one before it, a moment ago, brought over; 0 for
-    none. Times of `time.monotonic`."""
+    """Of one connection. Times of `time.monotonic`."""
 
-    def __init__(self, connection: socket.socket, known: int = 0) -> None:
+    def __init__(self, connection: socket.socket) -> None:
         self._connection = connection
         self._best, self._grown, self._grew_at = 0, 0.0, 0.0
         self._until = 0.0
-        self._known_until = 0.0
-        self._known = known if known > _LEAST_RATE else 0
         self._limited = _UNLIMITED
         self._over = False
 
-    @property
-    def rate(self) -> int:
-        """Bytes a second that the link carries, once BBR has found it; 0 before."""
-        return self._best if self._over else 0
-
     def look(self, told: Gauge, now: float, quiet_s: float = 0.0) -> None:
         """`quiet_s`: for how long what is under way has not been acknowledged."""
-        if self._known and not self._known_until:
-            self._known_until = now + _HOLD_S
         started = self._start(told, now)
         self._limit(min(started, self._silent(told, quiet_s)))
 
@@ -82,7 +68,7 @@ class Pace:
                 self._grown, self._grew_at = told.rate, now
             elif now - self._grew_at > told.least_rtt_s and queue_s > _QUEUE_S and told.rate > _LEAST_RATE:
                 self._until = now + _HOLD_S
-        return int(self._known * _GROWN) if now < self._known_until else _UNLIMITED
+        return _UNLIMITED
 
     def _silent(self, told: Gauge, quiet_s: float) -> int:
         """What may be sent while nobody answers. What is not sent yet can wait; the last bytes, which

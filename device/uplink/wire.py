@@ -31,12 +31,11 @@ class Wire(io.RawIOBase):
         silence_s: float,
         dead_s: float,
         is_over: Callable[[], bool],
-        known_rate: int = 0,
     ) -> None:
         super().__init__()
         self.tls = tls
         self._silence_s, self._is_over = silence_s, is_over
-        self._pulse, self._pace = Pulse(dead_s), Pace(tls, known_rate)
+        self._pulse, self._pace = Pulse(dead_s), Pace(tls)
         self._out: deque[memoryview] = deque()
         self.tail: Tail | None = None  # what follows the last bytes while somebody reads
 
@@ -51,10 +50,8 @@ class Wire(io.RawIOBase):
         read_s: float,
         dead_s: float,
         is_over: Callable[[], bool],
-        known_rate: int = 0,
     ) -> "Wire":
-        """Shake hands on a connected, non-blocking socket; it is closed when that fails. `known_rate`: as of
-        `Pace`."""
+        """Shake hands on a connected, non-blocking socket; it is closed when that fails."""
         try:
             tls = context.wrap_socket(
                 tcp, server_hostname=host, do_handshake_on_connect=False, session=session
@@ -62,7 +59,7 @@ class Wire(io.RawIOBase):
         except OSError:
             tcp.close()
             raise
-        wire = cls(tls, connect_s, dead_s, is_over, known_rate)
+        wire = cls(tls, connect_s, dead_s, is_over)
         try:
             wire._wait(tls.do_handshake)
         except OSError:
@@ -89,11 +86,6 @@ class Wire(io.RawIOBase):
         """Nobody reads for a while: no probes meanwhile. Until somebody writes again."""
         keep_alive(self.tls, not is_resting)
         self._pulse.begin()
-
-    @property
-    def rate(self) -> int:
-        """Bytes a second that this path carries, as far as has been found out; 0 when it has not."""
-        return self._pace.rate
 
     def close(self) -> None:
         super().close()

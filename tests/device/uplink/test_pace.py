@@ -80,9 +80,6 @@ def found(connection: socket.socket) -> Pace:
     pace.look(at(LINK, 0.0), 0.0)
     pace.look(at(LINK, 0.0, starting=False), 1.0)
     assert paced(connection) == UNLIMITED
-    assert pace.rate == LINK
-    pace.look(at(LINK // 2, 0.0, starting=False), 1.5)
-    assert pace.rate == LINK  # the most it has brought
     return pace
 
 
@@ -113,22 +110,6 @@ def test_the_last_bytes_are_not_held_back_and_a_slow_link_may_be_quiet_for_longe
     assert paced(connection) == UNLIMITED
     Pace(connection).look(replace(at(LINK, 0.0), not_sent=50_000), 4.0, quiet_s=1.0)  # it does not know yet
     assert paced(connection) == UNLIMITED
-
-
-def test_what_follows_a_connection_that_knew_the_rate_does_not_begin_far_above_it(
-    connection: socket.socket,
-) -> None:
-    pace = Pace(connection, LINK)
-    pace.look(at(0, 0.0), 10.0)
-    assert paced(connection) == int(1.25 * LINK)
-    pace.look(at(LINK, 0.0), 11.0)
-    assert paced(connection) == int(1.25 * LINK)
-    pace.look(at(LINK, 0.0, starting=False), 11.5)
-    assert paced(connection) == UNLIMITED
-    late = Pace(connection, LINK)
-    late.look(at(0, 0.0), 20.0)
-    late.look(at(0, 0.0), 24.0)
-    assert paced(connection) == UNLIMITED  # it may carry more by now
 
 
 @pytest.mark.parametrize("told", [at(0, 0.0), replace(at(LINK, 0.3), least_rtt_s=0.0), at(5_000, 0.3)])
