@@ -145,10 +145,11 @@ def _take(db: Session, batch: reports.Batch, envelope: Envelope, now: datetime, 
         return "asked"
     if not isinstance(body, EVENTS):
         return "not-for-us"
-    # Also for one we have already: the kit sends again because our first receipt got lost.
-    outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
     if db.get(Message, (envelope.id, envelope.kit)) is not None:
+        # The kit sends again because our first receipt got lost, or because it waits: then one is enough.
+        outbox.put_once(db, "receipt", envelope.kit, now, body=envelope.id)
         return "again"
+    outbox.put(db, "receipt", envelope.kit, now, body=envelope.id)
     if isinstance(body, DeletionEvent):
         outcome = deletions.take(db, envelope.kit, body.certificate, roots, now)
     elif isinstance(body, AccessEvent):
