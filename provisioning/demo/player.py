@@ -20,7 +20,8 @@ HAND_FINGERS = {  # which of the emulated fingers plays which; the visit of the 
 }
 CARD_PIN = "1234"  # of every card that the demo makes
 CAPTURE_S = 60.0
-INSERTED_S = 5.0
+INSERTED_S = 20.0
+NOT_YET_IN = ("no-card", "card-removed")  # a busy reader may notice late that the card before was taken out
 BAG_S = 40.0
 ANSWER_S = 90.0
 FINAL = ("accepted", "rejected", "recapture")
@@ -142,7 +143,7 @@ class Player:
             state = self._kiosk.wait(lambda state: state["busy"] is None, CAPTURE_S)
             if state.get("failure") is None:
                 return
-            if state["failure"]["code"] != "no-card" or time.monotonic() > deadline:
+            if state["failure"]["code"] not in NOT_YET_IN or time.monotonic() > deadline:
                 raise KioskSilent(said(state))
             self._kiosk.post("/dismiss")
 
