@@ -28,14 +28,14 @@ BUILDS: Mapping[str, Sequence[Change]] = {
     "receipt-before-commit": (
         (
             "server/broker/line.py",
-            "            self._take(batch)\n"
-            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n",
-            "            stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n"
-            "            __import__('tests.custody.early', fromlist=['receipts']).receipts(self, batch)\n"
-            "            self._send(stream)\n"
-            "            time.sleep(0.7)\n"
-            "            self._take(batch)\n",
+            "            if batch and self._taking is None:\n",
+            "            if batch and self._taking is None:\n"
+            "                stream.write(mqtt5.pubacks([each.number for each in batch if each.number]))\n"
+            "                __import__('tests.custody.early', fromlist=['receipts']).receipts(self, batch)\n"
+            "                self._send(stream)\n"
+            "                time.sleep(0.7)\n",
         ),
+        ("server/broker/line.py", "[each.number for each in batch if each.number]\n", "[]\n"),
     ),
     "uploaded-before-commit": (
         (

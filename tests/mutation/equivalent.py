@@ -42,7 +42,8 @@ EQUIVALENT: Mapping[str, str] = {
     },
     "device/vault/tries.py:Tries.count: one less: 0": _NO_WAIT,
     "device/vault/keysource.py:FileKeySource.create: arithmetic: os.O_RDONLY | os.O_DIRECTORY": _IS_A_FOLDER,
-    "device/vault/parcels.py:Unfinished.through: comparison: len(block) >= LARGE": _WHO_WRITES,
+    "device/vault/parcels.py:Unfinished.lay: comparison: size >= LARGE": _WHO_WRITES,
+    "device/vault/parcels.py:Unfinished.ready: comparison: blocks.stop - blocks.start >= LARGE": _WHO_WRITES,
     "protocol/sealed/archive.py:_LARGEST: one less: 8": _TWO_GIGABYTES,
     "protocol/sealed/archive.py:_LARGEST: one less: 11": _TWO_GIGABYTES,
 }
