@@ -95,6 +95,8 @@ def begin(
     if standing.state == "open" and standing.offset == size:
         _complete(database, dock, packet_id, now)
         return Standing(size, standing.generation, "complete")
+    if standing.state == "complete":
+        (dock.parts / packet_id).unlink(missing_ok=True)  # killed after the commit, it was left behind
     return standing
 
 
@@ -156,13 +158,23 @@ class Writer:
 
 
 def sweep(database: Database, dock: Dock, now: datetime) -> int:
-    """Drop uploads that nobody has touched for KEPT and that were never committed; how many."""
+    """Drop uploads that nobody has touched for KEPT and that were never committed; how many. And the parts of
+    committed ones: whoever committed them was killed before their part was gone."""
     with database.writing(EVERYONE) as db:
         old = db.scalars(select(Upload).where(Upload.touched < now - KEPT, Upload.state != "complete")).all()
         for row in old:
             (dock.parts / row.packet_id).unlink(missing_ok=True)
             db.delete(row)
-        return len(old)
+    _drop_committed(database, dock)
+    return len(old)
+
+
+def _drop_committed(database: Database, dock: Dock) -> None:
+    there = [path.name for path in dock.parts.iterdir()] if dock.parts.exists() else []
+    with database.reading(EVERYONE) as db:
+        committed = select(Upload.packet_id).where(Upload.packet_id.in_(there), Upload.state == "complete")
+        for packet_id in db.scalars(committed):
+            (dock.parts / packet_id).unlink(missing_ok=True)
 
 
 def _complete(database: Database, dock: Dock, packet_id: str, now: datetime) -> None:

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import select
 
+from protocol.ids import new_ulid
 from protocol.lifecycle import ApplicationState, VisitState
 from server.db.scope import EVERYONE
 from server.db.tables import Application, OutboxRow, Upload, Visit
@@ -256,6 +257,21 @@ def test_an_upload_nobody_goes_on_with_is_swept_away(town: Town) -> None:
     assert uploads.sweep(town.database, town.dock, now() + timedelta(days=13)) == 0
     assert uploads.sweep(town.database, town.dock, now() + timedelta(days=15)) == 1
     assert list(town.dock.parts.iterdir()) == []
+
+
+@pytest.mark.parametrize("found_by", ["the kit that asks again", "the clock"])
+def test_a_part_left_by_a_death_right_after_the_commit_does_not_stay(town: Town, found_by: str) -> None:
+    sealed, under_way, data = town.packet(town.plan()), new_ulid(), b"of another packet"
+    packet_id = sealed.manifest.packet_id
+    send(town, packet_id, sealed.data)
+    (town.dock.parts / packet_id).write_bytes(sealed.data)
+    write(town, under_way, 0, begin(town, under_way, data).generation, data[:5])
+    if found_by == "the clock":
+        assert uploads.sweep(town.database, town.dock, now()) == 0
+    else:
+        assert begin(town, packet_id, sealed.data).state == "complete"
+    assert [path.name for path in town.dock.parts.iterdir()] == [under_way]
+    assert begin(town, under_way, data).offset == 5
 
 
 @settings(max_examples=25, deadline=None)
