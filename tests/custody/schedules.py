@@ -20,7 +20,8 @@ from sqlalchemy import func, select
 from competent.ledger import Ledger
 from server.db.scope import EVERYONE
 from server.db.tables import Application, Message, Visit
-from server.fleet import tally
+from server.fleet import tally, uploads
+from server.work import utc_now
 from tests.custody.draw import Climate, Strike, draw
 from tests.custody.history import History, Known, Look, Taken
 from tests.custody.journeys import ANSWERED, ARRIVED, Journey
@@ -173,6 +174,7 @@ class Run:
             rows = db.execute(select(Application.packet_id, Application.state, Application.manifest_sha256))
             history.known = [Known(packet, str(state), manifest or "") for packet, state, manifest in rows]
             history.heard = Counter(db.scalars(select(Message.message_id)))
+        uploads.sweep(town.database, town.dock, utc_now())  # as the fleet does by the clock
         parts = town.config.data / "uploads"
         history.left += [path.name for path in parts.iterdir()] if parts.exists() else []
         for kit in self.stand.kits:
