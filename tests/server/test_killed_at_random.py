@@ -30,7 +30,7 @@ from server.fleet import visits
 from tests.mosquitto import Client, Mosquitto, free_port, until
 from tests.server.engines import POSTGRESQL
 from tests.server.programs import KitCaller, Program, count, listens, service
-from tests.server.town import KIT, Town
+from tests.server.town import KIT, Town, served_by
 from tests.server.town_hall import TownHall
 
 LONG = bool(os.environ.get("THUISLOKET_LONG"))
@@ -54,11 +54,8 @@ def broker(town: Town) -> Iterator[Mosquitto]:
     for rest in ("dynsec.json", "acl"):
         (made.settings.folder / rest).unlink(missing_ok=True)
     configuration.write(made.settings)
-    town.ports["mqtt"] = made.port
-    town.write_toml()
-    made.start()
-    yield made
-    made.stop()
+    with served_by(town, made):
+        yield made
 
 
 class Farm:

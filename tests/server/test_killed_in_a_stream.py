@@ -25,7 +25,7 @@ from tests.mosquitto import Mosquitto, until
 from tests.server.engines import POSTGRESQL, SQLITE
 from tests.server.programs import Program
 from tests.server.stream import REPORTS, Talker
-from tests.server.town import KIT, OTHER_KIT, Town
+from tests.server.town import KIT, OTHER_KIT, Town, served_by
 
 LONG = bool(os.environ.get("THUISLOKET_LONG"))
 DEATHS = 20 if LONG else 1
@@ -38,12 +38,8 @@ pytestmark = [pytest.mark.system, pytest.mark.timeout(1800 if LONG else 600)]
 
 @pytest.fixture
 def broker(town: Town) -> Iterator[Mosquitto]:
-    made = Mosquitto(town.folder / "broker", town.ground.pki)
-    town.ports["mqtt"] = made.port
-    town.write_toml()
-    made.start()
-    yield made
-    made.stop()
+    with served_by(town, Mosquitto(town.folder / "broker", town.ground.pki)) as made:
+        yield made
 
 
 class Worker:

@@ -48,19 +48,15 @@ from tests.server.programs import (
     running,
     service,
 )
-from tests.server.town import KIT, OTHER_KIT, PASSWORD, Town
+from tests.server.town import KIT, OTHER_KIT, PASSWORD, Town, served_by
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
 def broker(town: Town) -> Iterator[Mosquitto]:
-    made = Mosquitto(town.folder / "broker", town.ground.pki)
-    town.ports["mqtt"] = made.port
-    town.write_toml()
-    made.start()
-    yield made
-    made.stop()
+    with served_by(town, Mosquitto(town.folder / "broker", town.ground.pki)) as made:
+        yield made
 
 
 def envelope(body: Any, seq: int = 1) -> Envelope:

@@ -4,6 +4,7 @@ import secrets
 import shutil
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, time, timedelta
 from functools import cached_property
@@ -38,7 +39,7 @@ from server.fleet.custody import Custodian
 from server.fleet.requests import Made
 from server.fleet.uploads import Dock
 from server.settings import Fleet
-from tests.mosquitto import free_port
+from tests.mosquitto import Mosquitto, free_port
 from tests.pki import Pki
 from tests.postgresql import APP, OWNER, Postgresql
 from tests.server.engines import SQLITE_FILE, TEMPLATE, Engine
@@ -332,3 +333,15 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 def _secret(path: Path, data: bytes) -> None:
     path.touch(0o600)
     path.write_bytes(data)
+
+
+@contextmanager
+def served_by(town: Town, broker: Mosquitto) -> Iterator[Mosquitto]:
+    """The broker runs, and the town's programs are told where, until the block is left."""
+    town.ports["mqtt"] = broker.port
+    town.write_toml()
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.stop()

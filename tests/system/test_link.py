@@ -24,7 +24,7 @@ from server.db.scope import EVERYONE
 from server.db.tables import Application, Kit, Message, Visit
 from tests.mosquitto import Mosquitto, until
 from tests.server.programs import Program, count, listens, service
-from tests.server.town import KIT, Ground, Town, make_ground
+from tests.server.town import KIT, Ground, Town, make_ground, served_by
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
@@ -66,12 +66,8 @@ def town(tmp_path: Path, ground: Ground) -> Iterator[Town]:
 
 @pytest.fixture
 def broker(town: Town) -> Iterator[Mosquitto]:
-    made = Mosquitto(town.folder / "broker", town.ground.pki)
-    town.ports["mqtt"] = made.port
-    town.write_toml()
-    made.start()
-    yield made
-    made.stop()
+    with served_by(town, Mosquitto(town.folder / "broker", town.ground.pki)) as made:
+        yield made
 
 
 class Fleet:
