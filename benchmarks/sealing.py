@@ -1,14 +1,15 @@
 """Sealing and durably storing an application, against the bare durable write of the same bytes, and peers.
 
 Ours is counted from the officer's press until the application is kept and nobody can read its captures any
-more, through the agent's own code (benchmarks/counter.py): captures read from the vault and decrypted, list
+more, through the agent's own code (benchmarks/counter.py): captures decrypted, list
 and certificates judged, parts made, sealed to two post-quantum recipients in three groups, digested, signed
 twice, the packet written and flushed, its row, the journal's fact and the end of the visit's key in one
 transaction, the slot overwritten.
 
 Not in it is what the kit does before, in moments when nobody waits: file keys wrapped at the dry run, room
 laid out for packet and log after a fact, digests of captures worked out when they were kept, and after the
-last fact the draft of the packet: all of its manifest and texts that is known by then. `restarted` is when
+last fact the draft of the packet: all of its manifest and texts that is known by then, laid out where it will
+lie, and the captures' records as they lie in the vault, encrypted. `restarted` is when
 the kit was switched off after the review: the officer has unlocked it and chosen the visit again.
 `unprepared` is the worst: switched off, and then pressed before the kit had any quiet moment.
 

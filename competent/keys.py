@@ -44,12 +44,21 @@ def keys(
     service: Annotated[str, typer.Option(metavar="ID", help="e.g. be.ibz.belpic")],
     expires_days: Annotated[int, typer.Option(min=1, max=LONGEST_LIFE.days, help="Life of the list.")] = 30,
     suite: Annotated[Suite, typer.Option(help="How kits are to seal.")] = "age1pq",
+    rotate: Annotated[
+        bool,
+        typer.Option(
+            "--rotate",
+            help="`next` becomes `current`, and there is a fresh `next`. Once for each list at most.",
+        ),
+    ] = False,
     test: Annotated[bool, typer.Option("--test", help="Mark the list as made for tests.")] = False,
 ) -> None:
     """Make the keys that are not there yet and issue the recipient list for so many days from now."""
     if not SERVICE_ID.fullmatch(service):
         raise typer.BadParameter("a service id looks like be.ibz.belpic")
     try:
+        if rotate:
+            turn_over(out, suite)
         make_keys(out, service, datetime.now(UTC), timedelta(days=expires_days), suite, test)
     except Failed as problem:
         typer.echo(f"failed: {problem}", err=True)
@@ -75,6 +84,20 @@ def make_keys(
         _replace(out / "list-key.pem", public, 0o644)
         _replace(out / "recipients.jws", sign_list(recipients, list_key).encode(), 0o644)
         _replace(out / "service.json", json.dumps(_about(recipients), indent=2).encode() + b"\n", 0o644)
+    except OSError as problem:
+        raise Failed("cannot-write", f"{problem.filename}: {problem.strerror}") from problem
+
+
+def turn_over(out: Path, suite: Suite = "age1pq") -> None:
+    """The key that was current is put beside the others as `former...`; every packet sealed until now opens
+    with `current` too, which was its `next`. Failed."""
+    current, coming = IDENTITIES if suite == "age1pq" else CMS_KEYS
+    if not (out / current).exists() or not (out / coming).exists():
+        raise Failed("no-keys", f"{out}: nothing to rotate; make the keys first")
+    try:
+        stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S")
+        os.link(out / current, out / f"former-{stamp}-{current}")
+        (out / coming).replace(out / current)
     except OSError as problem:
         raise Failed("cannot-write", f"{problem.filename}: {problem.strerror}") from problem
 

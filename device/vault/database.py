@@ -8,8 +8,8 @@ from the blocks the log leaves behind, has its secret in `slots`, overwritten ri
 
 import os
 import sqlite3
-from collections.abc import Generator, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from device.vault.tables import FORMER, FROM_FORMER, TABLES, VERSION
 Row = tuple[Any, ...]
 _BUSY_S = 5.0
 _SETTINGS = (
-    "PRAGMA page_size=16384",  # of a new vault: what it holds is mostly pictures
+    "PRAGMA page_size=4096",  # of a new vault: a commit writes every page it touches whole
     "PRAGMA journal_mode=WAL",
     "PRAGMA synchronous=FULL",
     "PRAGMA secure_delete=ON",
@@ -38,15 +38,19 @@ _DAMAGED = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_IOERR)
 class Transaction:
     """What one transaction may do. It is over when the `with` block is."""
 
-    def __init__(self, connection: sqlite3.Connection) -> None:
-        self._connection: sqlite3.Connection | None = connection
+    def __init__(self, connection: sqlite3.Connection, committed: Callable[["Transaction"], None]) -> None:
+        """`committed` is told of it once it is on disk."""
+        self._connection = connection
+        self._committed = committed
+        self._over = False
         self.shreds = False
         self.ends = False
         self.overwritten: list[int] = []
         self.removed: list[str] = []
+        self.firsts: list[Callable[[], None]] = []
 
     def execute(self, sql: str, values: Sequence[object] = ()) -> sqlite3.Cursor:
-        if self._connection is None:
+        if self._over:
             raise RuntimeError("the transaction is over")
         return self._connection.execute(sql, values)
 
@@ -60,6 +64,10 @@ class Transaction:
         self.execute("UPDATE visit_key SET wrapped = x'' WHERE visit_id = ?", (visit_id,))
         self.ends = True
 
+    def first(self, must: Callable[[], None]) -> None:
+        """Commit only once this has returned. What it raises undoes the transaction."""
+        self.firsts.append(must)
+
     def overwrite(self, slot: int) -> None:
         """Overwrite this slot right after the commit."""
         self.overwritten.append(slot)
@@ -68,8 +76,26 @@ class Transaction:
         """Remove this packet's file right after the commit."""
         self.removed.append(packet_id)
 
-    def close(self) -> None:
-        self._connection = None
+    def __enter__(self) -> "Transaction":
+        """BEGIN IMMEDIATE: whoever else writes is waited for now, not at the commit."""
+        with _translated:
+            self._connection.execute("BEGIN IMMEDIATE")
+        return self
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        with _translated:
+            try:
+                if problem is None:
+                    for must in self.firsts:
+                        must()
+                    self._connection.execute("COMMIT")
+            finally:
+                self._over = True
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
+            if problem is None:
+                self._committed(self)
+        _translated.__exit__(kind, problem, trace)
 
 
 class Database:
@@ -83,7 +109,7 @@ class Database:
             os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         except OSError as problem:
             raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"no vault: {problem.strerror}") from problem
-        with _translated(), ExitStack() as undo:
+        with _translated, ExitStack() as undo:
             self._connection = sqlite3.connect(path, isolation_level=None, timeout=_BUSY_S)
             undo.callback(self._connection.close)
             self._log = Log(self._connection, path)
@@ -105,30 +131,20 @@ class Database:
             for statement in statements:
                 tx.execute(statement)
 
-    @contextmanager
-    def transaction(self) -> Iterator[Transaction]:
-        """All or nothing, on disk when the block is left. KitError disk-full, vault-damaged.
-
-        BEGIN IMMEDIATE: whoever else writes is waited for now, not at the commit."""
+    def transaction(self) -> Transaction:
+        """All or nothing, on disk when its `with` block is left. KitError disk-full, vault-damaged."""
         if self._connection.in_transaction:
             raise RuntimeError("a transaction within a transaction")
-        tx = Transaction(self._connection)
-        with _translated():
-            self._connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield tx
-                self._connection.execute("COMMIT")
-            finally:
-                tx.close()
-                if self._connection.in_transaction:
-                    self._connection.execute("ROLLBACK")
-            self._unwritten += tx.overwritten
-            self._overwrite()
-            for packet_id in tx.removed:
-                self.parcels.remove(packet_id)
-            if tx.shreds or self._shredding:
-                self._shredding = not self._log.empty()
-            self._ended = self._ended or tx.ends
+        return Transaction(self._connection, self._committed)
+
+    def _committed(self, tx: Transaction) -> None:
+        self._unwritten += tx.overwritten
+        self._overwrite()
+        for packet_id in tx.removed:
+            self.parcels.remove(packet_id)
+        if tx.shreds or self._shredding:
+            self._shredding = not self._log.empty()
+        self._ended = self._ended or tx.ends
 
     def settle(self) -> None:
         """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown, and
@@ -139,7 +155,7 @@ class Database:
         self.parcels.trim()
         self._remove_ended()
         if self._shredding or not self._log.is_ready():
-            with _translated():
+            with _translated:
                 self._shredding = not self._log.empty() and self._shredding
                 self._log.lay()
 
@@ -149,17 +165,17 @@ class Database:
 
     def rows(self, sql: str, values: Sequence[object] = ()) -> list[Row]:
         """Read. Inside a transaction it sees what that has written so far."""
-        with _translated():
+        with _translated:
             return self._connection.execute(sql, values).fetchall()
 
     def each(self, sql: str, values: Sequence[object] = ()) -> Generator[Row, None, None]:
         """Read, one row at a time: of large ones no two need be in memory. To be closed by who asks."""
-        with _translated():
+        with _translated:
             yield from self._connection.execute(sql, values)
 
     def row(self, sql: str, values: Sequence[object] = ()) -> Row | None:
         """The first row, or None."""
-        with _translated():
+        with _translated:
             found: Row | None = self._connection.execute(sql, values).fetchone()
             return found
 
@@ -189,7 +205,8 @@ class Database:
             self.parcels.clear(set)
             for packet_id, data in tx.execute("SELECT packet_id, data FROM packet"):
                 with self.parcels.create(packet_id) as file:
-                    file.finish(data)
+                    file.begin(data)
+                    file.finish()
             for statement in FROM_FORMER:
                 tx.execute(statement)
             tx.shred()
@@ -235,15 +252,22 @@ class Database:
                 self._unwritten = []
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    """What the disk did to SQLite, in the kit's words; our own mistakes stay what they are."""
-    try:
-        yield
-    except sqlite3.Error as problem:
+class _Translated:
+    """What the disk did to SQLite, in the kit's words; our own mistakes stay what they are.
+
+    It is around every statement: a generator for each would take longer than most of them."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        if not isinstance(problem, sqlite3.Error):
+            return
         primary = getattr(problem, "sqlite_errorcode", 0) & 0xFF
         if primary == sqlite3.SQLITE_FULL:
             raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, "the vault cannot grow") from problem
         if primary in _DAMAGED:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, problem.sqlite_errorname) from problem
-        raise
+
+
+_translated = _Translated()

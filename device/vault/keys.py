@@ -21,6 +21,8 @@ from device.errors import Code, KitError, Remedy
 KEY = 32  # bytes
 SALT = 16
 NONCE = 12  # 96 bits, random: few enough messages per key for that (NIST SP 800-38D: 2**32)
+OVERHEAD = NONCE + 16  # bytes by which what was locked up is longer
+Cipher = AESGCM
 MEMORY_KIB = 64 * 1024
 ITERATIONS = 3
 LANES = 4
@@ -68,5 +70,18 @@ def unlock(key: bytes, sealed: bytes, where: bytes) -> bytes:
     """KitError vault-damaged when key, place or bytes are not those of `lock_up`."""
     try:
         return AESGCM(key).decrypt(sealed[:NONCE], memoryview(sealed)[NONCE:], where)
+    except (InvalidTag, ValueError) as problem:
+        raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, where.decode()) from problem
+
+
+def cipher_of(key: bytes) -> Cipher:
+    """For what is unlocked with one key, one after the other."""
+    return AESGCM(key)
+
+
+def unlock_into(cipher: Cipher, sealed: bytes, where: bytes, space: memoryview) -> None:
+    """As `unlock`, into memory of exactly the size of the content."""
+    try:
+        cipher.decrypt_into(sealed[:NONCE], memoryview(sealed)[NONCE:], where, space)
     except (InvalidTag, ValueError) as problem:
         raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, where.decode()) from problem

@@ -5,16 +5,16 @@ let go: it is cleared away when the vault is opened. The lock on a file says tha
 
 In a quiet moment room is made for the packet to come: a file of zeros, flushed, name and all, and memory of
 that size. The packet is made in that memory and written over the zeros, and only its own bytes must then be
-waited for.
+waited for; and that only when what else belongs to the transaction that names it has been done.
 """
 
 import errno
 import fcntl
 import mmap
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from pathlib import Path
 
 from device.errors import Code, KitError, Remedy
@@ -24,7 +24,8 @@ BLOCK = 4096
 """Bytes: what memory and disk are divided into."""
 
 LARGE = 512 * 1024
-"""Bytes from which on a thread of its own writes, while the caller works out digests."""
+"""Bytes from which on it pays to write past the system's cache, and to have a thread of its own do that while
+the caller works out digests."""
 
 STEP = 128 * 1024
 """Room is made in steps of so many bytes."""
@@ -119,8 +120,9 @@ class Parcels:
 class Unfinished:
     """A packet's file until a row names it: a `Sink`, to be used from one thread.
 
-    Leave its `with` block once the row is committed. What was not finished goes when the block is left; what
-    was, and then found no row, stays for `Parcels.clear`: a commit that failed may have reached the disk."""
+    Only what is finished may be named by a row. Leave its `with` block once that is committed. What was not
+    finished goes when the block is left; what was, and then found no row, stays for `Parcels.clear`: a commit
+    that failed may have reached the disk."""
 
     def __init__(self, path: Path) -> None:
         """KitError disk-full, vault-damaged."""
@@ -133,7 +135,7 @@ class Unfinished:
         self._ahead: tuple[slice, Future[bool]] | None = None
         self._finished = False
         flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-        with _translated():
+        with _translated:
             self._handle = os.open(path, flags, 0o600)
             fcntl.flock(self._handle, fcntl.LOCK_EX)
 
@@ -153,19 +155,21 @@ class Unfinished:
             return
         self._memory = _blank(size)
         self._memory[:] = bytes(size)  # it is there from now on, and not only promised
-        with _translated():
+        with _translated:
             fcntl.fcntl(self._handle, fcntl.F_SETFL, 0)
             _write(self._handle, bytes(size - self._laid), self._laid)
             os.fsync(self._handle)
             if not self._laid:
                 _flush(self._path.parent)
         self._laid = size
+        if size < LARGE:
+            return
         with suppress(OSError):  # not every file system can
             # what the system remembers of it would be in the way when it is written past its cache
             os.posix_fadvise(self._handle, 0, size, os.POSIX_FADV_DONTNEED)
             fcntl.fcntl(self._handle, fcntl.F_SETFL, os.O_DIRECT)
             self._direct = True
-        if size >= LARGE and self._beside is None:
+        if self._beside is None:
             self._beside = ThreadPoolExecutor(1, "parcel")
             self._beside.submit(int).result()  # it runs from now on
 
@@ -188,14 +192,23 @@ class Unfinished:
         if self._beside is not None and blocks.stop - blocks.start >= LARGE and end <= self._laid:
             self._ahead = blocks, self._beside.submit(self._past_cache, blocks)
 
-    def finish(self, front: bytes) -> None:
-        """On disk when this returns, name and all. KitError disk-full, vault-damaged."""
+    def begin(self, front: bytes) -> None:
+        """All is there now: on its way to the disk when this returns. KitError disk-full, vault-damaged."""
         space = self.space(max(self._at, len(front)))
         space[: len(front)] = front
-        with _translated():
-            if not self._overwrite_room():
-                fcntl.fcntl(self._handle, fcntl.F_SETFL, 0)
-                _write(self._handle, space, 0)
+        with _translated:
+            if self._beside is None or not self._overwrite_room():
+                if self._direct:
+                    fcntl.fcntl(self._handle, fcntl.F_SETFL, 0)
+                end = self._end if self._end <= self._laid else self._at
+                _write(self._handle, memoryview(self._memory or b"")[:end], 0)
+                with suppress(OSError):
+                    # "will not need it": so the system begins to write, while we do something else
+                    os.posix_fadvise(self._handle, 0, 0, os.POSIX_FADV_DONTNEED)
+
+    def finish(self) -> None:
+        """On disk when this returns, name and all. KitError disk-full, vault-damaged."""
+        with _translated:
             os.fdatasync(self._handle)  # its size too, where it has grown
             if os.fstat(self._handle).st_nlink != 1:
                 raise OSError(errno.ENOENT, "cleared away before it was finished")
@@ -203,16 +216,21 @@ class Unfinished:
                 _flush(self._path.parent)
         self._finished = True
 
+    @property
+    def _end(self) -> int:
+        """Of the packet's last block: behind the packet is nothing but room."""
+        return -(-self._at // BLOCK) * BLOCK
+
     def _overwrite_room(self) -> bool:
         """Where all of it overwrites room, past the system's cache: it need not be copied there first, and
         the disk has it before the flush. In whole blocks; behind the packet is nothing but room."""
-        whole, before, taken = slice(0, -(-self._at // BLOCK) * BLOCK), slice(0, 0), True
+        before, taken = slice(0, 0), True
         if self._ahead is not None:
             before, writing = self._ahead
             taken = writing.result()  # until then nothing else is done with the file
-        if not (self._direct and taken) or whole.stop > self._laid:
+        if not (self._direct and taken) or self._end > self._laid:
             return False
-        return all(map(self._past_cache, (slice(0, before.start), slice(before.stop, whole.stop))))
+        return all(map(self._past_cache, (slice(0, before.start), slice(before.stop, self._end))))
 
     def _past_cache(self, blocks: slice) -> bool:
         """False when the disk did not take them so."""
@@ -243,12 +261,18 @@ def _write(handle: int, data: bytes | memoryview, at: int) -> None:
         rest, at = rest[written:], at + written
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
+class _Translated:
     """What the disk did, in the kit's words."""
-    try:
-        yield
-    except OSError as problem:
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        if not isinstance(problem, OSError):
+            return
         if problem.errno in (errno.ENOSPC, errno.EDQUOT):
             raise KitError(Code.DISK_FULL, Remedy.WORKSHOP, "no room for a packet") from problem
         raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"packet: {problem.strerror}") from problem
+
+
+_translated = _Translated()

@@ -56,22 +56,19 @@ class Store:
         return self._database.parcels.create(packet_id)
 
     def put_sealed(self, tx: Transaction, packet_id: str, visit_id: str, written: Written) -> None:
-        """Keep a packet whose file is finished, and destroy its visit's key, both or neither. The records
-        cannot be opened from then on; they and what the log holds of them go at the database's next
-        `settle`.
+        """Keep a packet, and destroy its visit's key, both or neither, and only once it is complete: signed,
+        checked, on disk. The records cannot be opened from then on; they and what the log holds of them go at
+        the database's next `settle`.
 
         ValueError unless it is the packet so named, next in the kit's chain."""
-        manifest = written.manifest
-        named = (manifest.packet_id, manifest.visit_id, manifest.seq, manifest.prev)
-        if named != (packet_id, visit_id, *self.next_seq()):
+        *about, seq, prev = written.packet
+        if about != [packet_id, visit_id] or not _count(tx, seq, prev, written.manifest_sha256):
             raise ValueError("another packet than the next of this visit")
+        tx.first(written.complete)
         self._overwrite(tx, visit_id)
         tx.end(visit_id)
         row = (packet_id, visit_id, written.manifest_sha256, written.size)
         tx.execute("INSERT INTO packet VALUES (?, ?, ?, ?)", row)
-        tx.execute(
-            "INSERT OR REPLACE INTO packet_counter VALUES (1, ?, ?)", (manifest.seq, written.manifest_sha256)
-        )
 
     def sealed(self) -> list[SealedPacket]:
         """What waits on the shelf, oldest first."""
@@ -100,3 +97,13 @@ class Store:
         row = self._database.row("SELECT slot FROM visit_slot WHERE visit_id = ?", (visit_id,))
         if row is not None:
             tx.overwrite(row[0])
+
+
+def _count(tx: Transaction, seq: int, prev: str, manifest_sha256: str) -> bool:
+    """Move the kit's counter to this packet. False when it is not the next."""
+    move = "UPDATE packet_counter SET seq = ?, prev = ? WHERE seq = ? AND prev = ?"
+    if tx.execute(move, (seq, manifest_sha256, seq - 1, prev)).rowcount:
+        return True
+    begin = "INSERT INTO packet_counter VALUES (1, ?, ?) ON CONFLICT DO NOTHING"
+    first = (seq, prev) == (1, FIRST_PREV)
+    return first and tx.execute(begin, (seq, manifest_sha256)).rowcount == 1

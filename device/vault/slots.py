@@ -27,6 +27,7 @@ class Slots:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._name = str(path)
 
     def take(self, used: Iterable[int]) -> tuple[int, bytes]:
         """A slot and the new secret in it, on disk. Never one that is used, or not yet overwritten."""
@@ -83,7 +84,7 @@ class Slots:
             os.close(handle)
 
     def _open(self, flags: int) -> int:
-        return os.open(self._path, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        return os.open(self._name, flags | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
 
     def _open_or_make(self) -> int:
         """Its name is on disk before the first secret in it counts."""

@@ -10,6 +10,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.errors import Code, KitError, Remedy
 from device.vault import keys
+from device.vault.ahead import Ahead, Sealed
 from device.vault.database import Database, Transaction
 from device.vault.shelf import SealedPacket, Store
 from protocol.sealed.packet import Signer
@@ -19,7 +20,6 @@ __all__ = ["OpenVault", "Record", "SealedPacket", "Store"]
 LARGEST = 16 * 1024 * 1024  # bytes of one record
 _KEY_VERSION = 1
 _RECORDS = "SELECT record_id, kind, version, sealed FROM record WHERE visit_id = ?"
-_RECORD = f"{_RECORDS} AND record_id = ?"
 _KEYS = "SELECT visit_id, wrapped FROM visit_key WHERE wrapped != x''"
 
 
@@ -141,22 +141,52 @@ class OpenVault(Store):
         if held is not None:
             tx.shred()
 
+    def opens(self, visit_id: str) -> bool:
+        """Whether the key of this visit is here and sound."""
+        try:
+            self._visit_key(visit_id)
+        except KitError as problem:
+            if problem.code is not Code.VAULT_DAMAGED:
+                raise
+            return False
+        return True
+
     def get(self, visit_id: str, record_id: str, digest: str = "") -> Record:
         """A kept capture. KitError locked; vault-damaged when it is not here, or not what was put here under
         this digest."""
-        return self.get_many(visit_id, {record_id: digest})[record_id]
-
-    def get_many(self, visit_id: str, digests: Mapping[str, str]) -> dict[str, Record]:
-        """Kept captures of one visit, by id. KitError as `get`."""
         key = self._visit_key(visit_id)
-        asked = (_RECORDS, (visit_id,)) if len(digests) > 1 else (_RECORD, (visit_id, *digests))
-        with closing(self.database.each(*asked)) as rows:
-            held = {
-                row[0]: self._open(key, visit_id, digests[row[0]], *row) for row in rows if row[0] in digests
-            }
-        for record_id in digests.keys() - held.keys():
-            raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no record {record_id}")
-        return held
+        row = self.database.row(f"{_RECORDS} AND record_id = ?", (visit_id, record_id))
+        if row is None:
+            raise _missing(record_id)
+        return self._open(key, visit_id, digest, *row)
+
+    def read_ahead(self, visit_id: str, digests: Mapping[str, str]) -> Ahead:
+        """Kept captures of one visit as they lie here, to be opened later. KitError vault-damaged when one of
+        them is not here."""
+        with closing(self.database.each(_RECORDS, (visit_id,))) as rows:
+            held = [
+                (record, kind, version, digest, sealed, _of_record(visit_id, record, kind, version, digest))
+                for record, kind, version, sealed in rows
+                if (digest := digests.get(record)) is not None
+            ]
+        for record_id in digests.keys() - {each[0] for each in held}:
+            raise _missing(record_id)
+        return Ahead(visit_id, held, keys.OVERHEAD)
+
+    def open_ahead(self, ahead: Ahead) -> dict[str, memoryview]:
+        """What `read_ahead` has read, by id, in its memory: to be wiped by who asks. KitError as `get`."""
+        key = self._visit_key(ahead.visit_id)
+        cipher = keys.cipher_of(key)
+        return {each.record_id: self._open_into(key, cipher, ahead, each) for each in ahead.records}
+
+    def _open_into(self, key: bytes, cipher: keys.Cipher, ahead: Ahead, each: Sealed) -> memoryview:
+        space = ahead.space[each.place]
+        try:
+            keys.unlock_into(cipher, each.sealed, each.bound, space)
+        except KitError:
+            about = (each.digest, each.record_id, each.kind, each.version)
+            space[:] = self._open(key, ahead.visit_id, *about, each.sealed).data
+        return space
 
     def _open(
         self, key: bytes, visit_id: str, digest: str, record_id: str, kind: str, version: int, sealed: bytes
@@ -203,6 +233,10 @@ class OpenVault(Store):
         if other is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no secret for visit {visit_id}")
         return keys.derive(half + other, "visit")
+
+
+def _missing(record_id: str) -> KitError:
+    return KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no record {record_id}")
 
 
 def _of_visit(visit_id: str) -> bytes:

@@ -4,14 +4,14 @@ Only the recipient type `mlkem768x25519` is written and opened. Other stanzas ri
 header's MAC, and are ignored by every reader that conforms.
 """
 
-import hmac
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 
-from cryptography.exceptions import InvalidTag
+from cryptography.exceptions import InvalidSignature, InvalidTag
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
+from cryptography.hazmat.primitives.hmac import HMAC
 from cryptography.hazmat.primitives.hpke import AEAD, KDF, KEM, MLKEM768X25519PrivateKey, Suite
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
@@ -32,16 +32,17 @@ from protocol.sealed.agekeys import BadKey, generate, recipient_of
 __all__ = [
     "BadAge",
     "BadKey",
-    "Fill",
+    "Laid",
     "Stanza",
     "Wrapped",
     "decrypt",
+    "encode64",
     "encrypt",
-    "encrypt_into",
     "generate",
     "read_header",
     "recipient_of",
     "wrap",
+    "write_stanzas",
 ]
 
 KIND = "mlkem768x25519"
@@ -52,17 +53,19 @@ _INFO = b"age-encryption.org/mlkem768x25519"
 _SUITE = Suite(KEM.MLKEM768_X25519, KDF.HKDF_SHA256, AEAD.CHACHA20_POLY1305)
 _ENC = 1120  # bytes of encapsulated key
 _WRAPPED = 32  # a file key of 16 bytes and its tag
+_MAC_LINE = len(f" {encode64(bytes(32))}\n")
+_ZEROS = bytes(CHUNK)
 
 
 @dataclass(frozen=True)
 class Wrapped:
-    """A file key and all that follows from it: its stanzas as the file begins with them, what the MAC is
-    made with, the payload's nonce and what encrypts its chunks. It depends on no content and may be made
-    ahead of it; it serves one file."""
+    """A file key and all that follows from it: its stanzas as the file begins with them, the MAC as far as
+    those, the payload's nonce and what encrypts its chunks. It depends on no content and may be made ahead of
+    it; it serves one file."""
 
     file_key: bytes = field(repr=False)
     text: bytes = field(repr=False)
-    mac_key: bytes = field(repr=False)
+    mac: HMAC = field(repr=False)
     nonce: bytes = field(repr=False)
     cipher: ChaCha20Poly1305 = field(repr=False)
 
@@ -75,43 +78,66 @@ def wrap(recipients: Sequence[str]) -> Wrapped:
     file_key, nonce = secrets.token_bytes(16), secrets.token_bytes(NONCE)
     text = VERSION + write_stanzas(_wrap(file_key, recipient) for recipient in recipients)
     cipher = ChaCha20Poly1305(_derive(file_key, nonce, b"payload"))
-    return Wrapped(file_key, text, _mac_key(file_key), nonce, cipher)
+    return Wrapped(file_key, text, _mac(file_key, text), nonce, cipher)
 
 
 def encrypt(plaintext: bytes, recipients: Sequence[str], extra_stanzas: Sequence[Stanza] = ()) -> bytes:
     """An age file of `plaintext` that any one of `recipients` opens. BadKey, ValueError as `wrap`."""
-    size, fill = encrypt_into([plaintext], wrap(recipients), extra_stanzas)
-    file = bytearray(size)
-    for _ in fill(memoryview(file)):
-        pass
+    stanzas = write_stanzas(extra_stanzas)
+    laid = Laid([plaintext], wrap(recipients), len(stanzas))
+    file = bytearray(laid.size)
+    laid.fill(memoryview(file), stanzas)
     return bytes(file)
 
 
-Fill = Callable[[memoryview], Iterator[memoryview]]
-"""Writes a file into a space of exactly its size, and tells of each piece, in order, once it is there."""
+class Laid:
+    """An age file laid out before what is in it is there: which parts of the plaintext lie in which chunk,
+    and where. It serves one file."""
+
+    def __init__(
+        self,
+        plaintext: Sequence[bytes | memoryview],
+        wrapped: Wrapped,
+        stanzas: int = 0,
+        stage: memoryview | None = None,
+    ) -> None:
+        """`plaintext` in parts of any size, whose bytes count when it is filled. `stanzas`: bytes of further
+        stanzas; `stage`: memory for a chunk, which many files may share."""
+        self._wrapped = wrapped
+        self._begins = at = len(wrapped.text) + stanzas + len(END) + _MAC_LINE + NONCE
+        stage = memoryview(bytearray(CHUNK)) if stage is None else stage
+        self._chunks: list[tuple[bytes, memoryview, list[tuple[memoryview, memoryview]], slice]] = []
+        for counter, (pieces, last) in enumerate(_chunks(plaintext)):
+            size, alone = sum(map(len, pieces)), len(pieces) == 1
+            place = slice(at, at + size + TAG)
+            chunk = pieces[0] if alone else stage[:size]
+            copies = [] if alone else _side_by_side(stage, pieces)
+            self._chunks.append((_chunk_nonce(counter, last), chunk, copies, place))
+            at = place.stop
+        self.size = at
+
+    def fill(self, space: memoryview, stanzas: bytes = b"") -> None:
+        """Write the file into a space of its size. ValueError for stanzas of another size."""
+        wrapped, covered = self._wrapped, stanzas + END
+        wrapped.mac.update(covered)
+        mac = encode64(wrapped.mac.finalize())
+        space[: self._begins] = b"%b%b %b\n%b" % (wrapped.text, covered, mac.encode(), wrapped.nonce)
+        encrypt_into = wrapped.cipher.encrypt_into
+        for nonce, chunk, copies, place in self._chunks:
+            for to, piece in copies:
+                to[:] = piece
+            encrypt_into(nonce, chunk, None, space[place])
+            if copies:
+                chunk[:] = _ZEROS[: len(chunk)]
 
 
-def encrypt_into(
-    plaintext: Sequence[bytes | memoryview], wrapped: Wrapped, extra_stanzas: Sequence[Stanza] = ()
-) -> tuple[int, Fill]:
-    """The size of the age file of `plaintext` (in parts of any size), and what writes it."""
-    covered = b"".join([wrapped.text, write_stanzas(extra_stanzas), END])
-    mac = encode64(hmac.digest(wrapped.mac_key, covered, "sha256")).encode()
-    header = b"".join([covered, b" ", mac, b"\n", wrapped.nonce])
-    length = sum(map(len, plaintext))
-    size = len(header) + length + max(1, -(-length // CHUNK)) * TAG
-
-    def fill(space: memoryview) -> Iterator[memoryview]:
-        at = len(header)
-        space[:at] = header
-        yield space[:at]
-        for counter, (chunk, last) in enumerate(_chunks(plaintext)):
-            piece = space[at : at + len(chunk) + TAG]
-            wrapped.cipher.encrypt_into(_chunk_nonce(counter, last), chunk, None, piece)
-            at += len(piece)
-            yield piece
-
-    return size, fill
+def _side_by_side(stage: memoryview, pieces: Iterable[memoryview]) -> list[tuple[memoryview, memoryview]]:
+    """Each piece and where it lies on the stage, one after the other."""
+    copies, at = [], 0
+    for piece in pieces:
+        copies.append((stage[at : at + len(piece)], piece))
+        at += len(piece)
+    return copies
 
 
 def decrypt(data: bytes, identities: Sequence[str]) -> bytes:
@@ -135,9 +161,10 @@ def _unwrap(header: Header, keys: Sequence[MLKEM768X25519PrivateKey]) -> bytes:
                 file_key = _SUITE.decrypt(sealed, key, info=_INFO)
             except (InvalidTag, ValueError):
                 continue
-            mac = hmac.digest(_mac_key(file_key), header.covered, "sha256")
-            if not hmac.compare_digest(mac, header.mac):
-                raise BadAge("header-mac", "the header is not the one that was written")
+            try:
+                _mac(file_key, header.covered).verify(header.mac)
+            except InvalidSignature as problem:
+                raise BadAge("header-mac", "the header is not the one that was written") from problem
             return file_key
     raise BadAge("wrong-recipient", "no stanza opens with the keys given")
 
@@ -174,28 +201,30 @@ def _open_payload(file_key: bytes, payload: memoryview) -> bytes:
     return b"".join(parts)
 
 
-def _chunks(parts: Iterable[bytes | memoryview]) -> Iterator[tuple[bytes | memoryview, bool]]:
-    """Chunks of 64 KiB and whether each is the last; the last is empty only when the whole is. Copied is only
-    what lies across the border of two parts."""
-    waiting: list[memoryview] = []
+def _chunks(parts: Iterable[bytes | memoryview]) -> Iterator[tuple[list[memoryview], bool]]:
+    """Chunks of 64 KiB, in pieces, and whether each is the last; the last is empty only when the whole is."""
+    pieces: list[memoryview] = []
     lacking = CHUNK
     for part in parts:
         rest = memoryview(part)
         while len(rest) > lacking:  # and not when it fits: it may be the last
-            waiting.append(rest[:lacking])
-            yield waiting[0] if len(waiting) == 1 else b"".join(waiting), False
-            rest, waiting, lacking = rest[lacking:], [], CHUNK
-        waiting.append(rest)
-        lacking -= len(rest)
-    yield b"".join(waiting), True
+            yield [*pieces, rest[:lacking]], False
+            rest, pieces, lacking = rest[lacking:], [], CHUNK
+        if rest:
+            pieces.append(rest)
+            lacking -= len(rest)
+    yield pieces or [memoryview(b"")], True
 
 
 def _chunk_nonce(counter: int, last: bool) -> bytes:
     return counter.to_bytes(11) + (b"\x01" if last else b"\x00")
 
 
-def _mac_key(file_key: bytes) -> bytes:
-    return _derive(file_key, b"", b"header")
+def _mac(file_key: bytes, text: bytes) -> HMAC:
+    """Of a header, as far as this."""
+    mac = HMAC(_derive(file_key, b"", b"header"), hashes.SHA256())
+    mac.update(text)
+    return mac
 
 
 def _derive(file_key: bytes, salt: bytes, info: bytes) -> bytes:

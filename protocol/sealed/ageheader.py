@@ -5,6 +5,7 @@ import binascii
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from protocol.bad import Bad
 
@@ -40,7 +41,7 @@ class Header:
 
 def encode64(data: bytes) -> str:
     """Base64 without padding (RFC 4648 section 4)."""
-    return base64.b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").decode()
 
 
 def decode64(text: str) -> bytes:
@@ -59,14 +60,19 @@ def write_stanzas(stanzas: Iterable[Stanza]) -> bytes:
     impossible argument."""
     lines = []
     for stanza in stanzas:
-        words = (stanza.kind, *stanza.arguments)
-        if not all(_ARGUMENT.fullmatch(word) for word in words):
-            raise ValueError("a stanza argument holds something but visible ASCII")
         body = encode64(stanza.body)
-        lines.append(f"-> {' '.join(words)}")
+        lines.append(_first_line(stanza.kind, stanza.arguments))
         # the last line is always shorter than a full one, if need be empty
         lines += [body[at : at + _COLUMNS] for at in range(0, len(body) + 1, _COLUMNS)]
-    return "".join(f"{line}\n" for line in lines).encode()
+    return "\n".join([*lines, ""]).encode()
+
+
+@lru_cache(maxsize=64)  # that of a label is the same in every packet
+def _first_line(kind: str, arguments: tuple[str, ...]) -> str:
+    words = (kind, *arguments)
+    if not all(_ARGUMENT.fullmatch(word) for word in words):
+        raise ValueError("a stanza argument holds something but visible ASCII")
+    return f"-> {' '.join(words)}"
 
 
 def read_header(data: bytes) -> Header:

@@ -24,7 +24,9 @@ FIRST_PREV = "0" * 64
 CORE_NAME = "manifest-core.json"  # the archive's first member; no part may have its name
 
 # Meta searches: `$` would let a line feed through at the end, `\Z` does not.
-_Digest = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
+DIGESTS = {"sha256": r"^[0-9a-f]{64}\Z", "sha512": r"^[0-9a-f]{128}\Z"}
+DAY = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z"
+_Digest = Annotated[str, Meta(pattern=DIGESTS["sha256"])]
 _KeyId = Annotated[str, Meta(pattern=r"^[A-Za-z0-9._-]{1,64}\Z")]
 _Word = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,40}\Z")]
 _GROUP_OF: dict[str, Group] = {  # by the first word of a part's name
@@ -63,7 +65,7 @@ class Legal(_Member, frozen=True):
     """Why the data is held (a code) and until which day (ISO date) at most."""
 
     reason: Annotated[str, Meta(pattern=r"^[A-Za-z0-9.:/-]{1,80}\Z")]
-    retention_until: Annotated[str, Meta(pattern=r"^[0-9]{4}-[0-9]{2}-[0-9]{2}\Z")]
+    retention_until: Annotated[str, Meta(pattern=DAY)]
 
 
 Hash = Literal["sha256", "sha512"]
@@ -75,7 +77,7 @@ class Payload(_Member, frozen=True):
     group: Group
     size: Annotated[int, Meta(ge=1, le=canonical.BIGGEST)]
     sha256: _Digest | msgspec.UnsetType = msgspec.UNSET
-    sha512: Annotated[str, Meta(pattern=r"^[0-9a-f]{128}\Z")] | msgspec.UnsetType = msgspec.UNSET
+    sha512: Annotated[str, Meta(pattern=DIGESTS["sha512"])] | msgspec.UnsetType = msgspec.UNSET
 
     def hashed(self) -> "hashlib._Hash":
         """What its bytes go through, to be asked `is_of` then."""
@@ -139,24 +141,17 @@ def group_of(name: str) -> Group:
 
 def groups_of(core: Core) -> tuple[Group, ...]:
     """The groups that have contents, in the order of the packet."""
-    return tuple(dict.fromkeys(content.group for content in core.contents))
+    return tuple(dict.fromkeys([content.group for content in core.contents]))
 
 
 def with_payload(core: Core, payload: Sequence[Payload]) -> Manifest:
     """The manifest of a core whose groups have been sealed."""
-    members = {name: getattr(core, name) for name in core.__struct_fields__}
-    return Manifest(**members, payload=tuple(payload))
+    return Manifest(**msgspec.structs.asdict(core), payload=tuple(payload))
 
 
 def encode(manifest: Core) -> bytes:
     """Canonical JSON of a manifest, or of a core: of what their types allow msgspec has the same spelling."""
     return _encoder.encode(manifest)
-
-
-def size_of(core: bytes, payload: Sequence[Payload]) -> int:
-    """Bytes of the manifest with this core and such a payload, whatever its digests."""
-    beside = _encoder.encode({"payload": payload})
-    return len(core) + len(beside) - 1  # one pair of braces, and a comma
 
 
 def decode(data: bytes) -> Manifest:
@@ -222,12 +217,12 @@ def _rules(manifest: Manifest) -> list[tuple[str, bool]]:
         ("service_id", identity.SERVICE_ID.fullmatch(manifest.service_id) is not None),
         ("kit_id", identity.KIT_ID.fullmatch(manifest.kit_id) is not None),
         ("officer_id", identity.OFFICER_ID.fullmatch(manifest.officer_id) is not None),
-        ("created_utc", _is_instant(manifest.created_utc)),
+        ("created_utc", is_instant(manifest.created_utc)),
         ("prev", (manifest.prev == FIRST_PREV) == (manifest.seq == 1)),
         ("recipients", len(set(kids)) == len(kids)),
         ("contents", len(set(names)) == len(names) and all(map(_is_in_its_group, manifest.contents))),
         ("contents", places == sorted(places)),
-        ("payload", tuple(one.group for one in manifest.payload) == groups_of(manifest)),
+        ("payload", tuple([one.group for one in manifest.payload]) == groups_of(manifest)),
         (
             "payload",
             all((one.sha256 is msgspec.UNSET) != (one.sha512 is msgspec.UNSET) for one in manifest.payload),
@@ -255,7 +250,8 @@ def _is_in_its_group(content: Content) -> bool:
         return False
 
 
-def _is_instant(text: str) -> bool:
+def is_instant(text: str) -> bool:
+    """One that there is."""
     try:
         read_instant(text)
     except ValueError:

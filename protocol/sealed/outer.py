@@ -66,14 +66,6 @@ def _encode(signatures: Signatures) -> bytes:
     return _encoder.encode(signatures)
 
 
-def outer_size(manifest_size: int, kit_size: int, officer_size: int) -> int:
-    """Bytes before the payload, with a manifest and two detached JWS of these sizes."""
-    return len(MAGIC) + 4 + manifest_size + 4 + _NO_TOKENS + kit_size + officer_size
-
-
-_NO_TOKENS = len(_encode(Signatures("", "")))
-
-
 def read_outer(source: bytes | BinaryIO) -> Outer:
     """Read as far as the payload; a stream is left standing there. BadPacket; no signature is checked yet."""
     stream: BinaryIO = io.BytesIO(source) if isinstance(source, bytes) else source
@@ -93,7 +85,7 @@ def read_outer(source: bytes | BinaryIO) -> Outer:
     if isinstance(signatures.officer, str) != (manifest.officer_signature == "pin-key"):
         raise BadPacket(Fault.SIGNATURES_MALFORMED, "not the kind of officer signature the manifest names")
     offset = len(MAGIC) + 4 + len(data) + 4 + len(raw)
-    if offset + sum(4 + one.size for one in manifest.payload) > LARGEST:
+    if offset + sum([4 + one.size for one in manifest.payload]) > LARGEST:
         raise BadPacket(Fault.TOO_LARGE, "payload")
     return Outer(manifest, data, manifests.digest(data), signatures, offset)
 

@@ -7,33 +7,31 @@ import hashlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from functools import cached_property
-from typing import Protocol
 
 from cryptography import x509
-from cryptography.hazmat.primitives.asymmetric import ec
 
-from protocol import signed
 from protocol.sealed import manifest
-from protocol.sealed.age import Fill
 from protocol.sealed.archive import BadArchive, archive_of, read_archive
-from protocol.sealed.manifest import Content, Core, Hash, Manifest, Payload, RecipientId
+from protocol.sealed.layout import Layout, hexdigest
+from protocol.sealed.manifest import Content, Core, Hash, Manifest
 from protocol.sealed.outer import (
     KIT_KIND,
     OFFICER_KIND,
     Outer,
     Signatures,
     check_signatures,
-    outer_size,
     read_outer,
     read_payload,
     write_outer,
     write_payload,
 )
+from protocol.sealed.part import Part, Sealable, contents_of, kids_of
 from protocol.sealed.recipients import Recipient
 from protocol.sealed.refusal import BadPacket, Fault
-from protocol.sealed.suites import Key, Keys, Label, check_file, open_file, seal_file
+from protocol.sealed.signer import Signer
+from protocol.sealed.suites import AGE, Fill, Key, Keys, Label, check_file, open_file, seal_file
 from protocol.sealed.webauthn import Assertion
+from protocol.sealed.written import Sink, Written, begin, named
 
 __all__ = [
     "Assertion",
@@ -42,6 +40,7 @@ __all__ = [
     "Fault",
     "Key",
     "Keys",
+    "Layout",
     "Opened",
     "Outer",
     "Part",
@@ -61,63 +60,6 @@ __all__ = [
     "write",
 ]
 
-_NO_DIGEST = {"sha256": "0" * 64, "sha512": "0" * 128}  # in place of one, where only its length matters
-
-
-@dataclass(frozen=True)
-class Part:
-    """One file of the application. `known` is the SHA-256 of its bytes in hex, where it was worked out
-    before: whoever opens the packet checks it."""
-
-    name: str
-    type: str
-    data: bytes = field(repr=False)
-    known: str = field(default="", repr=False, compare=False)
-
-    @cached_property
-    def sha256(self) -> str:
-        """In hex. Worked out once: who describes the parts and who seals them both ask."""
-        return self.known or hashlib.sha256(self.data).hexdigest()
-
-
-class Sealable(Protocol):
-    """What can be sealed: a `Part`, or the like of one whose bytes lie within others."""
-
-    @property
-    def name(self) -> str: ...
-    @property
-    def type(self) -> str: ...
-    @property
-    def data(self) -> bytes | memoryview: ...
-    @property
-    def sha256(self) -> str: ...
-
-
-@dataclass(frozen=True)
-class Signer:
-    """A P-256 key and its certificates, leaf first, without the root."""
-
-    key: ec.EllipticCurvePrivateKey = field(repr=False)
-    chain: Sequence[x509.Certificate]
-
-    def sign(self, kind: str, data: bytes) -> str:
-        """A detached JWS. ValueError when the chain is not that of the key."""
-        return signed.sign_under(self._header(kind), data, self.key)
-
-    def size(self, kind: str) -> int:
-        """Characters of every such JWS."""
-        return len(self._header(kind)) + len("..") + signed.SIGNATURE
-
-    def _header(self, kind: str) -> str:
-        if kind not in self._headers:
-            kid = signed.key_id(self.key.public_key())
-            self._headers[kind] = signed.header_of(kind, self.key, kid, self.chain)
-        return self._headers[kind]
-
-    @cached_property
-    def _headers(self) -> dict[str, str]:
-        return {}
-
 
 @dataclass(frozen=True)
 class Sealed:
@@ -126,26 +68,6 @@ class Sealed:
     data: bytes = field(repr=False)
     manifest: Manifest
     manifest_sha256: str
-
-
-@dataclass(frozen=True)
-class Written:
-    """What is known of a packet that lies elsewhere; `size` in bytes."""
-
-    manifest: Manifest
-    manifest_sha256: str
-    size: int
-
-
-class Sink(Protocol):
-    """Where a packet is made: in a space of its size, and at last what stands at its beginning."""
-
-    def space(self, size: int) -> memoryview: ...
-
-    def ready(self, start: int, end: int) -> None:
-        """What lies there in the space will not change any more."""
-
-    def finish(self, front: bytes) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -168,14 +90,18 @@ class Prepared:
         packet = b"".join([front, *write_payload(self.files)])
         return Sealed(packet, outer.manifest, outer.manifest_sha256)
 
-    def write(self, sink: "Sink", kit: Signer, officer: Signer | Assertion) -> Written:
+    def write(self, sink: Sink, kit: Signer, officer: Signer | Assertion) -> Written:
         """As `finish`, into a sink."""
         front = _front(self.manifest_bytes, kit, officer)
         outer = read_outer(front)
-        payload = b"".join(write_payload(self.files))
-        sink.space(len(front) + len(payload))[len(front) :] = payload
-        sink.finish(front)
-        return Written(outer.manifest, outer.manifest_sha256, len(front) + len(payload))
+        payload, offset = b"".join(write_payload(self.files)), len(front)
+        sink.space(offset + len(payload))[offset:] = payload
+
+        def check() -> None:
+            if (outer.manifest_bytes, outer.payload_offset) != (self.manifest_bytes, offset):
+                raise ValueError("the payload does not lie where it belongs")
+
+        return begin(sink, front, named(outer.manifest), self.manifest_bytes, offset + len(payload), check)
 
 
 @dataclass(frozen=True)
@@ -185,25 +111,6 @@ class Opened:
     outer: Outer
     parts: tuple[Part, ...]
     shredded: tuple[str, ...] = ()
-
-
-def contents_of(parts: Sequence[Sealable]) -> tuple[Content, ...]:
-    """What the manifest says of the parts. ValueError for a part that belongs to no group."""
-    return tuple(
-        Content(
-            group=manifest.group_of(part.name),
-            name=part.name,
-            type=part.type,
-            size=len(part.data),
-            sha256=part.sha256,
-        )
-        for part in parts
-    )
-
-
-def kids_of(recipients: Sequence[Recipient]) -> tuple[RecipientId, ...]:
-    """How the manifest names the recipients."""
-    return tuple(RecipientId(kid=recipient.kid) for recipient in recipients)
 
 
 def prepare(
@@ -222,8 +129,8 @@ def prepare(
     files, described = [], []
     for group, size, fill in _seal_groups(parts, core, core_bytes, recipients, keys):
         file = bytearray(size)
-        _fill(fill, memoryview(file))
-        described.append(_digested(group, file, by))
+        fill(memoryview(file))
+        described.append(manifest.describe(group, size, by, hexdigest(file, by)))
         files.append(bytes(file))
     return Prepared(manifest.encode(manifest.with_payload(core, described)), tuple(files))
 
@@ -248,27 +155,12 @@ def write(
     keys: Keys | None = None,
     by: Hash = "sha256",
 ) -> Written:
-    """As `seal`, into a sink. What stands before the payload needs its digests, but is of a size known from
-    the start: so everything is made where it lies in the packet, and nothing is copied."""
-    core_bytes = manifest.encode(core)
-    groups = list(_seal_groups(parts, core, core_bytes, recipients, keys))
-    sizes = [manifest.describe(group, size, by, _NO_DIGEST[by]) for group, size, _ in groups]
-    offset = outer_size(manifest.size_of(core_bytes, sizes), kit.size(KIT_KIND), officer.size(OFFICER_KIND))
-    whole = offset + sum(4 + size for _, size, _ in groups)
-    space, at, described = sink.space(whole), offset, []
-    for group, size, fill in groups:
-        space[at : at + 4] = size.to_bytes(4)
-        file = space[at + 4 : at + 4 + size]
-        _fill(fill, file)
-        sink.ready(at, at + 4 + size)
-        described.append(_digested(group, file, by))
-        at += 4 + size
-    front = _front(manifest.encode(manifest.with_payload(core, described)), kit, officer)
-    outer = read_outer(front)
-    if outer.payload_offset != offset:
-        raise ValueError("the payload does not lie where it belongs")
-    sink.finish(front)
-    return Written(outer.manifest, outer.manifest_sha256, whole)
+    """As `seal`, into a sink. It is signed, written and checked once what is returned is `complete`;
+    BadPacket now or then."""
+    if core.suite != AGE:
+        return prepare(parts, core, recipients, keys, by).write(sink, kit, officer)
+    laid = Layout(parts, core, recipients, kit, officer, keys, by)
+    return laid.write(sink, core.created_utc, core.legal.retention_until)
 
 
 def _seal_groups(
@@ -290,17 +182,6 @@ def _seal_groups(
             group,
             *seal_file(archive, Label(core.suite, core_bytes, group, core.recipients), recipients, keys),
         )
-
-
-def _fill(fill: Fill, space: memoryview) -> None:
-    for _ in fill(space):
-        pass
-
-
-def _digested(group: manifest.Group, file: bytearray | memoryview, by: Hash) -> Payload:
-    """At one go: meanwhile Python's lock is free for whoever writes it."""
-    hashed = hashlib.sha256(file) if by == "sha256" else hashlib.sha512(file)
-    return manifest.describe(group, len(file), by, hashed.hexdigest())
 
 
 def _front(manifest_bytes: bytes, kit: Signer, officer: Signer | Assertion) -> bytes:

@@ -5,9 +5,9 @@ nobody can change: a stanza under the header's MAC (age), an authenticated attri
 """
 
 import hashlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import lru_cache
 
 from cryptography.hazmat.primitives.asymmetric import ec
 
@@ -34,9 +34,14 @@ class Label:
     group: str
     recipients: tuple[RecipientId, ...]
 
-    @cached_property
+    @property
     def core_sha256(self) -> bytes:
-        return hashlib.sha256(self.core).digest()
+        return _sha256(self.core)
+
+
+@lru_cache(maxsize=1)  # every group of a packet has the same core
+def _sha256(core: bytes) -> bytes:
+    return hashlib.sha256(core).digest()
 
 
 class Keys:
@@ -60,17 +65,47 @@ class Keys:
         return self._ahead.pop(group, None) or _wrap(recipients)
 
 
+class LaidFile:
+    """The age file of one group, laid out before the manifest's core is known to the last letter."""
+
+    def __init__(
+        self,
+        plaintext: Sequence[bytes | memoryview],
+        group: str,
+        wrapped: age.Wrapped,
+        stage: memoryview | None = None,
+    ) -> None:
+        """As `age.Laid`."""
+        no_body = age.Stanza(STANZA, (STANZA_VERSION, group), b"")
+        self._first = age.write_stanzas([no_body])[:-1]
+        self._laid = age.Laid(plaintext, wrapped, len(self._first) + len(spelled(bytes(32))), stage)
+        self.size = self._laid.size
+
+    def fill(self, space: memoryview, core_sha256: bytes) -> None:
+        """Into a space of its size; the digest as `spelled`."""
+        self._laid.fill(space, self._first + core_sha256)
+
+
+def spelled(core_sha256: bytes) -> bytes:
+    """The body of the stanza that ties a file to its manifest; it fits on one line."""
+    return f"{age.encode64(core_sha256)}\n".encode()
+
+
+Fill = Callable[[memoryview], None]
+"""Writes a file into a space of exactly its size."""
+
+
 def seal_file(
     plaintext: Sequence[bytes | memoryview],
     label: Label,
     recipients: Sequence[Recipient],
     keys: Keys | None = None,
-) -> tuple[int, age.Fill]:
+) -> tuple[int, Fill]:
     """`plaintext` (in parts of any size), readable only by `recipients`, whose keys are those of the label's
     suite: the size of the sealed file, and what writes it. ValueError."""
     if label.suite == AGE:
-        wrapped = keys.take(label.group, recipients) if keys else _wrap(recipients)
-        return age.encrypt_into(plaintext, wrapped, [_stanza(label)])
+        laid = LaidFile(plaintext, label.group, take_key(keys, label.group, recipients))
+        return laid.size, lambda space: laid.fill(space, spelled(label.core_sha256))
     whole = cms.encrypt(
         b"".join(plaintext),
         [recipient.public_key() for recipient in recipients],
@@ -78,11 +113,15 @@ def seal_file(
         label.group,
     )
 
-    def fill(space: memoryview) -> Iterator[memoryview]:
+    def fill(space: memoryview) -> None:
         space[:] = whole
-        yield space
 
     return len(whole), fill
+
+
+def take_key(keys: Keys | None, group: str, recipients: Sequence[Recipient]) -> age.Wrapped:
+    """The key of a group, of those wrapped ahead where there are any. ValueError, BadKey as `Keys`."""
+    return keys.take(group, recipients) if keys else _wrap(recipients)
 
 
 def _wrap(recipients: Sequence[Recipient]) -> age.Wrapped:

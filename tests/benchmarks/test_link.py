@@ -3,6 +3,7 @@
 import pytest
 
 from benchmarks.link.emulator import Link, Weather
+from benchmarks.link.ledger import Ledger
 from benchmarks.link.ours import limit_s
 
 
@@ -55,3 +56,33 @@ def test_the_limits_are_those_of_the_bytes_the_talk_and_the_gaps() -> None:
     assert limit_s(600_000, Weather()) == pytest.approx(5.68, abs=0.01)
     assert limit_s(600_000, Weather(loss=0.05)) == pytest.approx(5.94, abs=0.01)
     assert limit_s(900_000, Weather(loss=0.02, up_s=7, down_s=4)) == pytest.approx(13.0, abs=0.1)
+
+
+def segment(number: int, size: int, source: int = 4000) -> bytes:
+    """IPv4 with TCP without options and `size` bytes of payload, the first of them called `number`."""
+    header = bytes([0x45, 0]) + (40 + size).to_bytes(2) + bytes(5) + bytes([6]) + bytes(10)
+    ports = source.to_bytes(2) + (8751).to_bytes(2)
+    return header + ports + (number % 2**32).to_bytes(4) + bytes(4) + bytes([5 << 4]) + bytes(7 + size)
+
+
+def test_the_ledger_knows_what_was_sent_again_and_whether_it_had_to_be() -> None:
+    ledger, first = Ledger(), 2**32 - 150  # its numbers begin again on the way
+    for number, size, arrives in (
+        (0, 100, True),
+        (100, 100, False),
+        (200, 100, True),
+        (100, 100, False),  # lost again
+        (100, 100, True),
+        (150, 150, True),  # all of it was there
+        (250, 100, True),  # half of it
+        (350, 0, True),
+    ):
+        ledger.take(segment(first + number, size), arrives)
+    assert ledger.told == {"fresh": 350, "again": 200, "spare": 200, "headers": 7 * 40, "bare": 40}
+
+
+def test_the_ledger_keeps_connections_apart() -> None:
+    ledger = Ledger()
+    for source in (4000, 4001):
+        ledger.take(segment(1, 100, source), True)
+    assert (ledger.fresh, ledger.spare) == (200, 0)

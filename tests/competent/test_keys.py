@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.serialization import (
 from typer.testing import CliRunner
 
 from competent.failure import Failed
-from competent.keys import CMS_KEYS, IDENTITIES, app, make_keys
+from competent.keys import CMS_KEYS, IDENTITIES, app, make_keys, turn_over
 from competent.trust import read_identities, read_private_key
 from protocol.sealed import age
 from protocol.sealed.recipients import BadRecipients, verify_list
@@ -110,3 +110,20 @@ def test_a_service_that_takes_cms_has_p256_keys_and_a_list_that_says_so(tmp_path
 def test_a_list_lives_thirty_days_at_most(tmp_path):
     arguments = ["--out", str(tmp_path), "--service", "be.ibz.belpic", "--expires-days", "31"]
     assert CliRunner().invoke(app, arguments).exit_code == 2
+
+
+def test_a_rotation_makes_next_current_and_what_was_sealed_before_still_opens(tmp_path):
+    make_keys(tmp_path, "be.ibz.belpic", AT, timedelta(days=30))
+    before = [(tmp_path / name).read_text() for name in ("current.age", "next.age")]
+    turn_over(tmp_path)
+    make_keys(tmp_path, "be.ibz.belpic", AT, timedelta(days=30))
+    after = [(tmp_path / name).read_text() for name in ("current.age", "next.age")]
+    assert after[0] == before[1]
+    assert after[1] not in before
+    (former,) = tmp_path.glob("former-*-current.age")
+    assert (former.read_text(), former.stat().st_mode & 0o777) == (before[0], 0o600)
+
+
+def test_there_is_nothing_to_rotate_before_there_are_keys(tmp_path):
+    with pytest.raises(Failed, match="no-keys"):
+        turn_over(tmp_path)

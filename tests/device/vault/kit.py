@@ -11,7 +11,8 @@ from device.vault.gate import Gate
 from device.vault.keysource import FileKeySource
 from device.vault.store import OpenVault, Store
 from protocol.identity import Role
-from protocol.sealed.packet import Sealed, Signer, Written
+from protocol.sealed.packet import Sealed, Signer
+from protocol.sealed.written import Written, named
 from tests.protocol.certificates import leaf
 from tests.protocol.sealed.application import World, build_world
 
@@ -60,12 +61,12 @@ class Kit:
 
 def put_packet(store: Store, sealed: Sealed, visit_id: str = "") -> None:
     """A packet that was made elsewhere, onto the shelf as the agent does it: the file first, then its row."""
-    named = sealed.manifest
-    with store.create(named.packet_id) as file:
-        file.finish(sealed.data)
-        written = Written(named, sealed.manifest_sha256, len(sealed.data))
+    manifest = sealed.manifest
+    with store.create(manifest.packet_id) as file:
+        file.begin(sealed.data)
+        written = Written(named(manifest), sealed.manifest_sha256, len(sealed.data), file.finish)
         with store.database.transaction() as tx:
-            store.put_sealed(tx, named.packet_id, visit_id or named.visit_id, written)
+            store.put_sealed(tx, manifest.packet_id, visit_id or manifest.visit_id, written)
 
 
 def pem_of(signer: Signer) -> tuple[bytes, bytes]:

@@ -23,7 +23,7 @@ SEALING = """
     from device.vault.gate import Gate
     from device.vault.keysource import FileKeySource
     from protocol.sealed.outer import read_outer
-    from protocol.sealed.packet import Written
+    from protocol.sealed.written import Written, named
     from tests.device.vault.kit import HandClock
 
     folder, when, packet_id, visit_id = Path(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4]
@@ -39,12 +39,12 @@ SEALING = """
         die("begun")
         file.space(len(data))[outer.payload_offset:] = data[outer.payload_offset:]
         die("half written")
-        file.finish(data[: outer.payload_offset])
+        file.begin(data[: outer.payload_offset])
         with database.transaction() as tx:
-            vault.put_sealed(
-                tx, packet_id, visit_id, Written(outer.manifest, outer.manifest_sha256, len(data))
-            )
-            die("written")
+            written = Written(named(outer.manifest), outer.manifest_sha256, len(data), file.finish)
+            vault.put_sealed(tx, packet_id, visit_id, written)
+            die("begun to be written")
+            tx.first(lambda: die("written"))
         die("committed")
 """
 
@@ -90,7 +90,10 @@ def state_after(kit, sealed):
 
 @pytest.mark.parametrize(
     ("when", "state"),
-    [("begun", "open"), ("half written", "open"), ("written", "open"), ("committed", "sealed")],
+    [
+        *(("begun", "open"), ("half written", "open"), ("begun to be written", "open")),
+        *(("written", "open"), ("committed", "sealed")),
+    ],
 )
 def test_killed_at_a_known_place_the_vault_is_on_one_side(tmp_path, when, state):
     kit, sealed = started(tmp_path)

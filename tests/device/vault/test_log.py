@@ -7,7 +7,7 @@ import pytest
 from device.vault.database import Database
 from device.vault.log import ROOM
 
-PAGE = 16_384
+PAGE = 4096
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from device.errors import KitError
 from device.vault.store import Store
 from protocol.ids import new_ulid
 from protocol.sealed.manifest import FIRST_PREV
-from protocol.sealed.packet import Written
+from protocol.sealed.written import Written, named
 from tests.device.vault.kit import WORLD, put_packet
 
 
@@ -73,12 +73,12 @@ def test_putting_a_packet_destroys_its_visit_and_no_other(kit):
 
 
 def put_and_fail(vault, sealed):
-    named, size = sealed.manifest, len(sealed.data)
-    with vault.create(named.packet_id) as file:
-        file.finish(sealed.data)
+    manifest, size = sealed.manifest, len(sealed.data)
+    with vault.create(manifest.packet_id) as file:
+        file.begin(sealed.data)
         with vault.database.transaction() as tx:
-            written = Written(named, sealed.manifest_sha256, size)
-            vault.put_sealed(tx, named.packet_id, named.visit_id, written)
+            written = Written(named(manifest), sealed.manifest_sha256, size, file.finish)
+            vault.put_sealed(tx, manifest.packet_id, manifest.visit_id, written)
             tx.execute("not SQL")
 
 

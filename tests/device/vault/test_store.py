@@ -1,4 +1,5 @@
 import hashlib
+import os
 import sqlite3
 
 import pytest
@@ -25,7 +26,7 @@ def fails(call, *arguments):
     return failure.value.code
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=3000))
 def test_a_record_comes_back_as_it_was_put(vault, data):
     with vault.database.transaction() as tx:
@@ -139,7 +140,34 @@ def test_a_record_kept_under_a_digest_opens_to_who_names_it_and_to_nobody_else(v
     assert vault.get(VISIT, "finger-1", digest).data == b"print"
     assert fails(vault.get, VISIT, "finger-1", other) == Code.VAULT_DAMAGED
     assert fails(vault.get, VISIT, "finger-1") == Code.VAULT_DAMAGED
-    assert fails(vault.get_many, VISIT, {"finger-1": digest, "photo-1": other}) == Code.VAULT_DAMAGED
+    for others in ({"finger-1": other}, {"finger-1": digest, "photo-1": other}):
+        assert fails(vault.open_ahead, vault.read_ahead(VISIT, others)) == Code.VAULT_DAMAGED
+
+
+def test_records_read_ahead_open_when_they_are_needed_and_what_they_opened_to_can_be_wiped(vault):
+    contents = {"photo-2": os.urandom(70_000), "finger-1": b"", "ink": b"ink"}
+    digests = {name: hashlib.sha256(data).hexdigest() for name, data in contents.items()}
+    with vault.database.transaction() as tx:
+        for name, data in contents.items():
+            vault.put(tx, VISIT, name, "capture", data, digests[name])
+    from_before = {"photo-1": hashlib.sha256(b"jpeg").hexdigest()}
+    ahead = vault.read_ahead(VISIT, digests | from_before)
+    assert not any(ahead.space), "nothing is open yet"
+    with vault.database.transaction() as tx:
+        tx.execute("UPDATE record SET sealed = zeroblob(length(sealed))")
+    for _ in range(2):
+        held = vault.open_ahead(ahead)
+        assert {name: bytes(data) for name, data in held.items()} == contents | {"photo-1": b"jpeg"}
+        ahead.wipe()
+        assert not any(ahead.space)
+    again = vault.read_ahead(VISIT, digests)
+    assert fails(vault.open_ahead, again) == Code.VAULT_DAMAGED, "what lies there was changed"
+    assert fails(vault.read_ahead, VISIT, {**digests, "photo-3": digests["ink"]}) == Code.VAULT_DAMAGED
+    with vault.database.transaction() as tx:
+        vault.destroy_visit(tx, VISIT)
+    assert fails(vault.open_ahead, ahead) == Code.VAULT_DAMAGED, "the visit's key is gone"
+    vault.lock()
+    assert fails(vault.open_ahead, ahead) == Code.LOCKED
 
 
 def test_a_record_from_before_opens_to_who_names_its_digest(vault):

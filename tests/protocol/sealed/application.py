@@ -86,6 +86,5 @@ def build_world() -> World:
 def filled(size, fill):
     """The bytes of a sealed file that has been laid out."""
     space = bytearray(size)
-    for _ in fill(memoryview(space)):
-        pass
+    fill(memoryview(space))
     return bytes(space)

@@ -1,6 +1,8 @@
+import os
 from itertools import count
 
 import pytest
+from cryptography.exceptions import AlreadyFinalized
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -28,12 +30,33 @@ def test_the_chunks_of_a_file_end_where_they_should(size):
     plaintext = plaintext[:size]
     pieces = [plaintext[at : at + 1000] for at in range(0, size, 1000)]
     whole = encrypt(plaintext, [RECIPIENT])
-    told, fill = age.encrypt_into(pieces, age.wrap([RECIPIENT]))
-    space = bytearray(told)
-    made = b"".join(map(bytes, fill(memoryview(space))))
-    assert made == bytes(space), "each piece is told when it is there"
-    assert decrypt(whole, [IDENTITY]) == decrypt(made, [IDENTITY]) == plaintext
-    assert len(whole) == len(made) == told
+    stage = memoryview(bytearray(CHUNK))
+    laid = age.Laid(pieces, age.wrap([RECIPIENT]), stage=stage)
+    made = bytearray(laid.size)
+    laid.fill(memoryview(made))
+    assert decrypt(whole, [IDENTITY]) == decrypt(bytes(made), [IDENTITY]) == plaintext
+    assert len(whole) == len(made)
+    assert not any(stage), "nothing of it is left where chunks were put together"
+    with pytest.raises(AlreadyFinalized):
+        laid.fill(memoryview(made))
+
+
+def test_what_is_in_a_file_may_come_after_it_was_laid_out():
+    memory = bytearray(3 * CHUNK)
+    pieces = [memoryview(memory)[at : at + 7 * CHUNK // 5] for at in range(0, 3 * CHUNK, 7 * CHUNK // 5)]
+    laid = age.Laid([b"before", *pieces], age.wrap([RECIPIENT]))
+    memory[:] = os.urandom(len(memory))
+    made = bytearray(laid.size)
+    laid.fill(memoryview(made))
+    assert decrypt(bytes(made), [IDENTITY]) == b"before" + memory
+
+
+def test_stanzas_of_another_size_than_was_told_are_refused():
+    stanza = age.write_stanzas([age.Stanza("x", (), b"")])
+    for told in (len(stanza) - 1, len(stanza) + 1):
+        laid = age.Laid([b"x"], age.wrap([RECIPIENT]), told)
+        with pytest.raises(ValueError):
+            laid.fill(memoryview(bytearray(laid.size)), stanza)
 
 
 def test_each_recipient_opens_it_and_nobody_else():
@@ -96,9 +119,11 @@ def test_chunks_cannot_be_dropped_swapped_or_added():
 
 def test_an_empty_last_chunk_after_a_full_one_is_refused():
     wrapped = age.wrap([RECIPIENT])
-    size, fill = age.encrypt_into([b""], wrapped)
-    header, empty = map(bytes, fill(memoryview(bytearray(size))))
-    assert decrypt(header + empty, [IDENTITY]) == b""
+    laid = age.Laid([b""], wrapped)
+    whole = bytearray(laid.size)
+    laid.fill(memoryview(whole))
+    assert decrypt(bytes(whole), [IDENTITY]) == b""
+    header = bytes(whole[: -age.TAG])
     full = wrapped.cipher.encrypt(bytes(12), b"a" * CHUNK, None)  # the first chunk, and not the last
     last = wrapped.cipher.encrypt((1).to_bytes(11) + b"\x01", b"", None)
     assert refused(header + full + last) == "payload-corrupt"
