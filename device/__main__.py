@@ -9,11 +9,8 @@ import threading
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import Any
 
 import structlog
-from flask import Flask
-from waitress.server import create_server
 
 from device import command
 from device.agent import log as logs
@@ -27,37 +24,36 @@ from device.agent.recipients import Recipients, read_public_key, read_roots
 from device.agent.resigning import Signing
 from device.agent.sealing import load_signer
 from device.agent.setup import Setup
+from device.agent.watchdog import Watchdog
 from device.config import Config, load
 from device.errors import Code, KitError, Remedy
 from device.kiosk import create_kiosk
+from device.kiosk.listener import Listener
+from device.spool.lists import ListDesk
 from device.spool.spool import Spool
 from protocol import shapes, signed
-
-THREADS = 16
-"""Of the kiosk: every page that follows the desk holds one for as long as nothing changes."""
 
 log = structlog.get_logger()
 
 
 @dataclass(frozen=True)
 class Agent:
-    """What runs on a kit. `server` is waitress on loopback."""
+    """What runs on a kit."""
 
     desk: Desk
     spool: Spool
-    server: Any
+    kiosk: Listener
     port: int
 
     def start(self) -> None:
         self.desk.open()
-        threading.Thread(target=self.server.run, name="kiosk", daemon=True).start()
+        self.kiosk.start()
         log.info("kiosk-ready", port=self.port)
 
     def stop(self) -> None:
         """Within three seconds, whatever the peripherals do."""
         self.desk.close(1.5)
-        self.server.close()
-        self.server.task_dispatcher.shutdown(cancel_pending=True, timeout=0.5)
+        self.kiosk.stop()
         self.spool.close()
 
 
@@ -71,7 +67,9 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
     papers, own = held.present(), None if isinstance(named, Path) else named
     command_key = read_public_key(config.trust_command_key)
     drivers = config.drivers
-    spool = Spool(config.spool)
+    spool, lists = Spool(config.spool), ListDesk(config.spool)
+    list_key = read_public_key(config.trust_list_key)
+    lists.want(signed.key_id(list_key))
     desk = Desk(
         Setup(
             kit=load_signer(config.kit_id, papers.certificate, papers.key if own is None else own),
@@ -79,7 +77,7 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
             data=config.data,
             spool=spool,
             key_source=config.keys.source,
-            recipients=Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
+            recipients=Recipients(config.trust_recipients, list_key, lists.brought),
             command_keys={signed.key_id(command_key): command_key},
             catalogue=config.catalogue,
             openers=Openers(drivers.card, drivers.camera, drivers.fingerprint, drivers.signature),
@@ -102,23 +100,11 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
     )
     app = create_kiosk(desk, config.language, clock)
     try:
-        server = _serve(app, config.kiosk.port)
+        listener = Listener(app, config.kiosk.port)
     except OSError as problem:
         detail = f"kiosk.port {config.kiosk.port}: {problem.strerror}"
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, detail) from problem
-    return Agent(desk, spool, server, config.kiosk.port)
-
-
-def _serve(app: Flask, port: int) -> Any:
-    """Waitress, bound and not yet serving."""
-    return create_server(
-        app,
-        host="127.0.0.1",
-        port=port,
-        threads=THREADS,
-        ident="",
-        clear_untrusted_proxy_headers=True,
-    )
+    return Agent(desk, spool, listener, config.kiosk.port)
 
 
 def run(config: Config, passed: Passed = nothing) -> int:
@@ -128,8 +114,9 @@ def run(config: Config, passed: Passed = nothing) -> int:
     stop = stopped_by_signals()
     agent = build(config, passed)
     agent.start()
+    watchdog = Watchdog((lambda: agent.desk.turns, lambda: agent.kiosk.turns))
     while not stop.wait(0.2) and not agent.desk.ended.is_set():
-        pass
+        watchdog.look()
     agent.stop()
     if agent.desk.bug is not None:
         log.error("bug", kind=type(agent.desk.bug).__name__)

@@ -1,6 +1,7 @@
 """All visits of this kit as the journal tells them, and the one way to add a fact: on disk first."""
 
 from collections.abc import Callable, Mapping
+from functools import reduce
 
 from device.agent.deciding import decide
 from device.agent.events import Event, Expired, Open, Wish
@@ -94,8 +95,7 @@ class Cases:
             if visit is NEW:
                 self._begun(tx, visit_id)
             self.journal.append(tx, visit_id, self._clock.now(), events)
+            after = reduce(evolve, events, visit)
         self._passed("noted:after")
-        for event in events:
-            visit = evolve(visit, event)
-        self.visits[visit_id] = visit
-        return visit
+        self.visits[visit_id] = after
+        return after

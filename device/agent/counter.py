@@ -7,15 +7,16 @@ with it. `put_down` is the end of the session, whatever was going on.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 
 import msgspec
 import structlog
 
 from device.agent import keeping, view
-from device.agent.attempts import Attempts
 from device.agent.captures import Captures, Running, Taken
 from device.agent.cases import Alongside, Cases, nothing_else
-from device.agent.deciding import MAY
+from device.agent.damaged import take_back
+from device.agent.deciding import MAY, check_hour
 from device.agent.events import (
     Abandon,
     CardKept,
@@ -38,16 +39,17 @@ from device.agent.events import (
     Wish,
 )
 from device.agent.front import CaptureKind
-from device.agent.holder import Entered, PinPad, of_number, proving
+from device.agent.holder import Entered, of_number, proving
+from device.agent.judging import Judging
 from device.agent.key_sealing import Answer, KeySealing
 from device.agent.landmarks import Passed
-from device.agent.records import REQUEST, KeptFinger, only, pack, picture, unpack
+from device.agent.records import REQUEST, only, pack, picture, unpack
 from device.agent.sealing import Sealer
 from device.agent.session import Session, is_open
 from device.agent.snapshot import Busy, Failure, VisitView
 from device.agent.visit import Visit, evolve, named, records, stage, wanted_finger
 from device.errors import Code, KitError, Refused, Remedy
-from device.ports import CardReading, Clock, Finger, Hand, HolderProof, Photo, PinState
+from device.ports import CardReading, Clock, Finger, Hand
 from device.vault.database import Transaction
 from protocol.bag import BagVisit
 from protocol.catalogue import Entry
@@ -90,11 +92,10 @@ class Counter:
         self._sealer = sealer
         self._clock = clock
         self._passed, self._noted, self._keyed = passed, noted, keyed
-        self._attempts: Attempts[Taken] = Attempts()
+        self._judging = Judging()
         self._visit_id = ""
         self._card: CardReading | None = None
         self._sealing = False
-        self._pad = PinPad()
         self.session: Session | None = None
         self.failure: Failure | None = None
 
@@ -122,14 +123,17 @@ class Counter:
         self._cases.entry(request.service_id, only(request))  # or there is no way on
         if visit is None:
             self._open(session, request)
-        elif isinstance(visit.card, CardKept) and is_open(visit):
+        damaged = is_open(visit) and self._take_back(session, visit_id)
+        visit = self._cases.visits[visit_id]
+        if isinstance(visit.card, CardKept) and is_open(visit):
             card = unpack(session.vault.get(visit_id, visit.card.record, visit.card.digest).data, CardReading)
         self.leave()
         self._visit_id, self._card = visit_id, card
+        self.failure = Failure(Code.CAPTURE_DAMAGED, Remedy.OFFICER, "wish") if damaged else None
 
     def leave(self) -> None:
         self._captures.abandon()
-        for each in (self._attempts, self._pad, self._keyed, self._sealer):
+        for each in (self._judging, self._keyed, self._sealer):
             each.forget()
         self._visit_id, self._card, self._sealing, self.failure = "", None, False, None
 
@@ -144,7 +148,7 @@ class Counter:
         except msgspec.ValidationError as problem:
             raise Refused(Code.NOT_NOW, "malformed") from problem
         if isinstance(wish, ChooseProcedure):
-            self._check_hour(wish.procedure, entry)
+            check_hour(wish.procedure, entry.service, self._clock.now())
         self._note(session, visit_id, wish)
         self.failure = None
 
@@ -186,7 +190,7 @@ class Counter:
         card = self._card
         if ProvePossession not in MAY[stage(visit, catalogued.service)] or not card or not card.identity:
             raise Refused(Code.NOT_NOW, "no PIN is asked for")
-        self._pad.use(entry, catalogued.service.possession)
+        self._judging.pad.use(entry, catalogued.service.possession)
         self.failure = None
         signed = purpose(visit_id, catalogued.service.service, session.requests[visit_id].tenant)
         work = proving(entered, signed, last_try, of_number(card.identity.national_number))
@@ -221,7 +225,7 @@ class Counter:
             return None
         request = self.session.requests[self._visit_id]
         visit, entry = self._cases.visits[self._visit_id], self._cases.entry_of(self._visit_id)
-        shown = view.visit_view(visit, request, entry.service, self._card, sending, self._pad.view)
+        shown = view.visit_view(visit, request, entry.service, self._card, sending, self._judging.pad.view)
         has_key = self._keyed.has_key(self.session.officer.officer_id)
         return replace(shown, has_key=has_key, key=self._keyed.view)
 
@@ -250,28 +254,11 @@ class Counter:
         """A capture brought something: keep it, or say why not."""
         session, visit_id, _, entry = self._on_counter()
         request = session.requests[visit_id]
-        if isinstance(taken, CardReading):
-            self.failure = keeping.judge_card(taken, request)
-            if self.failure is not None:
-                log.info("card-refused", visit=visit_id, code=str(self.failure.code))
-                return
-        elif isinstance(taken, PinState):
-            self._pad.told(taken)
+        judged = self._judging.judge(running, taken, request, entry.service)
+        if judged is None or isinstance(judged, Failure):
+            self.failure = judged
             return
-        elif isinstance(taken, HolderProof) and taken.outcome != "proven":
-            log.info("not-proven", visit=visit_id, outcome=taken.outcome)
-            self._pad.answered(taken)
-            if taken.outcome == "another-holder":
-                self.failure = Failure(Code.WRONG_PERSON, Remedy.OFFICER, running.what)
-            return
-        elif isinstance(taken, Photo | KeptFinger):
-            rules = entry.service.photo if isinstance(taken, Photo) else entry.service.fingers
-            best = self._attempts.judge((running.what, running.hand), taken, taken.hints, rules.tries)
-            if best is None:
-                code = Code.PHOTO_POOR if isinstance(taken, Photo) else Code.FINGER_POOR
-                self.failure = Failure(code, Remedy.RETRY, running.what, taken.hints)
-                return
-            taken = best
+        taken = judged
         kept = keeping.keep(running, taken, request, self._card, self._clock.now())
 
         def put(tx: Transaction) -> None:
@@ -315,12 +302,14 @@ class Counter:
 
                 def put(tx: Transaction) -> None:
                     vault.put_sealed(tx, packet_id, visit_id, written)
+                    tx.first(lambda: self._passed("sealed:before"))
 
-                self._passed("sealed:before")
                 self._note(session, visit_id, Seal(packet_id, written.manifest_sha256, written.size), put)
         except KitError as problem:
             log.error("not-sealed", visit=visit_id, code=str(problem.code), detail=problem.detail)
             self.failure = Failure(problem.code, problem.remedy, "seal")
+            if problem.code is Code.VAULT_DAMAGED and self._take_back(session, visit_id):
+                self.failure = Failure(Code.CAPTURE_DAMAGED, Remedy.OFFICER, "seal")
         else:
             self._card = None
         finally:
@@ -363,16 +352,13 @@ class Counter:
         if not isinstance(after.card, CardKept) or after.abandoned:
             self._card = None
         if isinstance(wish, Redo | Abandon):
-            self._attempts.forget()
-            self._pad.forget()
+            self._judging.forget()
         self._noted()
 
-    def _check_hour(self, procedure: str, entry: Entry) -> None:
-        """The kit's zone is that of its municipality."""
-        rule = entry.service.procedure(procedure)
-        local = self._clock.now().astimezone()
-        if rule is not None and rule.before and local.strftime("%H:%M") >= rule.before:
-            raise Refused(Code.NOT_NOW, f"{procedure} is asked before {rule.before}")
+    def _take_back(self, session: Session, visit_id: str) -> bool:
+        """Whether a capture was damaged, and must be taken anew."""
+        note = partial(self._note, session, visit_id)
+        return take_back(session.vault, visit_id, self._cases.visits[visit_id], note)
 
     def _unlocked(self) -> Session:
         if self.session is None:

@@ -10,6 +10,7 @@ overwritten, and the records a fact named are dropped in the same transaction th
 """
 
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from typing import Any, Literal, cast, get_args
 
 from device.agent.events import (
@@ -90,6 +91,14 @@ def decide(visit: Visit, wish: Wish, service: Service) -> tuple[Event, ...]:
         missing = isinstance(wish, Seal) and where in _STEPS
         raise Refused(Code.STEP_MISSING if missing else Code.NOT_NOW, where)
     return (_DECIDE[type(wish)](visit, wish, service),)
+
+
+def check_hour(procedure: str, service: Service, now: datetime) -> None:
+    """Refused not-now when it is too late in the day for this procedure. The kit's zone is that of its
+    municipality."""
+    rule = service.procedure(procedure)
+    if rule is not None and rule.before and now.astimezone().strftime("%H:%M") >= rule.before:
+        raise Refused(Code.NOT_NOW, f"{procedure} is asked before {rule.before}")
 
 
 def _check(lawful: bool, what: str, code: Code = Code.NOT_NOW) -> None:

@@ -37,6 +37,7 @@ class Desk:
         self._bell = threading.Thread(target=self._listen, name="bell", daemon=True)
         self.ended = threading.Event()
         self.bug: BaseException | None = None
+        self.turns = 0  # of the thread that owns the visit: it works as long as they grow
 
     def open(self) -> None:
         """Open the vault and tell every visit from the journal. KitError vault-damaged, disk-full,
@@ -191,6 +192,11 @@ class Desk:
             self._ready.set_exception(problem)
             self.ended.set()
             return
+        except BaseException as bug:
+            # Told to who waits for us as well: it would wait for good, deaf to being stopped.
+            self._ready.set_exception(bug)
+            self.ended.set()
+            raise
         self._ready.set_result(None)
         try:
             self._serve(self._office)
@@ -213,6 +219,7 @@ class Desk:
                 tick_at = clock.monotonic() + TICK_S
                 office.tick()
             office.show()
+            self.turns += 1
         office.close()
 
     def _next(self) -> Callable[[], None] | None:

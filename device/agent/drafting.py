@@ -2,9 +2,10 @@
 time, and the place in the kit's chain.
 
 A draft says of each part where its bytes lie: in a record of the vault, from which byte on, or, of the texts
-about the visit, here. It is made of one state of the visit and fits no other. The digests by which it names
-the captures are those of the journal's facts, to which the vault binds each record: so what is read from
-there at the end is what the draft was made of, or it does not open.
+about the visit, here. It is made of one state of the visit and fits no other. The records are read with it,
+and stay encrypted until the end. The digests by which it names the captures are those of the journal's facts,
+to which the vault binds each record: so what they open to at the end is what the draft was made of, or they
+do not open.
 """
 
 from collections.abc import Mapping
@@ -15,39 +16,26 @@ from device.agent.events import CardKept, PossessionProven, SignatureKept
 from device.agent.records import K, KeptFinger, KeptSignature, open_record
 from device.agent.visit import Visit
 from device.ports import CardReading, Photo
-from device.vault.store import Record
+from device.vault.ahead import Ahead
 from protocol.bag import BagVisit
 from protocol.catalogue import Entry
 from protocol.possession import Evidence
 from protocol.sealed.manifest import Content
 from protocol.sealed.packet import Part, contents_of
 
+Held = Mapping[str, memoryview]
+"""What records open to, by their id."""
+
 
 @dataclass(frozen=True)
 class Piece:
-    """A part whose bytes lie within a record. Memory and bytes."""
+    """A part of the application. What lies within a record is there while the record is open."""
 
     name: str
     type: str
     data: bytes | memoryview = field(repr=False)
     sha256: str
-
-
-@dataclass(frozen=True)
-class _Place:
-    """Of one part: the record and the offset in it, or the text itself."""
-
-    content: Content
     record: str = ""
-    offset: int = 0
-    text: bytes = field(default=b"", repr=False)
-
-    def of(self, held: Mapping[str, Record]) -> Piece:
-        about = self.content
-        data: bytes | memoryview = self.text
-        if self.record:
-            data = memoryview(held[self.record].data)[self.offset : self.offset + about.size]
-        return Piece(about.name, about.type, data, about.sha256)
 
 
 @dataclass(frozen=True)
@@ -58,21 +46,27 @@ class Draft:
     example_picture: bool
     flags: tuple[str, ...]
     contents: tuple[Content, ...]
-    places: tuple[_Place, ...] = field(repr=False)
+    pieces: tuple[Piece, ...] = field(repr=False)
+    ahead: Ahead = field(repr=False)
+
+    def __enter__(self) -> "Draft":
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """What its records were opened to is gone."""
+        self.ahead.wipe()
 
     def is_of(self, visit: Visit, request: BagVisit, entry: Entry, example_picture: bool) -> bool:
         """Whether it was made of exactly these. A visit changes with every fact, and is another then."""
         same = self.visit is visit and self.request is request and self.entry.digest == entry.digest
         return same and self.example_picture == example_picture
 
-    def parts(self, held: Mapping[str, Record]) -> tuple[Piece, ...]:
-        return tuple(place.of(held) for place in self.places)
-
 
 def draft(
-    visit: Visit, request: BagVisit, entry: Entry, example_picture: bool, held: Mapping[str, Record]
+    visit: Visit, request: BagVisit, entry: Entry, example_picture: bool, ahead: Ahead, held: Held
 ) -> Draft:
-    """Of a visit whose every step is done, and its records. KitError vault-damaged."""
+    """Of a visit whose every step is done, its records as they lie, and what they open to. KitError
+    vault-damaged."""
     records = _open(visit, held)
     made = parts.make(visit, request, records, entry)
     contents = contents_of(made)
@@ -83,25 +77,27 @@ def draft(
         example_picture,
         parts.flags(visit, records, example_picture),
         contents,
-        tuple(_place(part, content, held) for part, content in zip(made, contents, strict=True)),
+        tuple(_piece(part, held) for part in made),
+        ahead,
     )
 
 
-def _place(part: Part, content: Content, held: Mapping[str, Record]) -> _Place:
-    if content.type != "application/json":
-        for record, one in held.items():
-            offset = one.data.find(part.data)
-            if offset >= 0:
-                return _Place(content, record, offset)
-    return _Place(content, text=part.data)
+def _piece(part: Part, held: Held) -> Piece:
+    """A picture is taken from its record as it lies there."""
+    if part.type != "application/json":
+        for record, content in held.items():
+            at = bytes(content).find(part.data)
+            if at >= 0:
+                return Piece(part.name, part.type, content[at : at + len(part.data)], part.sha256, record)
+    return Piece(part.name, part.type, part.data, part.sha256)
 
 
-def _open(visit: Visit, held: Mapping[str, Record]) -> parts.Records:
+def _open(visit: Visit, held: Held) -> parts.Records:
     """What the facts name. KitError vault-damaged when it is of another kind."""
     pictures: dict[str, tuple[str, ...]] = {}
 
     def read(record: str, kind: type[K]) -> K:
-        packed = open_record(held[record].data, kind)
+        packed = open_record(held[record], kind)
         pictures[record] = packed.pictures
         return packed.kept
 

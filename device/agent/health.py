@@ -6,16 +6,18 @@ Every file is read under one prefix (`/sys` on a kit), so that a small tree of f
 
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
+import msgspec
+
 from device.agent.snapshot import Link
 from device.ports import Condition
 from protocol.bag import READS
-from protocol.messages import Birth, Health, Peripheral, label
+from protocol.messages import MOST_UNREAD, Birth, Health, Peripheral, label
 
 Protection = Literal["hardware", "reduced"]
 
@@ -63,6 +65,7 @@ def health(
     reports: int,
     in_visit: bool,
     drafts: Drafts = NO_DRAFTS,
+    unread: Sequence[str] = (),
 ) -> Health:
     return Health(
         battery=measured.battery,
@@ -77,6 +80,7 @@ def health(
         uptime_s=measured.uptime_s,
         drafts=drafts.count,
         oldest_draft_s=drafts.oldest_s,
+        unread=tuple(unread[:MOST_UNREAD]) or msgspec.UNSET,
     )
 
 

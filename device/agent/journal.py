@@ -15,7 +15,7 @@ import msgspec
 from device.agent.events import Abandoned, Answered, Event, Expired, Opened, Sealed
 from device.errors import Code, KitError, Remedy
 from device.vault.database import Database, Row, Transaction
-from protocol.ids import is_ulid, new_ulid
+from protocol.ids import is_ulid, new_ulids
 from protocol.messages import instant, moment
 
 TABLES = (
@@ -24,6 +24,7 @@ TABLES = (
     " PRIMARY KEY (visit_id, n)) STRICT, WITHOUT ROWID",
 )
 
+_APPEND = "INSERT INTO journal SELECT ?, coalesce(max(n), 0) + 1, ?, ?, ?, 0 FROM journal WHERE visit_id = ?"
 _READ = "SELECT visit_id, n, at, event, messages FROM journal ORDER BY visit_id, n"
 _UNTOLD = (
     "SELECT visit_id, n, at, event, messages FROM journal WHERE messages != '' AND told = 0"
@@ -60,12 +61,10 @@ class Journal:
 
     def append(self, tx: Transaction, visit_id: str, at: datetime, events: tuple[Event, ...]) -> None:
         """Note the facts at the end of the visit's; they count when the transaction is committed."""
-        (last,) = tx.execute("SELECT max(n) FROM journal WHERE visit_id = ?", (visit_id,)).fetchone()
-        for n, event in enumerate(events, start=(last or 0) + 1):
-            messages = " ".join(new_ulid() for _ in range(MESSAGES.get(type(event), 0)))
+        for event in events:
+            messages = " ".join(new_ulids(MESSAGES.get(type(event), 0)))
             text = msgspec.json.encode(event).decode()
-            row = (visit_id, n, instant(at), text, messages)
-            tx.execute("INSERT INTO journal VALUES (?, ?, ?, ?, ?, 0)", row)
+            tx.execute(_APPEND, (visit_id, instant(at), text, messages, visit_id))
 
     def read(self) -> dict[str, tuple[Entry, ...]]:
         """Every visit's facts in order. KitError vault-damaged when one cannot be read or is missing."""

@@ -87,6 +87,11 @@ class Leasing:
             return Left()
         return left_of(self._database, self._calendar.known(), self._clock.now())
 
+    def closed_since(self) -> datetime | None:
+        """Since when, by the reckoning, no PIN opens the store; None when one does."""
+        held = lease.read(self._database)
+        return held.ends if held is not None and self.left().ended else None
+
     def check_unlock(self) -> None:
         """KitError lease-ended, but for an officer who must finish a visit."""
         if self.left().ended and not self.finishing():

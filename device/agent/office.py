@@ -9,6 +9,7 @@ from device.agent.access import Access, Ways
 from device.agent.captures import Captures, Running, Taken
 from device.agent.cases import Cases
 from device.agent.counter import Counter
+from device.agent.daybag import DayBags
 from device.agent.doctor import look_around
 from device.agent.errands import Errands
 from device.agent.front import CaptureKind
@@ -23,10 +24,10 @@ from device.agent.retention import Calendar, Retention
 from device.agent.roster import Officers
 from device.agent.screen import Screen
 from device.agent.sealing import Sealer
-from device.agent.session import begin, is_open, read_bag
+from device.agent.session import begin, is_open
 from device.agent.setup import Setup
 from device.agent.signin import SignIn, with_cards
-from device.agent.snapshot import Failure, Gate, Officer, Snapshot, Where
+from device.agent.snapshot import Gate, Officer, Snapshot, Where
 from device.agent.steering import Steering
 from device.agent.workers import Post
 from device.errors import Code, KitError, Refused, Remedy
@@ -132,7 +133,7 @@ class Office:
         self._places: Places = setup.spool.places()
         self._standing = self._gate.standing()
         self._officers: tuple[Officer, ...] = ()
-        self._refused_bag = 0  # version of the bag that could not be read, so that it is complained of once
+        self._bags = DayBags(setup.spool, setup.command_keys, setup.kit.kit_id, clock)
         self._look_at = clock.monotonic()
         self._idle_since = clock.monotonic()
         self.captures.begin()
@@ -161,7 +162,7 @@ class Office:
             raise
         log.info("unlocked", officer=officer_id, card=bool(card))
         self.sign_in.forget()
-        self._refused_bag = 0
+        self._bags.begin()
         self._take_bag()
 
     def show_card(self, officer_id: str) -> None:
@@ -250,6 +251,7 @@ class Office:
             self._link.reports_waiting,
             self.counter.in_visit,
             self._retention.drafts(),
+            self._bags.unread,
         )
 
     def close(self) -> None:
@@ -282,6 +284,8 @@ class Office:
                     left.ended,
                     self.roster.ended(),
                     self.roster.removed_lately(),
+                    self._retention.destroyed_since(self._leasing.closed_since()),
+                    self._steering.clock_wrong,
                 ),
                 lease=view.lease(left, lines),
                 officer=session.officer if session else None,
@@ -289,7 +293,8 @@ class Office:
                 visits=lines,
                 stranded=view.stranded(session.others, self._officers) if session else (),
                 bag_date=session.bag_date if session else "",
-                aside=session.aside if session else 0,
+                aside=len(session.aside) if session else 0,
+                lost=len(session.lost) if session else 0,
                 visit=visit,
                 busy=self.counter.busy(),
                 failure=self.counter.failure,
@@ -375,23 +380,12 @@ class Office:
         self._leasing.begun(tx, visit_id)
 
     def _take_bag(self) -> None:
-        """Open the bag in the spool when it is newer than the one at hand."""
+        """A newer bag than the one at hand, or what to complain of."""
         session = self.counter.session
         if session is None:
             return
-        found = self._setup.spool.bag()
-        if found is None or found[0] <= session.bag_version or found[0] == self._refused_bag:
-            return
-        version, sealed = found
-        try:
-            bag = read_bag(
-                sealed, session.vault, self._setup.command_keys, self._setup.kit.kit_id, self._clock.now()
-            )
-        except KitError as problem:
-            log.warning("bag-refused", version=version, code=str(problem.code), detail=problem.detail)
-            self._refused_bag = version
-            self.counter.failure = Failure(problem.code, problem.remedy, "wish")
-        else:
-            session.take_bag(bag, self._cases.visits)
-            if self.counter.visit_id not in session.requests:
-                self.counter.leave()  # it was over, and today's list no longer has its name
+        complaint = self._bags.take(session, self._cases.visits)
+        if complaint is not None:
+            self.counter.failure = complaint
+        elif self.counter.visit_id not in session.requests:
+            self.counter.leave()  # it was over, and today's list no longer has its name

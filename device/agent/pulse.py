@@ -1,6 +1,6 @@
 """Tells the fleet how the kit is: health now and then, a birth when what the kit consists of has changed."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -54,6 +54,7 @@ class Pulse:
         reports: int,
         in_visit: bool,
         drafts: health.Drafts,
+        unread: Sequence[str] = (),
     ) -> None:
         """Show what has changed or is due. What the disk refuses is logged: the fleet sees it is stale."""
         try:
@@ -65,7 +66,7 @@ class Pulse:
             if self._clock.monotonic() >= self._due:
                 self._due = self._clock.monotonic() + self._tuned.health_every_s
                 measured = health.measure(self._sys, self._data)
-                body = health.health(measured, conditions, link, reports, in_visit, drafts)
+                body = health.health(measured, conditions, link, reports, in_visit, drafts, unread)
                 shown = encode_body(Tail.HEALTH, body)
                 self._spool.show("health", shown)
                 self._past.shown(shown, heard=link.online)

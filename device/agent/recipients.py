@@ -25,21 +25,23 @@ _EXPIRED = "recipients-expired"
 
 
 class Recipients:
-    """Reads the list anew at every use: the administrator may replace it while the kit runs. What has been
-    read and verified once is not verified again, but for its dates."""
+    """Reads the list anew at every use: a newer one may have come while the kit runs, by hand or from the
+    fleet. Whoever brought it, it counts by its signature, and the one issued last is used. What has been read
+    and verified once is not verified again, but for its dates."""
 
-    def __init__(self, path: Path, list_key: ec.EllipticCurvePublicKey) -> None:
-        self._path = path
+    def __init__(self, path: Path, list_key: ec.EllipticCurvePublicKey, brought: Path | None = None) -> None:
+        """`brought`: where the list lies that came from the fleet, once there is one."""
+        self._path, self._brought = path, brought
         self._list_key = list_key
-        self._read_before: tuple[str, RecipientList] | None = None
-        self._text: tuple[tuple[int, ...], str] | None = None  # as it was when the file looked so
+        self._read_before: dict[str, RecipientList] = {}  # by what the file held
+        self._text: dict[str, tuple[tuple[int, ...], str]] = {}  # as it was when the file looked so
 
     def valid(self, service_id: str, at: datetime, newest: datetime | None = None) -> RecipientList:
         """The list for a service, valid `at`, and issued no earlier than the `newest` seen.
 
         KitError recipients-expired, recipients-untrusted."""
         try:
-            held = self._verified(self._read())
+            held = self._verified(self._newest())
             check_time(held, at, newest)
         except BadRecipients as problem:
             code = Code.RECIPIENTS_EXPIRED if problem.code == _EXPIRED else Code.RECIPIENTS_UNTRUSTED
@@ -52,7 +54,7 @@ class Recipients:
         """Whose receipts count. An expired list still says that: what was sealed before may be answered now.
 
         KitError recipients-untrusted."""
-        token = self._read()
+        token = self._newest()
         try:
             try:
                 held = verify_list(token, self._list_key, at)
@@ -65,20 +67,37 @@ class Recipients:
             raise KitError(Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no receipt keys") from problem
         return held.public_receipt_keys()
 
+    def _newest(self) -> str:
+        """The text of the list that was issued last; the file's, where none from the fleet counts."""
+        if self._brought is None:
+            return self._read(self._path)
+        try:
+            token = self._read(self._brought)
+            came = self._verified(token)
+        except (KitError, BadRecipients):  # none has come, or not one of this service
+            return self._read(self._path)
+        try:
+            there = self._verified(self._read(self._path))
+        except (KitError, BadRecipients):
+            return token
+        newer = read_instant(came.issued) > read_instant(there.issued) and came.service_id == there.service_id
+        return token if newer else self._read(self._path)
+
     def _verified(self, token: str) -> RecipientList:
-        before = self._read_before
-        held = before[1] if before is not None and before[0] == token else read_list(token, self._list_key)
-        self._read_before = token, held
+        held = self._read_before.get(token) or read_list(token, self._list_key)
+        self._read_before = {**dict(list(self._read_before.items())[-1:]), token: held}
         return held
 
-    def _read(self) -> str:
+    def _read(self, path: Path) -> str:
         try:
-            there = self._path.stat()
+            name = str(path)  # a path as a key of a dict is compared part by part
+            there = path.stat()
             look = (there.st_dev, there.st_ino, there.st_size, there.st_mtime_ns, there.st_ctime_ns)
-            if self._text is None or self._text[0] != look:
-                with self._path.open("rb") as file:
-                    self._text = look, file.read(2 * LONGEST).decode("ascii")
-            return self._text[1]
+            read = self._text.get(name)
+            if read is None or read[0] != look:
+                with path.open("rb") as file:
+                    read = self._text[name] = look, file.read(2 * LONGEST).decode("ascii")
+            return read[1]
         except (OSError, UnicodeDecodeError) as problem:
             raise KitError(
                 Code.RECIPIENTS_UNTRUSTED, Remedy.WORKSHOP, "no list that can be read"

@@ -53,6 +53,11 @@ def due(visit: Visit, age: timedelta, drafts: timedelta) -> Why | None:
     return "draft-limit" if is_open(visit) and age >= drafts else None
 
 
+def destroyed_at(begun: datetime, why: Why, drafts: timedelta) -> datetime:
+    """The earliest moment of the reckoning at which what was begun then was due."""
+    return begun + (HARD_LIMIT if why == "hard-limit" else drafts)
+
+
 def is_waiting(visit: Visit) -> bool:
     """Whether its packet waits for the service's answer."""
     return visit.sealed is not None and visit.answered is None and visit.expired is None

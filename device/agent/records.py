@@ -6,6 +6,7 @@ is not the one that was kept is seen before it is sealed.
 """
 
 import hashlib
+from collections.abc import Mapping
 from typing import Generic, Literal, TypeVar
 
 import msgspec
@@ -72,6 +73,15 @@ def signature_of(written: SignatureInk) -> KeptSignature:
     return KeptSignature(svg, png, len(written.strokes), points, written.device)
 
 
+KINDS: Mapping[str, type["Kept"]] = {
+    "card": CardReading,
+    "possession": Evidence,
+    "photo": Photo,
+    "finger": KeptFinger,
+    "signature": KeptSignature,
+}
+"""What a capture is, by the kind of its record."""
+
 Kept = BagVisit | CardReading | Evidence | Photo | KeptFinger | KeptSignature
 K = TypeVar("K", bound=Kept)
 
@@ -87,7 +97,7 @@ def pack(kept: Kept) -> bytes:
     return msgspec.msgpack.encode(Packed(kept, tuple(map(digest, _pictures(kept)))))
 
 
-def open_record(data: bytes, kind: type[K]) -> Packed[K]:
+def open_record(data: bytes | memoryview, kind: type[K]) -> Packed[K]:
     """KitError vault-damaged when these bytes are no such record."""
     try:
         if data[:1] != _PACKED:  # kept before records told the digests of their pictures

@@ -11,7 +11,7 @@ import structlog
 from device.agent.cases import Cases
 from device.agent.events import Expired
 from device.agent.health import Drafts
-from device.agent.reckoning import Reckoning, Why, advance, due
+from device.agent.reckoning import LEAP, Reckoning, Why, advance, destroyed_at, due
 from device.agent.session import is_open
 from device.errors import KitError
 from device.ports import Clock
@@ -62,6 +62,10 @@ class Calendar:
     def known(self) -> datetime:
         """How late it is at least, by this reckoning."""
         return self._now.known + timedelta(seconds=self._clock.monotonic() - self._counted)
+
+    def doubts(self) -> bool:
+        """Whether the wall clock is further ahead than holidays explain, and not believed yet."""
+        return self._clock.now() - self.known() > LEAP
 
     def begin(self, tx: Transaction, visit_id: str) -> None:
         """From now on the days of this visit count."""
@@ -122,6 +126,17 @@ class Retention:
             self._calendar.age(visit_id) for visit_id, visit in self._cases.visits.items() if is_open(visit)
         ]
         return Drafts(len(ages), int(max(ages, default=timedelta()).total_seconds()))
+
+    def destroyed_since(self, moment: datetime | None) -> int:
+        """Of how many visits the time was up later than that, by the reckoning; None: never."""
+        if moment is None:
+            return 0
+        now = self._calendar.known()
+        return sum(
+            destroyed_at(now - self._calendar.age(visit_id), visit.expired.why, self._drafts) > moment
+            for visit_id, visit in self._cases.visits.items()
+            if visit.expired is not None
+        )
 
     def _judge(self, visit_id: str) -> bool:
         why = due(self._cases.visits[visit_id], self._calendar.age(visit_id), self._drafts)

@@ -1,12 +1,13 @@
 """Sealing: first a dry run before anyone is bothered, at the end the real thing, once and for good."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 import msgspec
 from cryptography import x509
@@ -14,7 +15,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from device.agent.digests import quicker
-from device.agent.drafting import Draft, Piece, draft
+from device.agent.drafting import Draft, draft
 from device.agent.newest import Newest
 from device.agent.recipients import Recipients
 from device.agent.records import REQUEST, only, unpack
@@ -31,8 +32,9 @@ from protocol.instant import read_instant, write_instant
 from protocol.recapture import Supplements
 from protocol.sealed import packet
 from protocol.sealed.manifest import GROUPS, Content, Core, Legal, group_of
-from protocol.sealed.packet import BadPacket, Keys, Part, Prepared, Signer, Sink, Written
+from protocol.sealed.packet import BadPacket, Keys, Layout, Part, Prepared, Signer, Sink, Written
 from protocol.sealed.recipients import RecipientList
+from protocol.sealed.suites import AGE
 from protocol.sealed.webauthn import Assertion
 
 LONGEST_VISIT = timedelta(hours=4)
@@ -93,8 +95,10 @@ class Sealer:
         self._data = data
         self._clock = clock
         self._newest: Newest | None = None
+        self._seen: RecipientList | None = None  # the list that `_newest` was told of last
         self._keys: Keys | None = None  # wrapped at a dry run, for the next packet
         self._draft: Draft | None = None
+        self._laid: _Laid | None = None
         self._by = quicker()
 
     def dry_run(self, request: BagVisit, entry: Entry, vault: OpenVault) -> None:
@@ -108,8 +112,9 @@ class Sealer:
         sizes = {**_DUMMY, name: (kind, size)}
         dummy = tuple(Part(each, sizes[each][0], os.urandom(sizes[each][1])) for each in _in_order(sizes))
         about = packet.contents_of(dummy)
-        held, core, officer = self._core(new_ulid(), about, (), request, entry, vault, LONGEST_VISIT)
-        with _refused():
+        held, officer, now = self._judged(request, entry, vault, LONGEST_VISIT)
+        core = self._core(new_ulid(), about, (), held, request, entry, vault, now)
+        with _refused:
             packet.seal(dummy, core, held.recipients, self._kit.signer, officer)
             self._keys = Keys(held.suite, held.recipients, GROUPS)
 
@@ -121,15 +126,15 @@ class Sealer:
         if next_step(visit, entry.service) != "seal":
             self.forget()
             return
-        with suppress(KitError):
-            self._drafted(visit, request, entry, vault, example_picture)
-            held = self._list(entry.service.service, self._clock.now(), vault)
-            if self._keys is None or not self._keys.fit(held.suite, held.recipients):
-                self._keys = Keys(held.suite, held.recipients, GROUPS)
+        asked = (visit, request, entry, vault, example_picture)
+        with suppress(KitError), self._drafted(*asked) as drawn, _refused:
+            held, officer, now = self._judged(request, entry, vault)
+            if held.suite == AGE:
+                self._layout(vault.next_id(), drawn, held, officer, vault, now, write_instant(now))
 
     def forget(self) -> None:
         """What was rehearsed of a visit."""
-        self._draft = None
+        self._draft = self._laid = None
 
     def write(
         self,
@@ -141,16 +146,49 @@ class Sealer:
         vault: OpenVault,
         example_picture: bool,
     ) -> Written:
-        """The packet of a visit whose every step is done, into `sink`. KitError as above."""
-        drawn, content = self._drafted(visit, request, entry, vault, example_picture)
-        held, core, officer = self._core(packet_id, drawn.contents, drawn.flags, request, entry, vault)
+        """The packet of a visit whose every step is done, into `sink`. KitError as above, now or when it is
+        to be complete."""
+        with self._drafted(visit, request, entry, vault, example_picture) as drawn:
+            held, officer, now = self._judged(request, entry, vault)
+            with _refused:
+                if held.suite == AGE:
+                    created = write_instant(now)
+                    layout = self._layout(packet_id, drawn, held, officer, vault, now, created)
+                    self._laid = None  # it serves one packet
+                    written = layout.write(sink, created, _retained(now, entry))
+                else:
+                    about = (drawn.contents, drawn.flags, held, request, entry, vault, now)
+                    core = self._core(packet_id, *about)
+                    written = packet.write(
+                        sink, drawn.pieces, core, held.recipients, self._kit.signer, officer, by=self._by
+                    )
+        return _told(written)
+
+    def _layout(
+        self,
+        packet_id: str,
+        drawn: Draft,
+        held: RecipientList,
+        officer: Signer,
+        vault: OpenVault,
+        now: datetime,
+        created: str,
+    ) -> Layout:
+        """The packet of this draft as it was laid out before, if it would be the same; else laid out now."""
+        kit, laid = self._kit.signer, self._laid
+        place = packet_id, vault.officer_id
+        if laid is not None and laid.drawn is drawn and laid.held is held and laid.place == place:
+            layout = laid.layout
+            if layout.is_signed_by(kit, officer) and layout.takes(created):
+                return layout
         keys, self._keys = self._keys, None
         if keys is not None and not keys.fit(held.suite, held.recipients):
             keys = None  # another list has come since
-        with _refused():
-            return packet.write(
-                sink, content, core, held.recipients, self._kit.signer, officer, keys, self._by
-            )
+        about = (drawn.contents, drawn.flags, held, drawn.request, drawn.entry, vault, now)
+        core = self._core(packet_id, *about)
+        layout = Layout(drawn.pieces, core, held.recipients, kit, officer, keys, self._by)
+        self._laid = _Laid(drawn, held, place, layout)
+        return layout
 
     def prepare(
         self,
@@ -164,40 +202,45 @@ class Sealer:
     ) -> Prepared:
         """The packet of a visit whose every step is done, for the officer's security key with these
         certificates to sign. KitError as above."""
-        drawn, content = self._drafted(visit, request, entry, vault, example_picture)
-        about = (packet_id, drawn.contents, drawn.flags)
-        held, core, _ = self._core(*about, request, entry, vault, key=chain)
-        with _refused():
-            return packet.prepare(content, core, held.recipients, by=self._by)
+        with self._drafted(visit, request, entry, vault, example_picture) as drawn:
+            held, _, now = self._judged(request, entry, vault, key=chain)
+            about = (drawn.contents, drawn.flags, held, request, entry, vault, now)
+            core = self._core(packet_id, *about, by="webauthn")
+            with _refused:
+                return packet.prepare(drawn.pieces, core, held.recipients, by=self._by)
 
     def finish(self, sink: Sink, prepared: Prepared, assertion: Assertion) -> Written:
         """What `prepare` made, with the key's signature, into `sink`. KitError cannot-seal."""
-        with _refused():
-            return prepared.write(sink, self._kit.signer, assertion)
+        with _refused:
+            return _told(prepared.write(sink, self._kit.signer, assertion))
 
     def _drafted(
         self, visit: Visit, request: BagVisit, entry: Entry, vault: OpenVault, example_picture: bool
-    ) -> tuple[Draft, tuple[Piece, ...]]:
-        """The draft of this visit, made before or now, and the parts it names. KitError vault-damaged."""
-        held = vault.get_many(request.visit_id, named(visit))
+    ) -> Draft:
+        """The draft of this visit, made before or now, with its records open: they are wiped when its `with`
+        block is left. KitError vault-damaged."""
         found = self._draft
-        if found is None or not found.is_of(visit, request, entry, example_picture):
-            found = self._draft = draft(visit, request, entry, example_picture, held)
-        return found, found.parts(held)
+        known = found is not None and found.is_of(visit, request, entry, example_picture)
+        ahead = found.ahead if found and known else vault.read_ahead(request.visit_id, named(visit))
+        try:
+            held = vault.open_ahead(ahead)
+            if found is None or not known:
+                found = self._draft = draft(visit, request, entry, example_picture, ahead, held)
+        except KitError:
+            ahead.wipe()
+            raise
+        return found
 
-    def _core(
+    def _judged(
         self,
-        packet_id: str,
-        contents: tuple[Content, ...],
-        flags: tuple[str, ...],
         request: BagVisit,
         entry: Entry,
         vault: OpenVault,
         ahead: timedelta = timedelta(0),
         key: Sequence[x509.Certificate] = (),
-    ) -> tuple[RecipientList, Core, Signer]:
-        """To whom, what, and by which officer. `ahead`: for how long all that sealing needs must still be
-        valid; `key`: of the security key that signs instead."""
+    ) -> tuple[RecipientList, Signer, datetime]:
+        """To whom it may be sealed, by which officer, and when: now. `ahead`: for how long all that sealing
+        needs must still be valid; `key`: of the security key that signs instead."""
         now = self._clock.now().astimezone(UTC)
         asked = request.supplements
         if asked is not msgspec.UNSET and now >= read_instant(asked.until):
@@ -210,9 +253,23 @@ class Sealer:
             begins, ends = _life(leaf)
             if not begins <= now < ends - ahead:
                 raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, "a signing certificate is not valid today")
+        return held, officer, now
+
+    def _core(
+        self,
+        packet_id: str,
+        contents: tuple[Content, ...],
+        flags: tuple[str, ...],
+        held: RecipientList,
+        request: BagVisit,
+        entry: Entry,
+        vault: OpenVault,
+        now: datetime,
+        by: Literal["pin-key", "webauthn"] = "pin-key",
+    ) -> Core:
+        """What is sealed, in the kit's chain. `by`: how the officer signs."""
         seq, prev = vault.next_seq()
-        retention = entry.service.retention
-        core = Core(
+        return Core(
             suite=held.suite,
             packet_id=packet_id,
             visit_id=request.visit_id,
@@ -222,38 +279,67 @@ class Sealer:
             kit_id=self._kit.kit_id,
             kit_cert_serial=self._kit.serial,
             officer_id=vault.officer_id,
-            officer_signature="webauthn" if key else "pin-key",
+            officer_signature=by,
             created_utc=write_instant(now),
             seq=seq,
             prev=prev,
             recipients=packet.kids_of(held.recipients),
             contents=contents,
-            legal=Legal(
-                reason=retention.reason,
-                retention_until=(now + timedelta(days=retention.biometric_days_max)).date().isoformat(),
-            ),
+            legal=Legal(reason=entry.service.retention.reason, retention_until=_retained(now, entry)),
             flags=tuple(sorted({*flags, *([TEST_RECIPIENTS] if held.test else [])})),
             supplements=_supplements(request),
         )
-        return held, core, officer
 
     def _list(self, service_id: str, now: datetime, vault: OpenVault) -> RecipientList:
         """To whom to seal, on a list no older than any this kit has seen."""
         if self._newest is None or self._newest.database is not vault.database:
-            self._newest = Newest(vault.database)
+            self._newest, self._seen = Newest(vault.database), None
         newest = self._newest
         held = self._recipients.valid(service_id, now, newest.issued(service_id))
-        newest.saw(held)
+        if held is not self._seen:
+            newest.saw(held)
+            self._seen = held
         return held
 
 
-@contextmanager
-def _refused() -> Iterator[None]:
+@dataclass(frozen=True)
+class _Laid:
+    """A layout, and what it is of: draft, recipient list, packet and officer. Its place in the kit's chain is
+    judged in the transaction that it is kept in; what takes that place ends the draft."""
+
+    drawn: Draft
+    held: RecipientList
+    place: tuple[str, str]
+    layout: Layout = field(repr=False)
+
+
+def _retained(now: datetime, entry: Entry) -> str:
+    """Until which day, as the manifest spells it."""
+    return (now + timedelta(days=entry.service.retention.biometric_days_max)).date().isoformat()
+
+
+class _Refused:
     """A packet that its service would refuse is not made."""
-    try:
-        yield
-    except BadPacket as problem:
-        raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, problem: BaseException | None, trace: object) -> None:
+        if isinstance(problem, BadPacket):
+            raise KitError(Code.CANNOT_SEAL, Remedy.WORKSHOP, str(problem)) from problem
+
+
+_refused = _Refused()
+
+
+def _told(written: Written) -> Written:
+    """The same, with what is wrong with it in the kit's words."""
+
+    def complete() -> None:
+        with _refused:
+            written.complete()
+
+    return Written(written.packet, written.manifest_sha256, written.size, complete)
 
 
 def _in_order(names: Iterable[str]) -> list[str]:

@@ -64,6 +64,8 @@ class Gate:
     closed: bool = False  # the lease of the store has ended: no PIN opens it until the kit was online
     list_ended: bool = False  # the list of officers is too old: the same
     removed: bool = False  # somebody was taken off the list lately
+    destroyed: int = 0  # visits whose time was up since it was closed
+    clock_wrong: bool = False  # perhaps: it leapt, or it is behind what is known
 
 
 @dataclass(frozen=True)
@@ -268,5 +270,6 @@ class Snapshot:
     test_trust: bool = False
     example_picture: bool = False
     aside: int = 0  # visits of today that only newer software can read
+    lost: int = 0  # visits that were begun, and whose request is damaged
     reduced_protection: bool = True
     language: str = ""  # the officer's, until another is chosen; "": as the kit's file says

@@ -10,7 +10,7 @@ I/O or knows the time.
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import reduce
-from typing import Any, Literal, cast
+from typing import Any, Literal
 
 from device.agent.events import (
     Abandoned,
@@ -223,8 +223,9 @@ def _with_hand(visit: Visit, hand: Hand, state: HandState) -> Visit:
 
 def _replace(visit: Visit, name: str, value: Event | None) -> Visit:
     changes: dict[str, Any] = {name: value}
-    return replace(visit, **changes)
+    return Visit(**(vars(visit) | changes))  # as `replace`, which asks of each field what it is
 
 
 def _slot(visit: Visit, step: Step) -> Event | None:
-    return cast(Event | None, getattr(visit, _SLOT[step]))
+    found: Event | None = getattr(visit, _SLOT[step])
+    return found

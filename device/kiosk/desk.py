@@ -130,7 +130,11 @@ def _within(snapshot: Snapshot) -> dict[str, Any]:
     courier = snapshot.courier
     told: dict[str, Any] = {
         "visits": [{"visit_id": line.visit_id, "state": line.state} for line in snapshot.visits],
-        "link": {"online": snapshot.link.online, "waiting": snapshot.link.waiting},
+        "link": {
+            "online": snapshot.link.online,
+            "waiting": snapshot.link.waiting,
+            "problem": snapshot.link.problem,
+        },
     }
     if courier:
         told["courier"] = {

@@ -8,6 +8,12 @@ from device.errors import Code
 from device.ports import Identity
 from look import Words
 
+# What the bar says of the network, by the code of what is wrong; what passes by itself is not among them.
+_CAUGHT = frozenset({"portal", "server-untrusted"})
+_REFUSED = frozenset(
+    {"certificate-refused", "refused", "not-authorized", "not-admitted", "banned", "http-403", "unknown-kit"}
+)
+
 
 class Saying:
     """Texts by code, with plain words where a code has none of its own. In the language of the page."""
@@ -23,6 +29,7 @@ class Saying:
             self.remarks,
             self.failed,
             self.held,
+            self.network,
             masked,
         )
         app.jinja_env.globals.update({piece.__name__: piece for piece in pieces})
@@ -48,6 +55,17 @@ class Saying:
     def held(self, code: str) -> str:
         """Why nothing is sent, or why the fleet refused; with the code where there are no words for it."""
         return self._one("held.status" if code.startswith("status-") else f"held.{code}", "held.other")
+
+    def network(self, online: bool, problem: str) -> tuple[str, str, str]:
+        """Kind, words and icon of how the network is. A session with the fleet says nothing of what sends: a
+        sign-in page may catch that alone."""
+        if problem in _CAUGHT:
+            return "warn", self._words("bar.caught", g.language), "warn"
+        if problem in _REFUSED and not online:
+            return "warn", self._words("bar.refused", g.language), "warn"
+        if online:
+            return "ok", self._words("bar.online", g.language), "signal"
+        return "none", self._words("bar.offline", g.language), "no-signal"
 
     def _one(self, key: str, otherwise: str, language: str = "") -> str:
         return self._words(key if key in self._words else otherwise, language or g.language)

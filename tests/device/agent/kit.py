@@ -318,7 +318,7 @@ class Desktop:
         if self.desk.bug is not None:
             raise self.desk.bug
 
-    def until(self, true: Callable[[Snapshot], object], seconds: float = 8.0) -> Snapshot:
+    def until(self, true: Callable[[Snapshot], object], seconds: float = 60.0) -> Snapshot:
         """The first snapshot of which this is true."""
         ends = time.monotonic() + seconds
         snapshot = self.desk.now()

@@ -3,12 +3,14 @@
 import io
 import json
 import time
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 
 import msgspec
 import pytest
 from PIL import Image
 
+from device.agent.desk import Desk
 from device.agent.events import (
     Abandon,
     ChooseProcedure,
@@ -24,10 +26,11 @@ from device.agent.events import (
 )
 from device.errors import Code, KitError, Refused
 from device.ports import LADDER
+from device.spool.spool import Spool
 from device.vault.database import Database
 from protocol.sealed.packet import Opened
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
-from tests.device.agent.peripherals import NUMBER
+from tests.device.agent.peripherals import NUMBER, Bench
 from tests.device.agent.wishes import INFORM
 
 
@@ -267,3 +270,24 @@ def test_a_service_this_kit_does_not_know_is_not_begun(kit: Kit) -> None:
         with pytest.raises(KitError) as unknown:
             top.desk.choose(visit.visit_id)
         assert unknown.value.code is Code.CANNOT_SEAL
+
+
+class NoClock:
+    """A machine that cannot say what time it is: a mistake that nobody foresaw."""
+
+    def now(self) -> datetime:
+        raise ArithmeticError
+
+    def monotonic(self) -> float:
+        raise ArithmeticError
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+@pytest.mark.timeout(30)
+def test_a_mistake_while_it_opens_ends_the_program_and_does_not_hang_it(kit: Kit) -> None:
+    spool = Spool(kit.data / "spool")
+    desk = Desk(replace(kit.setup(Bench(), spool), clock=NoClock()))
+    with pytest.raises(ArithmeticError):
+        desk.open()
+    desk.close()
+    spool.close()

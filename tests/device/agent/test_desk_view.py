@@ -69,7 +69,7 @@ def test_an_idle_desk_locks_itself_and_a_long_poll_does_not_keep_it_open(kit: Ki
     with Desktop(kit, idle_lock_s=0.6) as top:
         top.desk.unlock(OFFICER, PIN)
         assert top.desk.now().officer is not None
-        assert top.until(lambda seen: seen.officer is None, 5)
+        assert top.until(lambda seen: seen.officer is None)
 
 
 def test_wrong_pins_are_counted_on_the_screen_and_then_there_is_a_wait(kit: Kit) -> None:

@@ -46,7 +46,7 @@ def carried(desktop: Desktop, what: ErrandKind, name: str) -> Errand:
     desktop.desk.carry()
     desktop.until(lambda told: told.courier and name in {each.name for each in told.courier.sticks or ()})
     desktop.desk.run_errand(what, name)
-    told = desktop.until(lambda told: errand(told.courier).state != "running", 20.0)
+    told = desktop.until(lambda told: errand(told.courier).state != "running")
     return errand(told.courier)
 
 
@@ -179,11 +179,11 @@ def test_a_stick_that_dies_in_the_middle_leaves_nothing_half_done(kit: Kit, tmp_
             at.desk.carry()
             at.until(lambda told: told.courier and told.courier.sticks)
             at.desk.run_errand("export", "USB")
-            at.until(lambda told: errand(told.courier).packets >= 3, 20.0)
+            at.until(lambda told: errand(told.courier).packets >= 3)
             whole = image.stat().st_size
             os.truncate(image, 4096)
             run("losetup", "--set-capacity", device)
-            ended = errand(at.until(lambda told: errand(told.courier).state != "running", 20.0).courier)
+            ended = errand(at.until(lambda told: errand(told.courier).state != "running").courier)
         assert (ended.state, ended.problem) == ("failed", "gone")
         assert 3 <= ended.packets < 30
         assert set(at.spool.offered()) == set(packets)

@@ -1,7 +1,6 @@
 """What leaves the agent and what comes back: offered once sealed, let go only on the service's receipt."""
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from device.vault.store import Store
 from protocol.deletion import Deletion, verify_deletion
 from protocol.messages import ApplicationEvent, DeletionEvent, VisitEvent, decode_body
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
+from tests.mosquitto import until
 
 
 def bring_receipt(kit: Kit, packet_id: str, token: str) -> None:
@@ -210,19 +210,12 @@ def test_health_and_birth_are_shown_to_the_fleet(kit: Kit) -> None:
         top.until(lambda now: len(now.peripherals) == 4)
         hatch = kit.hatch()
         try:
-            _until(lambda: b'"signature":"ok"' in (hatch.shown("health") or b""))
-            _until(lambda: b"Fake signature" in (hatch.shown("birth") or b""))
+            until(lambda: b'"signature":"ok"' in (hatch.shown("health") or b""))
+            until(lambda: b"Fake signature" in (hatch.shown("birth") or b""))
             assert b'"battery":83' in (hatch.shown("health") or b"")
             assert b'"test_trust":false' in (hatch.shown("birth") or b"")
         finally:
             hatch.close()
-
-
-def _until(true: Callable[[], bool]) -> None:
-    ends = time.monotonic() + 8
-    while not true():
-        assert time.monotonic() < ends
-        time.sleep(0.1)
 
 
 def test_no_file_of_the_kit_is_open_to_others(kit: Kit, top: Desktop) -> None:

@@ -208,7 +208,7 @@ def test_stopping_while_the_card_has_the_pin_proves_nothing(top: Desktop, how: s
     top.bench.card.script.extend([PinState(3, certificate="valid"), "wait"])
     buffer = bytearray(PIN.encode())
     top.desk.enter_pin(ask(top), buffer, False)
-    assert top.bench.card.began.wait(5)
+    assert top.bench.card.began.wait(30)
     getattr(top.desk, how)()
     top.idle()
     assert not any(buffer)

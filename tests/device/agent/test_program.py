@@ -91,6 +91,11 @@ def test_doctor_names_what_is_missing_and_changes_nothing(kit: Kit) -> None:
     assert broken["checks"][0]["name"] == "config"
 
 
+def test_doctor_looks_at_the_kit_it_stands_on_unless_another_is_named() -> None:
+    shown = call("doctor", "--help").stdout
+    assert "/etc/thuisloket/kit.toml" in shown
+
+
 def test_init_makes_the_vault_and_answers_the_bag_recipient(kit: Kit) -> None:
     (kit.data / "vault.db").unlink()
     config = str(kit.write_config(free_port()))

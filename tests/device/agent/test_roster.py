@@ -20,8 +20,9 @@ from protocol.lease import Asked
 from protocol.roster import Listed, Roster, Waiting, sign
 from tests.device.agent.kit import COLLEAGUE, KIT, OFFICER, PIN, WEEK, Desktop, Kit
 from tests.device.agent.lender import Lender
-from tests.device.agent.test_leasing import Shifted, a_visit, on, until
+from tests.device.agent.test_leasing import Shifted, a_visit, on
 from tests.device.agent.test_outgoing import told
+from tests.mosquitto import until
 from tests.protocol.certificates import leaf
 
 NEW, CODE, NEW_PIN = "els.claes", "1234 5678 9012 3456 7890", "730418"

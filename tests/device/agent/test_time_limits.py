@@ -111,6 +111,23 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
     made.close()
 
 
+def test_who_finds_the_kit_closed_is_told_of_how_many_visits_nothing_is_left(bench: Bench) -> None:
+    bench.visit()
+    bench.pass_time(DRAFTS)
+    closed, (waiting, _) = bench.calendar.known(), bench.sealed()
+    for _ in range(2):
+        bench.visit()
+    assert bench.retention.destroyed_since(closed) == 0, "the first went before"
+    bench.pass_time(DRAFTS)
+    assert bench.retention.destroyed_since(closed) == 2
+    bench.pass_time(HARD_LIMIT - DRAFTS)
+    assert bench.expired(waiting) == "hard-limit"
+    assert bench.retention.destroyed_since(closed) == 3
+    assert (
+        bench.retention.destroyed_since(bench.calendar.known()) == bench.retention.destroyed_since(None) == 0
+    )
+
+
 def test_a_draft_goes_to_the_second_and_only_that_one(bench: Bench) -> None:
     older = bench.visit()
     bench.pass_time(DAY)

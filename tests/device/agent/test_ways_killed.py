@@ -29,9 +29,10 @@ from protocol.unlock_code import agree, read_challenge, write_code
 from tests.device.agent.crashing import DIED, Executioner
 from tests.device.agent.kit import COLLEAGUE, KIT, OFFICER, PIN, WEEK, Desktop, Kit
 from tests.device.agent.test_crash import ends_well
-from tests.device.agent.test_leasing import HOUR, Shifted, settled, until
+from tests.device.agent.test_leasing import HOUR, Shifted, settled
 from tests.device.agent.test_outgoing import shelf
 from tests.device.agent.test_roster import CODE, NEW, NEW_PIN, Fleet, accesses
+from tests.mosquitto import until
 from tests.protocol.certificates import Holder, leaf
 from tests.protocol.sealed import authenticator
 

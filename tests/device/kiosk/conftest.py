@@ -7,8 +7,9 @@ from flask import Flask
 from flask.testing import FlaskClient
 
 from device.kiosk import create_kiosk
-from tests.device.kiosk.front import NOW, MemoryDesk
+from tests.device.kiosk.front import MemoryDesk
 from tests.device.kiosk.play import Play
+from tests.device.kiosk.today import NOW
 
 HERE = "http://localhost"
 JSON = {"Accept": "application/json"}

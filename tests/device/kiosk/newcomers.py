@@ -12,12 +12,17 @@ CHOSEN = "916273"
 
 
 class Enrolling:
-    """The part of a desk that takes codes and knows of security keys; `enrolled`: who came, with which
-    PIN."""
+    """The part of a desk that takes codes, knows of security keys, may let nobody in; `enrolled`: who came,
+    with which PIN; `shut`: why no PIN opens."""
 
     enrolled: tuple[tuple[str, str], ...] = ()
     has_key = False
     key: KeyView | None = None
+    shut: Code | None = None
+
+    def turn_away(self, code: Code | None) -> None:
+        if code is not None:
+            raise KitError(code, Remedy.OFFICER)
 
     def enrol(self, officer_id: str, code: str, pin: str) -> None:
         if officer_id != ELS.officer_id:
@@ -49,6 +54,8 @@ def _gate(**changes: bool) -> Callable[[Any], None]:
 
 NEWCOMERS: dict[str, tuple[Callable[[Any], None], str]] = {
     "unlock-list-ended": (_gate(list_ended=True), "/"),
+    "unlock-clock": (_gate(clock_wrong=True), "/"),
+    "unlock-clock-closed": (_gate(clock_wrong=True, closed=True), "/"),
     "unlock-removed": (_gate(removed=True), "/"),
     "visits-newcomer": (waiting(ELS), "/"),
     "newcomers": (waiting(ELS, JAN), "/newcomers"),

@@ -3,7 +3,8 @@
 from typing import Protocol
 
 from tests.catalogue import with_possession
-from tests.device.kiosk.front import INK, PIN, MemoryDesk
+from tests.device.kiosk.front import PIN, MemoryDesk
+from tests.device.kiosk.today import INK
 
 
 class Post(Protocol):

@@ -18,9 +18,10 @@ from protocol.ids import new_ulid
 from protocol.recapture import Part
 from tests.catalogue import with_possession
 from tests.device.kiosk.carrying import CARRYING
-from tests.device.kiosk.front import CARD, NOW, OFFICERS, PIN
+from tests.device.kiosk.front import PIN
 from tests.device.kiosk.newcomers import KEYS, NEWCOMERS
 from tests.device.kiosk.play import Play
+from tests.device.kiosk.today import CARD, NOW, OFFICERS
 
 
 def _wrong_pin(play: Play) -> None:
@@ -42,6 +43,10 @@ def _waiting(play: Play) -> None:
 
 def _closed(play: Play) -> None:
     play.desk.show(gate=Gate(OFFICERS, 5, 0, closed=True))
+
+
+def _closed_too_long(play: Play) -> None:
+    play.desk.show(gate=Gate(OFFICERS, 5, 0, closed=True, destroyed=2))
 
 
 def _short_lease(play: Play) -> None:
@@ -73,6 +78,17 @@ def _spent(play: Play) -> None:
 
 def _spent_gate(play: Play) -> None:
     play.desk.show(lease=Lease(enough_for_today=False, hours=40, visits=0), link=Link(False, 0, 0, None))
+
+
+def _turned_away(code: Code, **gate: bool) -> Callable[[Play], None]:
+    """An officer who gives the right PIN, and is not let in."""
+
+    def play_it(play: Play) -> None:
+        play.desk.show(gate=Gate(OFFICERS, 5, 0, **gate))
+        play.desk.shut = code
+        play.post("/unlock", officer="an.peeters", pin=PIN)
+
+    return play_it
 
 
 def _nobody(play: Play) -> None:
@@ -238,6 +254,10 @@ def _waits(play: Play) -> None:
     play.desk.show(link=Link(False, 2, 600, None, "portal", lines))
 
 
+def _shut_out(play: Play) -> None:
+    play.desk.show(link=Link(False, 0, 0, None, "certificate-refused"))
+
+
 def _abandoned(play: Play) -> None:
     play.photo()
     play.post("/abandon", reason="unwell")
@@ -248,6 +268,13 @@ SCENES: dict[str, tuple[Callable[[Play], None], str]] = {
     "unlock-wrong": (_wrong_pin, "/"),
     "unlock-wait": (_waiting, "/"),
     "unlock-closed": (_closed, "/"),
+    "unlock-refused": (_shut_out, "/"),
+    "unlock-closed-too-long": (_closed_too_long, "/"),
+    "unlock-blocked": (_turned_away(Code.PIN_BLOCKED), "/"),
+    "unlock-other-device": (_turned_away(Code.OTHER_DEVICE), "/"),
+    "unlock-ended": (_turned_away(Code.LEASE_ENDED, closed=True), "/"),
+    "unlock-list-ended-pin": (_turned_away(Code.ROSTER_ENDED, list_ended=True), "/"),
+    "unlock-clock-pin": (_turned_away(Code.LEASE_ENDED, closed=True, clock_wrong=True), "/"),
     "unlock-nobody": (_nobody, "/"),
     "unlock-own": (_own_card, "/"),
     "unlock-own-busy": (_own_busy, "/"),

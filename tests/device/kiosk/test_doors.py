@@ -8,8 +8,9 @@ from flask.testing import FlaskClient
 from device.agent.snapshot import Gate
 from device.errors import Code, Remedy
 from tests.device.kiosk.conftest import csrf, send
-from tests.device.kiosk.front import CARD, PIN, MemoryDesk
+from tests.device.kiosk.front import PIN, MemoryDesk
 from tests.device.kiosk.play import Play
+from tests.device.kiosk.today import CARD
 
 
 def told(browser: FlaskClient) -> dict[str, object]:

@@ -10,7 +10,8 @@ from device.agent.snapshot import FingerView, VisitView
 from device.agent.visit import HANDS
 from device.kiosk import effect
 from device.ports import LADDER, Finger, Hand
-from tests.device.kiosk.front import ENTRY, PIN, MemoryDesk
+from tests.device.kiosk.front import PIN, MemoryDesk
+from tests.device.kiosk.today import ENTRY
 
 
 def view(hands: tuple[FingerView, ...]) -> VisitView:

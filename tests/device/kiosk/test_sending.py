@@ -8,7 +8,8 @@ from flask.testing import FlaskClient
 
 from device.agent.snapshot import Link, ParcelLine
 from tests.device.kiosk.conftest import send
-from tests.device.kiosk.front import NOW, PIN, MemoryDesk
+from tests.device.kiosk.front import PIN, MemoryDesk
+from tests.device.kiosk.today import NOW
 
 PACKET, OTHER = "01J00000000000000000000001", "01J00000000000000000000002"
 WAITING = Link(
@@ -93,3 +94,28 @@ def test_it_says_when_the_fleet_means_to_be_away_until_that_is_over(
         desk.show(link=replace(WAITING, outage=(NOW - 2 * hour, ends)))
         for page in ("/", "/sending"):
             assert (words in browser.get(page).text) is told
+
+
+CAUGHT, REFUSED = "Netwerk vraagt aanmelding", "Server weigert deze koffer"
+ONLINE, OFFLINE = "Verbonden", "Geen netwerk"
+
+
+@pytest.mark.parametrize(
+    ("online", "problem", "words"),
+    [
+        (True, "", ONLINE),
+        (True, "timed-out", ONLINE),  # it passes, and the session stands
+        (True, "portal", CAUGHT),  # the session goes round it, and nothing that is sealed does
+        (False, "server-untrusted", CAUGHT),
+        (False, "certificate-refused", REFUSED),
+        (False, "not-authorized", REFUSED),
+        (False, "no-network", OFFLINE),
+        (False, "link-lost", OFFLINE),
+    ],
+)
+def test_the_bar_says_what_is_true_of_the_network_on_the_unlock_screen_too(
+    browser: FlaskClient, desk: MemoryDesk, online: bool, problem: str, words: str
+) -> None:
+    desk.show(link=Link(online, 0, 0, None, problem))
+    page = browser.get("/").text
+    assert [each for each in (CAUGHT, REFUSED, ONLINE, OFFLINE) if each in page] == [words]

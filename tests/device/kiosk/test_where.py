@@ -7,8 +7,9 @@ from flask.testing import FlaskClient
 
 from device.agent.events import NoteUploaded
 from device.agent.snapshot import Where
-from tests.device.kiosk.front import NOW, MemoryDesk
+from tests.device.kiosk.front import MemoryDesk
 from tests.device.kiosk.play import Play
+from tests.device.kiosk.today import NOW
 
 TOLD = {step: Where(step, NOW - timedelta(minutes=5)) for step in ("committed", "forwarded", "answered")}
 

@@ -72,7 +72,7 @@ class Office(Desktop):
         def seen(snapshot: Snapshot) -> object:
             return snapshot.busy is None and snapshot.gate.card is not None and true(snapshot.gate.card)
 
-        card = self.until(seen, 15).gate.card
+        card = self.until(seen).gate.card
         assert card is not None
         return card
 
@@ -81,7 +81,7 @@ class Office(Desktop):
         pin_view = self.shown(lambda card: card.pin or card.problem).pin
         assert pin_view is not None
         self.desk.enter_officer_pin(pin_view.entry, bytearray(pin.encode()), last_try)
-        self.until(lambda seen: seen.busy is None, 15)
+        self.until(lambda seen: seen.busy is None)
 
 
 def refused(top: Desktop, officer: str = OFFICER, pin: str = PIN) -> Code:

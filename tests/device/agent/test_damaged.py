@@ -1,0 +1,115 @@
+"""A block of the disk that goes bad costs one capture: not the visit, nor the day; and the fleet is told."""
+
+import json
+import sqlite3
+from contextlib import closing
+
+import pytest
+
+from device.errors import Code
+from protocol.bag import BagVisit
+from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
+
+BEFORE = {"card": "inform", "photo": "fingers", "finger": "signature", "signature": "review"}
+"""The step that is due when this kind was kept last."""
+AGAIN = {"card": "card", "photo": "photo", "finger": "fingers", "signature": "signature"}
+
+
+def goes_bad(kit: Kit, kind: str) -> None:
+    """One bit of every record of this kind."""
+    with closing(sqlite3.connect(kit.data / "vault.db")) as vault, vault:
+        where = "WHERE kind = ? AND visit_id <> 'kit'"
+        for row, sealed in vault.execute(f"SELECT rowid, sealed FROM record {where}", (kind,)).fetchall():
+            bad = bytearray(sealed)
+            bad[len(bad) // 2] ^= 1
+            vault.execute("UPDATE record SET sealed = ? WHERE rowid = ?", (bytes(bad), row))
+
+
+def begun(kit: Kit, step: str) -> BagVisit:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, step)
+    return visit
+
+
+@pytest.mark.parametrize("kind", AGAIN)
+def test_what_is_damaged_is_asked_again_and_the_visit_is_sealed(kit: Kit, kind: str) -> None:
+    visit = begun(kit, BEFORE[kind])
+    goes_bad(kit, kind)
+    with Desktop(kit) as top:
+        top.begin(visit)
+        seen = top.desk.now()
+        assert seen.failure is not None
+        assert seen.visit is not None
+        assert (seen.failure.code, seen.visit.step) == (Code.CAPTURE_DAMAGED, AGAIN[kind])
+        top.desk.dismiss()
+        due = ("card", "inform", "procedure", "photo", "fingers", "fingers", "signature", "review", "seal")
+        for step, do in zip(due, top.steps(), strict=True):
+            now = top.desk.now().visit
+            assert now is not None
+            if step == now.step:
+                do()
+                assert top.desk.now().failure is None
+        sealed = top.until(lambda seen: seen.visit and seen.visit.sealed).visit
+        assert sealed is not None
+        kit.service.open(top.packet(sealed.packet_id))
+
+
+def test_damaged_under_the_officers_hands_it_is_asked_again_instead_of_sealed(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        top.tidied()
+        goes_bad(kit, "photo")
+        top.desk._ask(lambda office: office.counter._sealer.forget())  # what was read before it went bad
+        failure = top.fails("seal")
+        seen = top.desk.now().visit
+        assert seen is not None
+        assert (failure.code, seen.step, seen.sealed) == (Code.CAPTURE_DAMAGED, "photo", "")
+
+
+def test_a_visit_whose_request_is_damaged_is_told_to_officer_and_fleet(kit: Kit) -> None:
+    visit = begun(kit, "photo")
+    goes_bad(kit, "request")
+    kit.bring_bag()  # of another day: it does not bring the request again
+    with Desktop(kit) as top:
+        top.desk.unlock(OFFICER, PIN)
+        seen = top.until(lambda seen: seen.lost)
+        assert (seen.lost, [line.visit_id for line in seen.visits]) == (1, [])
+        top.desk.lock()
+        assert unread(top) == [visit.visit_id]
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.begin(visit)
+        now = top.desk.now()
+        assert (now.lost, now.visit and now.visit.step) == (0, "photo")
+        assert unread(top) == []
+
+
+def test_what_only_newer_software_reads_is_told_to_the_fleet(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_later_bag(visit)
+    with Desktop(kit) as top:
+        top.desk.unlock(OFFICER, PIN)
+        top.until(lambda seen: seen.aside)
+        (told,) = unread(top)
+        assert told != visit.visit_id
+
+
+def unread(top: Desktop) -> list[str]:
+    """What the next health report says."""
+
+    def tell(office: object) -> None:
+        office._pulse.hurry()  # type: ignore[attr-defined]
+        office.look()  # type: ignore[attr-defined]
+
+    top.desk._ask(tell)
+    hatch = top.kit.hatch()
+    try:
+        shown = hatch.shown("health")
+    finally:
+        hatch.close()
+    assert shown is not None
+    return list(json.loads(shown).get("unread", []))
