@@ -12,7 +12,7 @@ import os
 import subprocess
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from math import isfinite
 from pathlib import Path
@@ -21,8 +21,8 @@ from typing import Any
 
 from benchmarks.link import fleet
 from benchmarks.link.emulator import RIGHT, Weather
-from benchmarks.link.ours import HEADERS, Emulator, Kit, limit_s
-from benchmarks.link.peers import Peers
+from benchmarks.link.ours import STAMPS, Emulator, Kit, least, limit_s, of_kit
+from benchmarks.link.peers import PATIENCE_S, Peers
 
 READY, ALONE = "thuisloket", "from nothing"
 OURS = {READY: "ready", ALONE: "alone"}
@@ -50,7 +50,7 @@ GOALS = {
     "7 s up, 4 s down": Goal(1.12, 1.25, 1.12),
 }
 RESUMED_S = 1.0 + 3 * Weather().rtt_s
-SHORT = 2  # seeds of each weather for `make bench`, the first one with the peers: ten minutes, 25 at worst
+SHORT = 2  # seeds of each weather for `make bench`, the first one with the peers: twelve minutes, 27 at worst
 
 
 @dataclass(frozen=True)
@@ -67,6 +67,7 @@ class Run:
     end_s: float = 0.0  # from the last payload that left: half a round trip, the far end's work, the answer
     resumed_s: tuple[float, ...] = ()  # after each gap, until payload went again
     refused: str = ""
+    shares: tuple[tuple[str, float], ...] = ()  # of the bytes up, over the payload
 
     @property
     def ratio(self) -> float:
@@ -78,11 +79,14 @@ class Run:
         return asdict(self) | {"seconds": self.seconds if isfinite(self.seconds) else None}
 
 
-def measure(folder: Path, name: str, seeds: range, peer_seeds: int) -> list[Run]:
-    """Some seeds of one weather. Each seed: ours, then (the first `peer_seeds`) the peers, on the very same
-    losses."""
+def measure(
+    folder: Path, name: str, seeds: range, peer_seeds: int, ways: Sequence[str] = tuple(OURS)
+) -> list[Run]:
+    """Some seeds of one weather. Each seed: ours (`ways` of them), then (the first `peer_seeds`) the peers,
+    on the very same losses."""
     size, weather = WEATHERS[name]
     site, link = fleet.Fleet(folder / "fleet"), Emulator(f"bench{os.getpid()}", weather)
+    kernel = of_kit()
     peers = Peers(folder, site.folder, link) if peer_seeds else None
     runs: list[Run] = []
     try:
@@ -91,13 +95,14 @@ def measure(folder: Path, name: str, seeds: range, peer_seeds: int) -> list[Run]
         kit = Kit(folder, site, link.left)
         try:
             for seed in (-1, *seeds):  # the first makes the programs warm, and does not count
-                for who in (*OURS, *(Peers.NAMES if seeds.start <= seed < seeds.start + peer_seeds else ())):
+                for who in (*ways, *(Peers.NAMES if seeds.start <= seed < seeds.start + peer_seeds else ())):
                     packet_id, data = site.packet(size)
                     path = folder / "packet"
                     path.write_bytes(data)
+                    link.tune(kernel if who in OURS else {STAMPS: "1"})
                     if who in OURS:
                         kit.be(OURS[who])
-                    time.sleep(1.0)  # what is still on its way belongs to nobody
+                    time.sleep(1.0)  # what is still on its way gets there
                     link.again(seed)
                     answer = kit.send(packet_id, path) if who in OURS else {}
                     seconds = answer["seconds"] if who in OURS or peers is None else peers.send(who, path)
@@ -139,6 +144,10 @@ def _run(
         end_s=up["end_s"],
         resumed_s=tuple(up["resumed"]),
         refused=answer.get("refused", ""),
+        shares=(
+            *((name, up[name] / size) for name in ("headers", "again", "spare", "bare")),
+            ("words", up["fresh"] / size - 1),
+        ),
     )
 
 
@@ -157,16 +166,27 @@ def say(runs: list[Run]) -> None:
         own = [run for run in runs if run.who == who]
         ratios = sorted(run.ratio for run in own)
         carried = median(run.bytes_up for run in own)
+        if not isfinite(median(ratios)):
+            late = sum(not isfinite(ratio) for ratio in ratios)
+            print(
+                f"  {who:<16} not there in {PATIENCE_S:.0f} s, {late} of {len(own)}   bytes up {carried:5.3f}"
+            )
+            if who == READY:
+                _judge(own, ratios, carried)
+            continue
         print(
             f"  {who:<16} of the limit: median {median(ratios):6.3f}  worst {ratios[-1]:6.3f}"
             f"   bytes up {carried:5.3f}   median {median(run.seconds for run in own):6.2f} s"
         )
         fair = sorted(run.seconds / run.own_limit_s for run in own)
-        floor, unfit = median(HEADERS + run.lost for run in own), median(run.unfit for run in own)
+        kernel = of_kit() if who in OURS else {}
+        floor, unfit = median(least(run.lost, kernel) for run in own), median(run.unfit for run in own)
         print(
             f"  {'':<16} of each run's own: median {median(fair):6.3f}  worst {fair[-1]:6.3f}"
             f"   the least possible {floor:5.3f}, in vain {unfit:5.3f}"
         )
+        shares = {share: median(dict(run.shares)[share] for run in own) for share, _ in own[0].shares}
+        print(f"  {'':<16} {', '.join(f'{share} {part:.4f}' for share, part in shares.items())}")
         ends = sorted(run.end_s for run in own)
         print(f"  {'':<16} behind the last payload: median {median(ends):5.2f} s  worst {ends[-1]:5.2f} s")
         if who == READY:
@@ -206,14 +226,18 @@ def main() -> None:
     parser.add_argument("--first", type=int, default=0, help="the first of the seeds")
     parser.add_argument("--peers", type=int, default=0, help="seeds in which the others go as well")
     parser.add_argument("--only", choices=sorted(WEATHERS), default="")
+    parser.add_argument("--ways", nargs="*", choices=tuple(OURS), default=tuple(OURS))
     words = parser.parse_args()
     found: list[Run] = []
     for name, (size, weather) in WEATHERS.items():
         if words.only in ("", name):
-            print(f"{name}: {size:,} bytes, limit {limit_s(size, weather):.2f} s", flush=True)
+            stamps = of_kit()[STAMPS]
+            print(
+                f"{name}: {size:,} bytes, limit {limit_s(size, weather):.2f} s, {STAMPS}={stamps}", flush=True
+            )
             with tempfile.TemporaryDirectory(prefix="tl-") as folder:
                 seeds = range(words.first, words.first + words.seeds)
-                runs = measure(Path(folder), name, seeds, words.peers)
+                runs = measure(Path(folder), name, seeds, words.peers, words.ways)
             say(runs)
             found += runs
     build = Path("build")

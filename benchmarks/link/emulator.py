@@ -21,6 +21,8 @@ import time
 from dataclasses import asdict, dataclass, field
 from itertools import count
 
+from benchmarks.link.ledger import Ledger
+
 LEFT, RIGHT = "10.77.0.1", "10.77.0.2"
 MTU = 1420
 FULL = 1000  # bytes of a packet; only payload fills one to here
@@ -76,10 +78,12 @@ class Way:
     idle_s: float = 0.0
     in_burst: bool = False
     counters: Counters = field(default_factory=Counters)
+    ledger: Ledger = field(default_factory=Ledger)
 
     def start(self, seed: str) -> None:
         self.chance = random.Random(seed)
-        self.free_at, self.idle_s, self.in_burst, self.counters = 0.0, 0.0, False, Counters()
+        self.free_at, self.idle_s, self.in_burst = 0.0, 0.0, False
+        self.counters, self.ledger = Counters(), Ledger()
 
     def loses(self) -> bool:
         """Gilbert's channel: a good state without loss, a bad one where all is lost."""
@@ -111,6 +115,11 @@ class Link:
 
     def carry(self, packet: bytes, direction: str, now: float) -> float | None:
         """When it arrives at the other end; None when it never does."""
+        arrives = self._carry(packet, direction, now)
+        self.ways[direction].ledger.take(packet, arrives is not None)
+        return arrives
+
+    def _carry(self, packet: bytes, direction: str, now: float) -> float | None:
         way, weather = self.ways[direction], self._weather
         said = way.counters
         if self._began is None:
@@ -201,7 +210,7 @@ def serve(left: str, right: str, weather: Weather) -> None:
         while True:
             wait = max(0.0, on_way[0][0] - time.monotonic()) if on_way else 1.0
             readable, _, _ = select.select([*handles, sys.stdin], [], [], wait)
-            if sys.stdin in readable and not _obey(sys.stdin.readline(), left, link, on_way):
+            if sys.stdin in readable and not _obey(sys.stdin.readline(), left, link):
                 return
             for handle in readable:
                 if isinstance(handle, int):
@@ -235,19 +244,19 @@ def _take(
             heapq.heappush(on_way, (arrives, next(number), handles[other], packet))
 
 
-def _obey(line: str, left: str, link: Link, on_way: list[tuple[float, int, int, bytes]]) -> bool:
+def _obey(line: str, left: str, link: Link) -> bool:
     words = line.split()
     if not words:
         return False
     if words[0] == "again":
-        on_way.clear()
         link.again(int(words[1]))
         print("{}", flush=True)
     elif words[0] == "prefer":
         _prefer(left, f"tl{os.getpid()}", RIGHT, words[1])
         print("{}", flush=True)
     else:
-        print(json.dumps({name: asdict(way.counters) for name, way in link.ways.items()}), flush=True)
+        told = {name: asdict(way.counters) | way.ledger.told for name, way in link.ways.items()}
+        print(json.dumps(told), flush=True)
     return True
 
 

@@ -23,7 +23,8 @@ from device.uplink.standing import Standing
 from device.uplink.tls import Trust
 from device.uplink.uploads import Uploads
 
-PATIENCE_S = 20.0
+PATIENCE_S = 30.0
+RIPE_S = 11.0  # a citizen reads at least so long; and BBR then wants to look at the round trip
 PATHS = ("spool", "ca", "certificate", "key")
 
 
@@ -47,13 +48,16 @@ def main() -> None:
             until = time.monotonic() + PATIENCE_S
             while door.is_open != is_near and time.monotonic() < until:
                 time.sleep(0.02)
-            time.sleep(1.0)  # what was asked to make sure of it is answered
+            time.sleep(RIPE_S if is_near else 1.0)
+            while door.is_ready != is_near and time.monotonic() < until:
+                time.sleep(0.02)
             print("{}", flush=True)
             continue
         packet_id, path = line.split()
         data = Path(path).read_bytes()
         began = time.monotonic()
         spool.offer_packet(packet_id, data)
+        spool.announce_packet(False)  # as the agent does
         uploads.wake()
         while packet_id not in spool.uploaded() and packet_id not in dict(spool.refused()):
             spool.wait_for_agent(0.02)

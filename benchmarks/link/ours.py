@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from benchmarks.link import fleet
 from benchmarks.link.emulator import MTU, RIGHT, Weather
 
 _PAYLOAD = 1368  # of TCP in a packet of MTU bytes, with the time stamp option
+STAMPS = "net.ipv4.tcp_timestamps"
+IMAGE = Path(__file__).parents[2] / "provisioning" / "image" / "sysctl" / "60-thuisloket.conf"
 
 
 class Emulator:
@@ -36,6 +39,11 @@ class Emulator:
     def prefer(self, algorithm: str) -> None:
         """What TCP does about congestion for everybody at the near end who has no wish of its own."""
         self._say(f"prefer {algorithm}")
+
+    def tune(self, settings: Mapping[str, str]) -> None:
+        """What the kernel at the near end does, from the next connection on."""
+        words = [f"{name}={value}" for name, value in settings.items()]
+        subprocess.run(["ip", "netns", "exec", self.left, "sysctl", "-q", "-w", *words], check=True)
 
     def count(self) -> dict[str, dict[str, Any]]:
         return dict(json.loads(self._say("count")))
@@ -104,6 +112,19 @@ class Kit:
 
 HEADERS = MTU / _PAYLOAD
 """Bytes on the wire over bytes carried, without any loss."""
+
+
+def of_kit() -> dict[str, str]:
+    """What the kit's image sets, of what a network namespace has for itself. BBR is asked for by connection,
+    so the peers at the same end go without."""
+    lines = (line.partition("=") for line in IMAGE.read_text().splitlines() if not line.startswith("#"))
+    return {name.strip(): value.strip() for name, _, value in lines if name.strip() == STAMPS}
+
+
+def least(lost: float, settings: Mapping[str, str]) -> float:
+    """Bytes up over the payload that nobody could do without: headers, and what the link lost once more."""
+    bare = settings.get(STAMPS) == "0"
+    return (MTU / (_PAYLOAD + 12) if bare else HEADERS) + lost
 
 
 def limit_s(size: int, weather: Weather, lost: float | None = None) -> float:

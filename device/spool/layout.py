@@ -13,6 +13,7 @@ renew-now                    the agent's: the fleet commands a renewal; the upli
 resign-now                   the agent's own: the same of its signing certificate
 renewal.request, .done       the agent's: its signing certificate; renewal.grant is the answer
 lease.request, lease.ready   the agent puts, the uplink drops when it is answered; lease.grant the other way
+list.wanted                  the agent's: who signs the recipient list; list.jws the uplink's: the newest
 commands/<job>.jws, wish.jws the uplink puts, the agent judges; it drops commands it has dealt with
 tuning.json, reconnect       the agent's: what the uplink is set to; that it is to connect anew
 link.json, session           the uplink's; damaged/ is what could not be read any more
@@ -37,6 +38,7 @@ MAX_SHOWN = 16 * 1024
 MAX_PAST = 192  # health reports: two days without network, at one a quarter of an hour
 MAX_PLACES = 64 * 1024
 MAX_LEASE = 64 * 1024
+MAX_LIST = 128 * 1024
 MAX_COMMAND = 12_000
 MAX_COMMANDS = 64
 MAX_RENEWAL = 16 * 1024
@@ -82,6 +84,8 @@ class Layout:
         self.lease_request = root / "lease.request"
         self.lease_ready = root / "lease.ready"
         self.lease_grant = root / "lease.grant"
+        self.list_wanted = root / "list.wanted"
+        self.list_brought = root / "list.jws"
         self.renewal_request = root / "renewal.request"
         self.renewal_grant = root / "renewal.grant"
         self.renewal_done = root / "renewal.done"

@@ -84,6 +84,11 @@ class Waiting:
     since: float  # seconds since 1970, of the file
     mark: Mark | None
 
+    @property
+    def is_uploaded(self) -> bool:
+        """The fleet has said that it holds all of it."""
+        return self.mark is not None and self.mark.state == "uploaded"
+
 
 @dataclass(frozen=True)
 class Parcel:

@@ -24,6 +24,7 @@ from device.uplink.choice import Choice
 from device.uplink.claim import claimed
 from device.uplink.door import Answer, Door
 from device.uplink.leases import Leases
+from device.uplink.lists import Lists
 from device.uplink.problems import LinkDown
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
@@ -74,6 +75,7 @@ class Inbox:
         self._settings, self._hatch, self._standing, self._door = settings, hatch, standing, door
         self._told, self._choice = told, choice
         self._leases = Leases(settings, hatch)
+        self._lists = Lists(settings, door)
         self._asked = ""
         self._work = Event()
 
@@ -94,6 +96,7 @@ class Inbox:
             self._work.clear()
             try:
                 self._fetch(stop)
+                self._lists.look()
             except LinkDown as problem:
                 pause = patience.next()
                 if not stop.is_set():

@@ -54,6 +54,7 @@ class Link:
 
     def run(self, stop: Event) -> None:
         patience = Backoff(self._settings.retry_first_s, self._settings.retry_most_s)
+        before = ""
         while not stop.is_set():
             began = time.monotonic()
             try:
@@ -61,7 +62,11 @@ class Link:
             except LinkDown as problem:
                 log.warning("mqtt-down", code=problem.code, detail=problem.detail)
                 self._dialect.failed(problem.code)
-                self._standing.mqtt(online=False, problem=problem.code)
+                # A refused certificate is a connection that ends before the first word (TLS 1.3). So is one
+                # that the network cut, but hardly twice in a row.
+                is_told = problem.code != "refused" or before == "refused"
+                self._standing.mqtt(online=False, problem=problem.code if is_told else "link-lost")
+                before = problem.code
             if time.monotonic() - began > self._settings.steady_s:
                 patience.reset()
             stop.wait(patience.next())

@@ -16,6 +16,7 @@ import struct
 from contextlib import suppress
 
 from device.uplink.gauge import Gauge
+from device.uplink.path import FEW
 
 _SO_MAX_PACING_RATE = 47  # asm-generic/socket.h; the socket module has no name for it
 _UNLIMITED = 2**64 - 1
@@ -73,7 +74,7 @@ class Pace:
     def _silent(self, told: Gauge, quiet_s: float) -> int:
         """What may be sent while nobody answers. What is not sent yet can wait; the last bytes, which
         nothing follows, must not."""
-        if not self._over or not told.not_sent or not self._best:
+        if not self._over or not told.not_sent or not self._best or told.unacked < FEW:
             return _UNLIMITED
         packet_s = _PACKET / min(self._best, told.rate or self._best)
         patience = max(_SILENT_S, _SILENT_PACKETS * packet_s, _SPREADS * told.spread_s)

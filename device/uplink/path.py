@@ -18,8 +18,11 @@ from device.uplink.gauge import Gauge
 ATTEMPT_S = 0.35  # a new connect attempt this long after the last one
 ATTEMPTS = 6  # at most under way at once; the first stays, for links slower than all that
 TICK_S = 0.1
+_UNWATCHED_S = 1.0
+FEW = 8  # packets without an acknowledgement: their silence says little
 _NOT_SENT_BYTES = 131_072  # what waits in the kernel beyond what is on its way
 _USER_TIMEOUT_MS = 30_000
+_BBR = b"bbr"
 
 
 def dial(host: str, port: int, seconds: float, is_over: Callable[[], bool]) -> socket.socket:
@@ -85,7 +88,27 @@ def keep_alive(connection: socket.socket, is_wanted: bool) -> None:
 def _prefer_bbr(connection: socket.socket) -> None:
     """Once connected: a route may name an algorithm of its own, and that counts from the connect on."""
     with suppress(OSError):  # a kernel without BBR: its own choice then
-        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"bbr")
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _BBR)
+
+
+def knows_bbr() -> bool:
+    """Whether this kernel has BBR for us: a module must be loaded already, as we may load none."""
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        try:
+            probe.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, _BBR)
+        except OSError:
+            return False
+    return True
+
+
+def begin_anew(connection: socket.socket) -> None:
+    """After a rest, with nothing under way: BBR forgets how long ago it last saw the round trip of an empty
+    link. Else, when that is ten seconds, it nearly empties the link to look, and that would be in the first
+    round trips of a packet: an idle connection's few requests never count as a look."""
+    with suppress(OSError):
+        if connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == _BBR:
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, b"reno")
+            _prefer_bbr(connection)
 
 
 class Pulse:
@@ -95,22 +118,25 @@ class Pulse:
 
     def __init__(self, least_s: float) -> None:
         self._least_s = least_s
-        self.begin()
-
-    def begin(self) -> None:
-        """Nobody has looked for a while, or the connection was at rest: count from now."""
-        self._began = self._quiet_since = time.monotonic()
+        self._began = self._quiet_since = self._looked = time.monotonic()
 
     def quiet_s(self, told: Gauge, now: float) -> float:
-        """For how long what is under way has not been acknowledged; 0 when nothing is."""
+        """For how long what is under way has not been acknowledged; 0 when nothing is, or not yet for a round
+        trip."""
+        if now - self._looked > _UNWATCHED_S:  # at rest, or between two requests: count from now
+            self._began = self._quiet_since = now
+        self._looked = now
         if not told.unacked:
             self._quiet_since = now
-        return min(told.heard_s, now - self._quiet_since)
+        return max(0.0, min(told.heard_s, now - self._quiet_since - told.rtt_s))
 
     def is_dead(self, told: Gauge, now: float) -> bool:
+        quiet_s = self.quiet_s(told, now)
         # A queue in front of a slow link makes the round trip long, and that is not death.
         patience = max(self._least_s, 3 * told.rtt_s + 4 * told.spread_s)
+        if 0 < told.unacked < FEW:
+            patience *= 2  # a burst of losses takes these, and their repetitions, and the answers to them
         if not told.unacked:
             # A probe a second: three were lost.
             return min(told.heard_s, now - self._began) > patience + 3.0
-        return self.quiet_s(told, now) > patience
+        return quiet_s > patience

@@ -17,6 +17,7 @@ from device.uplink.door import Door
 from device.uplink.inbox import Inbox
 from device.uplink.link import Link
 from device.uplink.logs import set_level
+from device.uplink.path import knows_bbr
 from device.uplink.renewal import Renewal
 from device.uplink.settings import UplinkSettings
 from device.uplink.standing import Standing
@@ -63,6 +64,8 @@ def _run(settings: UplinkSettings, hatch: Hatch, stop: Event) -> None:
     inbox = Inbox(settings, hatch, standing, inbox_door, renewal.told, choice)
     ending = Event()
     log.info("uplink", kit=settings.kit_id)
+    if not knows_bbr():
+        log.warning("no-bbr", remedy="load tcp_bbr: provisioning/image/modules-load")
     parts = (link, uploads, inbox, renewal)
     with ThreadPoolExecutor(len(parts), thread_name_prefix="uplink") as pool:
         threads: list[Future[None]] = [pool.submit(part.run, ending) for part in parts]

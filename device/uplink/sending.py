@@ -17,7 +17,7 @@ from device.uplink.problems import LinkDown
 
 log = structlog.get_logger()
 
-# pieces on their way without an answer: half a megabyte, more than a link of 10 Mbit/s and 200 ms holds
+# pieces on their way without an answer: a megabyte, more than a link of 10 Mbit/s and 200 ms holds
 AHEAD = 8
 BEGUN = "begun"  # the generation that the POST before it on this connection was given
 _ANSWER_BYTES = 16 * 1024
@@ -125,7 +125,6 @@ class Sending:
             if not piece:
                 raise NotNow("shorter-than-it-was")
             headers = {
-                "Content-Type": "application/offset+octet-stream",
                 "Upload-Offset": str(self._position),
                 "Upload-Generation": self._generation,
             }

@@ -31,9 +31,10 @@ class UplinkSettings:
     steady_s: float = 60.0  # a session this long was a good one: the next retry starts at the beginning again
     receipt_s: float = 60.0  # an event without receipt by then is sent again
     refused_again_s: float = 3600.0  # a refused packet is offered again: the cause may lie at the fleet
+    asked_again_s: float = 86_400.0  # what the fleet has said it holds: it may have been put back from a copy
     inbox_every_s: float = 300.0
     look_every_s: float = 5.0  # at the spool, in case a ring was lost
-    piece_bytes: int = 65_536
+    piece_bytes: int = 131_072  # the most that the fleet takes at once
     ferry_after_s: float = 120.0  # HTTPS has failed this long: packets go through the broker instead
     credentials: Path | None = None  # where renewed certificates lie; None: beside the spool
     makes_keys: bool = True  # False: keys are sealed to a TPM, and laid out in memory beside `key`

@@ -7,6 +7,8 @@ from dataclasses import dataclass, replace
 from device.spool.hatch import Hatch
 
 AGAIN_S = 30.0  # silence of the uplink means something only because it repeats itself
+# Of HTTPS, these say why; a broker that is caught or refuses as well often says only that it does not answer.
+TELLING = frozenset({"portal", "server-untrusted", "certificate-refused"})
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class Standing:
 
     def _tell(self) -> None:
         now = self._stand
-        problem = now.mqtt or now.https
+        problem = now.https if now.https in TELLING else now.mqtt or now.https
         self._hatch.tell(
             online=now.online, fleet=now.fleet, problem=problem, sending=now.sending, outage=now.outage
         )

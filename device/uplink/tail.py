@@ -7,7 +7,7 @@ answer is here, makes it a round trip, in both directions.
 
 from collections.abc import Callable
 
-FIRST_S, EVERY_S, MOST = 0.03, 0.06, 8
+FIRST_S, EVERY_S, MOST = 0.03, 0.07, 7
 
 
 class Tail:

@@ -7,10 +7,12 @@ kit (or the birth of the kit's own certificate), which is a floor that never goe
 (docs/decisions/0111-a-clock-that-cannot-be-right.md).
 """
 
+import errno
 import ssl
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from cryptography import x509
 
@@ -28,8 +30,17 @@ class KitContext(ssl.SSLContext):
 
 
 class TidySocket(ssl.SSLSocket):
-    """Looks at the time of the peer's certificate, and closes itself when the handshake fails: paho lets go
-    of such a socket without closing it."""
+    """Looks at the time of the peer's certificate, and closes itself when the handshake fails, or when
+    nobody is there to shake hands with: paho lets go of the first without closing it, the library itself of
+    the second."""
+
+    def getpeername(self) -> Any:
+        """ConnectionResetError when the connection ended before TLS began: what `wrap_socket` asks first."""
+        try:
+            return super().getpeername()
+        except OSError as gone:
+            self.close()
+            raise ConnectionResetError(errno.ECONNRESET, "the connection ended before TLS began") from gone
 
     def do_handshake(self, block: bool = False) -> None:
         try:

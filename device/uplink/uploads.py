@@ -42,6 +42,7 @@ class Uploads:
         self._moved = False  # since the link last broke
         self._ferries = False  # what goes now goes through the broker
         self._near_since = 0.0
+        self._ask_again: dict[str, float] = {}  # uploaded packet -> not before
 
     def wake(self) -> None:
         """There may be something to send. May be called from any thread."""
@@ -64,7 +65,8 @@ class Uploads:
             sleep, pause = self._work, self._settings.look_every_s
             try:
                 self._round(stop)
-                self._keep_ready()
+                if not self._keep_ready():
+                    pause = self._settings.retry_first_s
             except LinkDown as problem:
                 # More work is no reason to try sooner; a link that carried something just now is.
                 sleep, pause = self._hurry, 0.0 if self._moved else self._patience.next()
@@ -79,25 +81,29 @@ class Uploads:
                 sleep.wait(pause)
         self._door.close()
 
-    def _keep_ready(self) -> None:
+    def _keep_ready(self) -> bool:
         """While a packet is about to be sealed, a connection that was found to work at every look: it costs
-        the packet two round trips. Otherwise none: it would be dead by the next packet, unnoticed."""
+        the packet two round trips. Otherwise none: it would be dead by the next packet, unnoticed. False when
+        there should be one and is not."""
         is_near = self._hatch.is_packet_near() and not self._choice.by_broker
         self._near_since = (self._near_since or time.monotonic()) if is_near else 0.0
         if not is_near or time.monotonic() - self._near_since > _NEAR_S:
             self._door.close()
-            return
+            return True
         try:
             self._door.keep_ready()
             self._moved = True  # should it break at the first byte, the next try is at once
         except LinkDown as problem:
             log.debug("not-ready", code=problem.code)
+            return False
+        return True
 
     def _round(self, stop: Event) -> None:
         waiting = self._hatch.packets()
         there = {packet.packet_id for packet in waiting}
         self._digests = {name: digest for name, digest in self._digests.items() if name in there}
         self._tried &= there
+        self._ask_again = {name: at for name, at in self._ask_again.items() if name in there}
         self._resting = {name: rest for name, rest in self._resting.items() if name in there}
         if self._released.is_set():
             self._released.clear()
@@ -107,7 +113,7 @@ class Uploads:
         for packet in waiting:
             if stop.is_set():
                 return
-            if packet.mark is not None and packet.mark.state == "uploaded":
+            if packet.is_uploaded:
                 continue
             if packet.mark is not None and packet.mark.state == "refused":
                 if packet.mark.final and packet.packet_id not in self._insisted:
@@ -117,6 +123,17 @@ class Uploads:
             if self._resting.get(packet.packet_id, (0.0, None))[0] > time.monotonic():
                 continue
             self._try(packet, stop)
+        self._make_sure([packet for packet in waiting if packet.is_uploaded], stop)
+
+    def _make_sure(self, uploaded: list[Waiting], stop: Event) -> None:
+        """Once a day, and after a start, whether the fleet still holds what no service has answered yet: one
+        that was put back from a copy gets it anew. Nothing else would ever send it."""
+        for packet in uploaded:
+            if stop.is_set() or self._choice.by_broker:
+                return
+            if self._ask_again.get(packet.packet_id, 0.0) <= time.monotonic():
+                self._try(packet, stop)
+                self._ask_again[packet.packet_id] = time.monotonic() + self._settings.asked_again_s
 
     def _try(self, packet: Waiting, stop: Event) -> None:
         packet_id = packet.packet_id
@@ -167,6 +184,7 @@ class Uploads:
         if not is_there:
             self._work.set()  # HTTPS works again: the rest goes there, now
             return
+        self._ask_again[packet_id] = time.monotonic() + self._settings.asked_again_s
         self._hatch.mark(packet_id, Mark("uploaded", size, size))
         log.info("uploaded", packet=packet_id, bytes=size)
         self._patience.reset()

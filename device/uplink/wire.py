@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from device.uplink import gauge
 from device.uplink.pace import Pace
-from device.uplink.path import TICK_S, Pulse, keep_alive
+from device.uplink.path import TICK_S, Pulse, begin_anew, keep_alive
 from device.uplink.tail import Tail
 
 T = TypeVar("T")
@@ -37,6 +37,7 @@ class Wire(io.RawIOBase):
         self._silence_s, self._is_over = silence_s, is_over
         self._pulse, self._pace = Pulse(dead_s), Pace(tls)
         self._out: deque[memoryview] = deque()
+        self._is_resting = False
         self.tail: Tail | None = None  # what follows the last bytes while somebody reads
 
     @classmethod
@@ -84,8 +85,13 @@ class Wire(io.RawIOBase):
 
     def rest(self, is_resting: bool) -> None:
         """Nobody reads for a while: no probes meanwhile. Until somebody writes again."""
+        if is_resting == self._is_resting:
+            return
+        self._is_resting = is_resting
         keep_alive(self.tls, not is_resting)
-        self._pulse.begin()
+        if not is_resting:
+            begin_anew(self.tls)
+            self._pace = Pace(self.tls)
 
     def close(self) -> None:
         super().close()

@@ -39,7 +39,7 @@ from protocol.messages.fields import (
     moment,
 )
 from protocol.messages.squeeze import squeeze, unsqueeze
-from protocol.messages.states import Birth, Health, Peripheral, Presence
+from protocol.messages.states import MOST_UNREAD, Birth, Health, Peripheral, Presence
 from protocol.messages.twin import (
     AskJobs,
     AskTime,
@@ -58,6 +58,7 @@ from protocol.messages.twin import (
 __all__ = [
     "BODY_OF",
     "MAX_BYTES",
+    "MOST_UNREAD",
     "AccessEvent",
     "ApplicationEvent",
     "AskJobs",

@@ -15,12 +15,13 @@ from protocol.identity import KIT_ID
 from protocol.instant import PATTERN, read_instant, write_instant
 
 _ULID = r"^[0-7][0-9A-HJKMNP-TV-Z]{25}\Z"
+SLUG = r"^[a-z][a-z0-9-]{0,30}\Z"
 _LABEL = re.compile(r"[A-Za-z0-9]([A-Za-z0-9 ._/+-]{0,38}[A-Za-z0-9])?")
 
 Ulid = Annotated[str, Meta(pattern=_ULID)]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}\Z")]
 Instant = Annotated[str, Meta(pattern=PATTERN)]
-Slug = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,30}\Z")]
+Slug = Annotated[str, Meta(pattern=SLUG)]
 Version = Annotated[str, Meta(pattern=r"^[0-9][0-9A-Za-z.+-]{0,31}\Z")]
 Label = Annotated[str, Meta(pattern=rf"^({_LABEL.pattern})?\Z")]
 """A maker's name for a device; make one with `label`."""

@@ -2,9 +2,12 @@
 
 from typing import Annotated, Literal
 
+import msgspec
 from msgspec import Meta
 
-from protocol.messages.fields import Count, Instant, Label, PeripheralState, Said, Slug, Strict, Version
+from protocol.messages.fields import Count, Instant, Label, PeripheralState, Said, Slug, Strict, Ulid, Version
+
+MOST_UNREAD = 20
 
 
 class Presence(Said, frozen=True, tag="presence"):
@@ -36,7 +39,8 @@ class Birth(Said, frozen=True, kw_only=True, tag="birth"):
 
 class Health(Said, frozen=True, tag="health"):
     """`battery` in percent; `None` where the kit cannot measure it. `drafts`: visits begun and not finished,
-    by the kit's own reckoning of their age."""
+    by the kit's own reckoning of their age. `unread`: visits that it cannot read;
+    absent when there is none."""
 
     battery: Annotated[int, Meta(ge=0, le=100)] | None
     mains: bool | None
@@ -50,3 +54,6 @@ class Health(Said, frozen=True, tag="health"):
     uptime_s: Count
     drafts: Count = 0
     oldest_draft_s: Count = 0
+    unread: Annotated[tuple[Ulid, ...], Meta(min_length=1, max_length=MOST_UNREAD)] | msgspec.UnsetType = (
+        msgspec.UNSET
+    )

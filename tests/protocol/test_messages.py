@@ -372,7 +372,7 @@ def _check_bound(place: str, kind: Any) -> None:
                 _check_bound(place, argument)
     elif origin is Literal:
         assert all(isinstance(value, (str, int)) for value in arguments), place
-    elif kind not in (int, bool, type(None)):
+    elif kind not in (int, bool, type(None), msgspec.UnsetType):
         assert issubclass(kind, msgspec.Struct), f"{place}: {kind}"
         for name, inner in typing.get_type_hints(kind, include_extras=True).items():
             _check_bound(f"{place}.{name}", inner)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from device.errors import Code, KitError
@@ -116,16 +116,26 @@ def test_a_full_spool_says_so(spool: Spool, monkeypatch: pytest.MonkeyPatch):
     assert full.value.code is Code.DISK_FULL
 
 
-@settings(max_examples=100)
-@given(name=st.one_of(st.text(max_size=40), st.from_regex(r"[0-7][0-9A-Z./\\-]{24,26}", fullmatch=True)))
-def test_only_a_ulid_becomes_a_file_name(name: str):
-    at = layout.Layout(Path("/nowhere"))
-    for path_of in (at.packet, at.mark, at.receipt, lambda text: at.event(1, text)):
+@settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    name=st.one_of(
+        st.text(max_size=40),
+        st.from_regex(r"[0-7][0-9A-Z./\\-]{24,26}", fullmatch=True),
+        st.from_regex(r"[0-7][0-9A-HJKMNP-TV-Z]{25}", fullmatch=True),
+    )
+)
+def test_only_a_ulid_becomes_a_file_name(tmp_path: Path, name: str):
+    at = layout.Layout(tmp_path)
+    at.make()
+    numbered = ((lambda text, of=of: of(1, text)) for of in (at.event, at.past_health))
+    for path_of in (at.next_packet, at.mark, at.receipt, at.command, *numbered):
         if is_ulid(name):
             assert path_of(name).parent.parent == at.root
+            assert at.packet(name) is None
         else:
-            with pytest.raises(SpoolRefused, match="bad-name"):
-                path_of(name)
+            for asked in (path_of, at.packet):
+                with pytest.raises(SpoolRefused, match="bad-name"):
+                    asked(name)
 
 
 def test_reports_come_in_order_once_and_leave_only_by_name(spool: Spool, hatch: Hatch):

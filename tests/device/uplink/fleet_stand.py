@@ -67,6 +67,7 @@ class FleetStand:
         self.receipts: dict[str, str] = {}
         self.done: list[str] = []
         self.registrar: Registrar | None = None
+        self.list: str | None = None  # a recipient list
         self.shown: list[tuple[str, str]] = []  # path and serial of the certificate, of every call
         self.lock = threading.Lock()
         self._server: Server | None = None
@@ -221,6 +222,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return
         if self.path.startswith("/kit/v1/inbox"):
             self._inbox(call)
+        elif self.path.startswith("/kit/v1/recipients"):
+            held = self.path.partition("&held=")[2]
+            is_new = stand.list is not None and hashlib.sha256(stand.list.encode()).hexdigest() != held
+            self.answer(*((200, {"recipients": stand.list}) if is_new else (204, None)))
         elif self.path.startswith("/kit/v1/renew") and stand.registrar is not None:
             body = json.loads(self.body(call.length)) if call.length else {}
             self.answer(*stand.registrar.hear(call, body))

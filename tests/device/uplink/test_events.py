@@ -31,13 +31,11 @@ def test_events_reach_the_fleet_in_order_and_leave_on_its_receipt(site: Site):
 
 def test_a_new_event_goes_at_once_by_the_doorbell(site: Site):
     worker = site.worker
-    site.start(look_every_s=60)
+    site.start(look_every_s=600)
     site.online()
     until(worker.presences)
-    began = time.monotonic()
     site.report()
     until(lambda: site.spool.reports_waiting() == 0)
-    assert time.monotonic() - began < 2
 
 
 def test_an_event_without_receipt_is_kept_and_sent_again_as_the_same_event(site: Site):
@@ -201,7 +199,7 @@ def test_no_event_is_lost_when_the_broker_is_killed_again_and_again(site: Site):
         ids += [site.report() for _ in range(5)]
         site.broker.start()
         time.sleep(0.5)
-    until(lambda: site.spool.reports_waiting() == 0, 30)
+    until(lambda: site.spool.reports_waiting() == 0)
     assert set(worker.committed) == set(ids)
     assert [worker.committed[name]["seq"] for name in ids] == list(range(1, 61))
 
@@ -218,7 +216,7 @@ def test_no_event_is_lost_when_the_uplink_is_killed_at_any_moment(site: Site):
         running.kill()
         running.wait()
     site.start()
-    until(lambda: site.spool.reports_waiting() == 0, 30)
+    until(lambda: site.spool.reports_waiting() == 0)
     assert set(worker.committed) == set(ids)
     sessions = [number for _, number in worker.presences()]
     assert sessions == sorted(sessions)

@@ -6,6 +6,7 @@ import threading
 
 import pytest
 
+from device.spool.lists import ListDesk
 from protocol.ids import new_ulid
 from tests.device.uplink.conftest import Site
 from tests.device.uplink.fleet_stand import Call, Handler
@@ -36,7 +37,7 @@ def test_the_doorbell_brings_what_is_new_at_once(site: Site):
     until(lambda: any("/inbox" in call.path for call in site.stand.calls))
     site.stand.bag = (2, b"new")
     site.worker.ring(site.settings.kit_id)
-    until(lambda: site.spool.bag() == (2, b"new"), 5)
+    until(lambda: site.spool.bag() == (2, b"new"))
 
 
 def test_without_doorbell_the_uplink_looks_every_so_often(site: Site):
@@ -67,7 +68,7 @@ def test_a_fleet_that_hangs_over_the_inbox_holds_no_upload_up(site: Site):
     site.start()
     assert hung.wait(30)
     packet_id = site.offer(b"sealed" * 1000)
-    until(lambda: site.spool.uploaded() == [packet_id], 30)
+    until(lambda: site.spool.uploaded() == [packet_id])
     assert not over.is_set()
     over.set()
 
@@ -147,3 +148,28 @@ def test_an_inbox_that_breaks_a_bound_is_refused_whole_and_asked_for_again(site:
     site.stand.bag = (1, b"good")
     until(lambda: site.spool.bag() == (1, b"good"))
     until(lambda: site.spool.link().problem == "")
+
+
+def test_the_list_that_the_agent_wants_is_brought_once_and_asked_for_by_its_key(site: Site):
+    site.stand.list = receipt(new_ulid())  # of a JWS it has the form, and here nobody judges
+    desk = ListDesk(site.settings.spool)
+    desk.want("key-1")
+    site.start()
+    until(lambda: desk.brought.exists() and desk.brought.read_text() == site.stand.list)
+    asked = [call.path for call in site.stand.calls if "/recipients" in call.path]
+    assert asked == ["/kit/v1/recipients?key=key-1&held="]
+
+
+def test_a_fleet_that_knows_of_no_lists_holds_nothing_up(site: Site):
+    ListDesk(site.settings.spool).want("key-1")
+
+    def unknown(handler: Handler, call: Call) -> bool:
+        if "/recipients" in call.path:
+            handler.answer(404)
+        return "/recipients" in call.path
+
+    site.stand.faults.append(unknown)
+    site.stand.bag = (2, b"new")
+    site.start()
+    until(lambda: site.spool.bag() == (2, b"new"))
+    until(lambda: any("/recipients" in call.path for call in site.stand.calls))

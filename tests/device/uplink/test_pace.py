@@ -5,19 +5,21 @@ import struct
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
 from device.uplink import gauge
 from device.uplink.gauge import Gauge
 from device.uplink.pace import Pace
-from device.uplink.path import Pulse
+from device.uplink.path import Pulse, begin_anew, knows_bbr
 from device.uplink.tail import EVERY_S, FIRST_S, MOST, Tail
 
 RTT_S = 0.2
 LINK = 120_000  # bytes a second
 UNLIMITED = 2**64 - 1
 EMPTY = Gauge(1, 0, 0, 0.0, RTT_S, 0.01, RTT_S, 0, True)
+MANY = 20  # packets
 
 
 @pytest.fixture
@@ -86,7 +88,7 @@ def found(connection: socket.socket) -> Pace:
 def test_while_nobody_answers_the_sender_slows_down_and_nearly_stops_until_it_hears_something(
     connection: socket.socket,
 ) -> None:
-    pace, busy = found(connection), replace(at(LINK, 0.0, starting=False), not_sent=50_000)
+    pace, busy = found(connection), replace(at(LINK, 0.0, starting=False), not_sent=50_000, unacked=MANY)
     pace.look(busy, 2.0, quiet_s=0.07)
     assert paced(connection) == UNLIMITED
     pace.look(busy, 2.1, quiet_s=0.1)
@@ -95,7 +97,8 @@ def test_while_nobody_answers_the_sender_slows_down_and_nearly_stops_until_it_he
     assert paced(connection) == LINK // 24
     pace.look(busy, 2.3, quiet_s=0.0)
     assert paced(connection) == UNLIMITED
-    for other in (replace(busy, lossy=0.05), replace(busy, spread_s=0.1)):  # their silences say less
+    # Their silences say less.
+    for other in (replace(busy, lossy=0.05), replace(busy, spread_s=0.1), replace(busy, unacked=3)):
         pace.look(other, 2.4, quiet_s=0.2)
         assert paced(connection) == UNLIMITED
 
@@ -140,6 +143,33 @@ def test_the_kernel_says_how_a_connection_goes() -> None:
     assert not told.starting
 
 
+def test_a_kernel_without_bbr_is_noticed() -> None:
+    knows = knows_bbr()  # root loads it by asking
+    there = Path("/proc/sys/net/ipv4/tcp_available_congestion_control").read_text().split()
+    assert knows == ("bbr" in there)
+
+
+def test_bbr_begins_anew_after_a_rest_and_no_other_congestion_control_is_touched() -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as listener,
+        socket.create_connection(listener.getsockname()) as near,
+    ):
+        far, _ = listener.accept()
+        with far:
+            for name in (b"cubic", b"bbr"):
+                try:
+                    near.setsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, name)
+                except OSError:
+                    pytest.skip("a kernel without BBR")
+                near.sendall(b"?" * 3000)
+                far.recv(3000, socket.MSG_WAITALL)
+                begin_anew(near)
+                assert near.getsockopt(socket.IPPROTO_TCP, socket.TCP_CONGESTION, 16).rstrip(b"\0") == name
+            told = gauge.read(near)
+    assert told is not None
+    assert (told.starting, told.rate) == (True, 0)
+
+
 def test_nudges_follow_the_last_bytes_once_these_are_out_and_come_to_an_end() -> None:
     tail, said = Tail(lambda: b"?"), 0
     assert tail.next(False, 10.0) is None
@@ -152,10 +182,18 @@ def test_nudges_follow_the_last_bytes_once_these_are_out_and_come_to_an_end() ->
 
 
 def test_a_connection_that_was_at_rest_is_not_taken_for_dead() -> None:
-    now, pulse = time.monotonic(), Pulse(1.2)
-    busy, idle = replace(EMPTY, unacked=3, heard_s=400.0), replace(EMPTY, unacked=0, heard_s=400.0)
-    pulse.begin()
-    assert not pulse.is_dead(busy, now + 1.0)
-    assert pulse.is_dead(busy, now + 60.0)
-    assert not pulse.is_dead(idle, now + 3.0)
-    assert pulse.is_dead(idle, now + 60.0)
+    busy, idle = replace(EMPTY, unacked=20, heard_s=400.0), replace(EMPTY, unacked=0, heard_s=400.0)
+    assert silence_until_death(busy) == pytest.approx(1.2 + RTT_S, abs=0.2)  # nothing can come in the first
+    assert silence_until_death(idle) == pytest.approx(1.2 + 3.0, abs=0.2)
+
+
+def test_few_packets_are_given_twice_as_long_before_their_path_is_dead() -> None:
+    few = replace(EMPTY, unacked=3, heard_s=400.0)
+    assert silence_until_death(few) == pytest.approx(2 * 1.2 + RTT_S, abs=0.2)
+
+
+def silence_until_death(told: Gauge) -> float:
+    """Of a connection at which nobody has looked for a minute, looked at each tenth of a second from then."""
+    pulse = Pulse(1.2)
+    begin = time.monotonic() + 60.0
+    return next(tick / 10 for tick in range(200) if pulse.is_dead(told, begin + tick / 10))

