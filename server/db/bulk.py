@@ -3,6 +3,9 @@ microseconds a row.
 
 Only in sessions for everyone, as nothing here looks at whose rows they are, and only for tables of nobody. A
 row is a tuple in the order of `columns`; a JSON column takes its text.
+
+On PostgreSQL what counts is how often the two wait for each other: each time somebody else may get the
+processor. And a list is written here as the text of an array, in a tenth of the time that psycopg takes.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -12,6 +15,7 @@ from typing import Any
 from sqlalchemy import Table, func, select
 from sqlalchemy.orm import Session
 
+from server.db import direct
 from server.db.scope import ForeignTenant
 from server.db.tables import Base, OfTenant
 from server.db.tables.shape import Instant
@@ -29,8 +33,8 @@ def insert_rows(db: Session, model: type[Base], columns: Sequence[str], rows: Se
         statement = f"INSERT INTO {table.name} ({names}) VALUES ({_marks(columns)})"  # noqa: S608 (our names)
         connection.exec_driver_sql(statement, _spelled(table, columns, rows, _for_sqlite))
     else:
-        driver: Any = connection.connection.driver_connection
-        with driver.cursor() as cursor, cursor.copy(f"COPY {table.name} ({names}) FROM STDIN") as copy:
+        into = f"COPY {table.name} ({names}) FROM STDIN"
+        with direct.driver(connection) as driver, driver.cursor() as cursor, cursor.copy(into) as copy:
             for row in _spelled(table, columns, rows, _for_postgresql):
                 copy.write_row(row)
     db.info["changed"] = True
@@ -57,20 +61,37 @@ def update_rows(db: Session, model: type[Base], columns: Sequence[str], rows: It
             f"UPDATE {table.name} SET {sets} FROM unnest({arrays}) AS said ({', '.join(columns)}) "  # noqa: S608
             f"WHERE {table.name}.{key} = said.{key}"
         )
-        connection.exec_driver_sql(statement, tuple(list(each) for each in zip(*ordered, strict=True)))
+        spelled = _spelled(table, columns, ordered, _for_postgresql)
+        connection.exec_driver_sql(statement, tuple(map(_array, zip(*spelled, strict=True))))
     db.info["changed"] = True
 
 
-def reserve(db: Session, model: type[Base], count: int) -> Sequence[int]:
-    """`count` values for the primary key, a growing number, that are ours alone."""
-    table = _table(db, model)
-    (key,) = table.primary_key.columns
+def lock_rows(
+    db: Session,
+    model: type[Base],
+    columns: Sequence[str],
+    keys: Iterable[str],
+    numbered: type[Base],
+    count: int,
+) -> tuple[Sequence[Row], Sequence[int]]:
+    """The rows with these primary keys, locked for this transaction, in one order for all workers; and
+    `count` values for the primary key of `numbered`, a growing number, that are ours alone."""
+    ordered, connection = sorted(keys), db.connection()
+    table, other = _table(db, model), _table(db, numbered)
+    (key,), (number,) = table.primary_key.columns, other.primary_key.columns
     if _on_sqlite(db):  # the writer is alone
-        first = int(db.connection().scalar(select(func.coalesce(func.max(key), 0))) or 0) + 1
-        return range(first, first + count)
-    number = func.nextval(f"{table.name}_{key.name}_seq")
-    drawn = select(func.array_agg(number)).select_from(func.generate_series(1, count))
-    return sorted(db.connection().scalar(drawn) or ())
+        wanted = select(*(table.c[name] for name in columns)).where(key.in_(ordered)).order_by(key)
+        first = int(connection.scalar(select(func.coalesce(func.max(number), 0))) or 0) + 1
+        return [tuple(row) for row in connection.execute(wanted)], range(first, first + count)
+    rows = (
+        f"SELECT {', '.join(columns)} FROM {table.name} WHERE {key.name} = ANY(%s::text[]) "  # noqa: S608 (our names)
+        f"ORDER BY {key.name} FOR UPDATE"
+    )
+    numbers = "SELECT nextval(%s) FROM generate_series(1, %s)"
+    with direct.together(connection) as driver:
+        locked = driver.execute(rows, (_array(ordered),))
+        drawn = driver.execute(numbers, (f"{other.name}_{number.name}_seq", count))
+    return locked.fetchall(), sorted(each for (each,) in drawn)
 
 
 def _table(db: Session, model: type[Base]) -> Table:
@@ -100,6 +121,15 @@ def _spelled(
             texts = {value: None if value is None else spell(value) for value in set(turned[place])}
             turned[place] = [texts[value] for value in turned[place]]
     return list(zip(*turned, strict=True))
+
+
+def _array(values: Iterable[object]) -> str:
+    """As PostgreSQL reads an array (its documentation, 8.15.2)."""
+    return "{" + ",".join(["NULL" if value is None else _quoted(str(value)) for value in values]) + "}"
+
+
+def _quoted(text: str) -> str:
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
 
 
 def _for_postgresql(value: datetime) -> str:

@@ -7,7 +7,7 @@ from sqlalchemy import inspect, text
 from server.db import tenancy
 from server.db.engine import Database
 
-HEAD = "0013"  # the newest revision in migrations/versions (a test compares)
+HEAD = "0014"  # the newest revision in migrations/versions (a test compares)
 MIGRATIONS = Path(__file__).with_name("migrations")
 
 

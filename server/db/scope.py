@@ -7,10 +7,11 @@ stands behind all of it (server/db/tenancy.py).
 
 from dataclasses import dataclass
 
-from sqlalchemy import Connection, event, func, select
+from sqlalchemy import Connection, event
 from sqlalchemy.orm import ORMExecuteState, Session, SessionTransaction, UOWTransaction, with_loader_criteria
 from sqlalchemy.orm.attributes import get_history
 
+from server.db import direct
 from server.db.tables.shape import OfTenant
 
 
@@ -50,7 +51,8 @@ def _say_whose(session: Session, transaction: SessionTransaction, connection: Co
     """For this transaction only: a connection that goes back to the pool knows nothing any more."""
     del transaction
     if connection.dialect.name == "postgresql":
-        connection.execute(select(func.set_config(SETTING, written(session.info["scope"]), True)))
+        with direct.together(connection) as driver:  # with the BEGIN that psycopg sends before it
+            driver.execute("SELECT set_config(%s, %s, true)", (SETTING, written(session.info["scope"])))
 
 
 @event.listens_for(ScopedSession, "do_orm_execute")

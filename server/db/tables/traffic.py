@@ -9,7 +9,8 @@ from server.db.tables.shape import Base
 
 
 class Upload(Base):
-    """A packet being sent by a kit. `written` bytes are on disk; only the newest `generation` may add."""
+    """A packet being sent by a kit. `written` bytes are on disk; only the newest `generation` may add.
+    `whole`: since when they are all here without an application of it."""
 
     __tablename__ = "upload"
     packet_id: Mapped[str] = mapped_column(String(26), primary_key=True)
@@ -21,6 +22,7 @@ class Upload(Base):
     state: Mapped[str] = mapped_column(String(8))  # open, complete, refused
     reason: Mapped[str] = mapped_column(String(40), default="")
     touched: Mapped[datetime]
+    whole: Mapped[datetime | None] = mapped_column(index=True)
 
 
 class Message(Base):

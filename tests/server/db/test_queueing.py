@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from server.db.engine import Database
-from server.db.queueing import Queue
+from server.db.queueing import Queue, WriterHeld
 from server.db.scope import EVERYONE
 from server.fleet import outbox
 from tests.mosquitto import until
@@ -36,10 +36,10 @@ def test_turns_are_given_in_order() -> None:
     assert order == list(range(5))
 
 
-def test_who_has_no_patience_left_goes_on_and_takes_no_turn_of_others() -> None:
+def test_who_has_no_patience_left_is_told_and_takes_no_turn_of_others() -> None:
     queue = Queue()
-    with queue.turn(60), queue.turn(0.01):
-        pass
+    with queue.turn(60), pytest.raises(WriterHeld), queue.turn(0.01):
+        raise AssertionError("two at once")
     with queue.turn(60):
         assert not queue._waiting
 
