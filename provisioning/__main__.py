@@ -5,7 +5,8 @@ import sys
 
 import typer
 
-from provisioning.commands import ca, kit, officer
+from provisioning.broker import BrokerError
+from provisioning.commands import broker, ca, kit, officer
 from provisioning.demo.command import demo
 from provisioning.generations import AuthorityError
 from provisioning.program import ProgramRefused
@@ -13,6 +14,7 @@ from provisioning.program import ProgramRefused
 app = typer.Typer(help=__doc__, no_args_is_help=True, pretty_exceptions_enable=False, add_completion=False)
 app.add_typer(ca.app, name="ca")
 app.add_typer(kit.app, name="kit")
+app.add_typer(broker.app, name="broker")
 app.add_typer(officer.app, name="officer")
 app.command()(demo)
 
@@ -29,7 +31,7 @@ def emulate(context: typer.Context) -> None:
 def main() -> None:
     try:
         app()
-    except (AuthorityError, ProgramRefused) as problem:
+    except (AuthorityError, BrokerError, ProgramRefused) as problem:
         print(f"failed: {problem}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:

@@ -56,7 +56,7 @@ def write(settings: BrokerSettings) -> Path:
     if not who.exists():
         write_secret(who, json.dumps(access.first_file(settings.workers, settings.kits), indent=1).encode())
     path = settings.folder / "mosquitto.conf"
-    write_whole(path, configuration(settings, user_for(os.geteuid())).encode())
+    write_whole(path, configuration(settings, user_here()).encode())
     return path
 
 
@@ -118,6 +118,11 @@ def configuration(settings: BrokerSettings, user: str | None = None) -> str:
 def user_for(euid: int) -> str | None:
     """Who the broker should stay: root itself when root starts it, as only root can read the folder then."""
     return pwd.getpwuid(euid).pw_name if euid == 0 else None
+
+
+def user_here() -> str | None:
+    """As `user_for`, of who runs this."""
+    return user_for(os.geteuid())
 
 
 def _path(path: Path) -> str:

@@ -13,6 +13,11 @@ PAGE = 50
 SETTLED = frozenset({"Role already exists", "Client already exists", "Client not found", "Role not found"})
 """What the plugin says to a command whose wish is already so."""
 
+_PLUGIN = (
+    "mosquitto.conf must load it (`plugin` and `plugin_opt_config_file`): write it anew with"
+    " `thuisloket-provision broker write`, and start mosquitto anew"
+)
+
 Command = Mapping[str, object]
 
 
@@ -62,12 +67,14 @@ class Control:
 
     def _ask(self, commands: Sequence[Command]) -> list[dict[str, Any]]:
         if self._link.publish(access.CONTROL, json.dumps({"commands": commands}).encode()) not in (0, 0x10):
-            raise BrokerProblem("not-manager", "the broker refuses commands of the fleet's manager")
+            raise BrokerProblem(
+                "not-manager", f"the broker refuses commands of the fleet's manager; {_PLUGIN}"
+            )
         answers: list[dict[str, Any]] = []
         while len(answers) < len(commands):
             heard = self._link.hear(ANSWER_S)
             if heard is None:
-                raise BrokerProblem("no-answer", "the broker's dynamic security plugin does not answer")
+                raise BrokerProblem("no-answer", f"the dynamic security plugin does not answer; {_PLUGIN}")
             try:
                 answers += json.loads(heard.payload)["responses"]
             except (ValueError, KeyError, TypeError) as problem:

@@ -25,7 +25,7 @@ from protocol.mqtt5 import BadPacket, Connack, Decoder, Disconnected, Puback, Pu
 from server.broker.stream import Stream
 from server.settings import Mqtt
 
-FULL = 1000  # messages in a batch, about: what one read brings stays together
+FULL = 2000  # messages in a batch, about: what one read brings stays together
 RECEIVE_MAXIMUM = 4000  # so that the next batch is on its way while one is committed
 MOMENT_S = 0.002  # a batch is complete when this long nothing more comes
 LARGE = 65_536  # bytes in one read: more is waiting than can be taken, so there is nothing to wait for

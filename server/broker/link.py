@@ -20,10 +20,19 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 
 from protocol.mqtt5 import KEPT_S
 from server.broker.problem import BrokerProblem
+from server.broker.tidy import TidySocket
 
 ANSWER_S = 10.0
 KEEPALIVE_S = 30
 LARGEST = 4 * 1024 * 1024
+
+# What to do, for whoever reads what went wrong.
+_ANEW = "look at mosquitto's log, and start mosquitto anew"
+_LISTS = "`thuisloket-fleet broker install` gives it the present lists and CAs"
+_NAMES = (
+    "mosquitto.conf must say `require_certificate true` and `use_identity_as_username true`, and"
+    " `thuisloket-fleet broker agree` tells it who may come"
+)
 
 
 @dataclass(frozen=True)
@@ -82,6 +91,7 @@ class Link:
             manual_ack=by_hand,
         )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslsocket_class = TidySocket
         context.minimum_version = ssl.TLSVersion.TLSv1_3
         context.check_hostname = place.named
         try:
@@ -112,7 +122,9 @@ class Link:
                 self._place.host, self._place.port, KEEPALIVE_S, clean_start=False, properties=properties
             )
         except (ssl.SSLError, ConnectionResetError, BrokenPipeError) as problem:
-            raise BrokerProblem("refused", f"the broker ended the handshake: {problem}") from problem
+            raise BrokerProblem(
+                "refused", f"the broker ended the handshake ({problem}); {_LISTS}"
+            ) from problem
         except OSError as problem:
             where = f"{self._place.host}:{self._place.port}"
             raise BrokerProblem("unreachable", f"is mosquitto running at {where}? {problem}") from problem
@@ -121,10 +133,14 @@ class Link:
             said = self._welcome.get(timeout=ANSWER_S)
         except queue.Empty:
             self.close()
-            raise BrokerProblem("no-answer", "the broker took the connection and does not answer") from None
+            raise BrokerProblem(
+                "no-answer", f"the broker took the connection and is silent; {_ANEW}"
+            ) from None
         if said is None or said.is_failure:
             self.close()
-            raise BrokerProblem("refused", f"the broker said {said.getName() if said else 'nothing'}")
+            raise BrokerProblem(
+                "refused", f"the broker said {said.getName() if said else 'nothing'}; {_NAMES}"
+            )
         return self
 
     def subscribe(self, *topics: str) -> list[int]:
@@ -212,7 +228,7 @@ class Link:
         try:
             return self._answers.get(timeout=ANSWER_S)
         except queue.Empty:
-            raise BrokerProblem("no-answer", "the broker is connected and does not answer") from None
+            raise BrokerProblem("no-answer", f"the broker is connected and is silent; {_ANEW}") from None
 
     def _on_connect(
         self, _c: Client, _u: Any, flags: ConnectFlags, reason: ReasonCode, said: Properties | None

@@ -151,11 +151,15 @@ def worker_death(stand: Stand) -> str:
 
 
 def queue_head(stand: Stand) -> str:
-    return _queued(stand, 30, "max_inflight_messages 20, and no message expiry on what waits")
+    return _queued(
+        stand,
+        30,
+        "take what limits or drops queued messages out of mosquitto.conf (max_queued_messages 20000)",
+    )
 
 
 def queue_depth(stand: Stand) -> str:
-    return _queued(stand, QUEUE, "max_queued_messages 2000")
+    return _queued(stand, QUEUE, "max_queued_messages 20000")
 
 
 def refusal(stand: Stand) -> str:

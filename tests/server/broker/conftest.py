@@ -15,8 +15,9 @@ from provisioning.release import release
 from server.broker.steward import Manager
 from server.work import utc_now
 from tests.mosquitto import Mosquitto
+from tests.postgresql import Postgresql
 from tests.server.engines import POSTGRESQL, SQLITE, SQLITE_FILE, Engine
-from tests.server.town import Ground, Town, make_ground
+from tests.server.town import Ground, Town, filled_postgresql, make_ground
 
 
 class Managed:
@@ -68,6 +69,13 @@ release = "{self.release}"
 @pytest.fixture(scope="package")
 def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
     return make_ground(tmp_path_factory.mktemp("ground"))
+
+
+@pytest.fixture(scope="package")
+def postgresql(ground: Ground) -> Iterator[Postgresql]:
+    """As for the other rooms, filled with this room's own ground."""
+    with filled_postgresql(ground) as server:
+        yield server
 
 
 @pytest.fixture

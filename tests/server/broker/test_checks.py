@@ -81,6 +81,22 @@ def test_what_is_set_up_wrongly_turns_its_check_red(managed: Managed, red: str, 
     assert result.remedy
 
 
+def test_where_nothing_can_be_tried_it_is_said_what_to_write(managed: Managed) -> None:
+    managed.manager.agree()
+    change(managed, "plugin", "")
+    lost = run(managed, "live-session")["live-session"]
+    assert (lost.ok, lost.detail) == (False, "not tried: no-answer")
+    assert "`plugin` and `plugin_opt_config_file`" in lost.remedy
+    change(managed, "allow_anonymous", "allow_anonymous true")
+    change(managed, "require_certificate", "require_certificate false")
+    results = run(managed, "foreign-topic", "refusal")
+    assert [result.ok for result in results.values()] == [False, False]
+    assert all(
+        "require_certificate true" in result.remedy or "plugin" in result.remedy
+        for result in results.values()
+    )
+
+
 def test_an_access_list_is_found_out(managed: Managed) -> None:
     """What 0064 once decided: delivery is checked, SUBSCRIBE is not, and no session can be ended."""
     managed.broker.stop()

@@ -33,7 +33,7 @@ from tests.server.broker.conftest import Managed
 from tests.server.broker.renewing import WAIT_S, Kit, fleet, refused, run
 from tests.server.engines import POSTGRESQL, SQLITE
 from tests.server.programs import KitCaller, service
-from tests.server.town import KIT, OTHER_KIT, Ground, fill_postgresql, make_ground
+from tests.server.town import KIT, OTHER_KIT, Ground, filled_postgresql, make_ground
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(1200)]
 
@@ -47,12 +47,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 @pytest.fixture(scope="module")
 def postgresql(ground: Ground) -> Iterator[Postgresql]:
     """Filled with what that authority has made."""
-    server = Postgresql()
-    try:
-        fill_postgresql(ground, server)
+    with filled_postgresql(ground) as server:
         yield server
-    finally:
-        server.stop()
 
 
 def install(managed: Managed) -> None:
