@@ -6,7 +6,7 @@ from typing import Any
 from apiflask import APIFlask
 from flask import Response, g, jsonify, render_template, request
 from flask.typing import ResponseReturnValue
-from werkzeug.exceptions import HTTPException
+from werkzeug.exceptions import HTTPException, ServiceUnavailable
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from look import face
@@ -15,6 +15,7 @@ from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
+from server.db.queueing import WriterHeld
 from server.settings import Fleet
 from server.web import (
     api,
@@ -23,10 +24,13 @@ from server.web import (
     dashboard,
     door,
     health,
+    held,
     incidents,
     kits,
+    lists,
     public,
     quarantine,
+    reasons,
     requests,
     rosters,
     steering,
@@ -38,7 +42,7 @@ from server.work import utc_now
 
 WORDS = Path(__file__).with_name("web") / "words.toml"
 LONGEST_FORM = 64 * 1024
-_KNOWN = frozenset({400, 403, 404, 405, 409, 413, 429})
+_KNOWN = frozenset({400, 403, 404, 405, 409, 413, 429, 503})
 
 
 def create_app(config: Fleet) -> APIFlask:
@@ -61,10 +65,12 @@ def create_app(config: Fleet) -> APIFlask:
             clock=utc_now,
             live=Live(database, utc_now),
             trust=trust.of_chains(config),
+            services=config.services,
         ),
     )
     guard(app)
     app.register_error_handler(HTTPException, _answer_error)
+    app.register_error_handler(WriterHeld, _answer_held)
     if config.web.secure_cookies:
         app.after_request(_only_https)
     if config.web.proxies:
@@ -112,6 +118,7 @@ def _bare() -> APIFlask:
         kits.blueprint,
         steering.blueprint,
         brokers.blueprint,
+        lists.blueprint,
         applications.blueprint,
         incidents.blueprint,
         quarantine.blueprint,
@@ -120,17 +127,24 @@ def _bare() -> APIFlask:
         api.blueprint,
     ):
         app.register_blueprint(blueprint)
+    app.jinja_env.globals["forwarding_reason"] = reasons.reason
     return app
 
 
 def _answer_error(problem: HTTPException) -> ResponseReturnValue:
     code = problem.code or 500
+    headers = {"Retry-After": str(held.AGAIN_S)} if code == ServiceUnavailable.code else {}
     if request.path.startswith("/api/"):
-        return jsonify({"error": code}), code
+        return jsonify({"error": code}), code, headers
     g.setdefault("actor", None)
     g.setdefault("form_cookie", "")
     # The page without a message of the library's: it may repeat what was sent.
-    return render_template("fleet/error.html", code=code if code in _KNOWN else 500), code
+    return render_template("fleet/error.html", code=code if code in _KNOWN else 500), code, headers
+
+
+def _answer_held(problem: WriterHeld) -> ResponseReturnValue:
+    held.tell(problem)
+    return _answer_error(ServiceUnavailable())
 
 
 def _only_https(response: Response) -> Response:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
@@ -22,6 +23,8 @@ def check(
     """Try the broker with canary kits, and a second one like it with kills and broken lists.
 
     Exit 0 when all is green. What is red keeps a fleet in production mode from starting."""
+    from server.broker import configuration
+    from server.broker.checks import advice
     from server.broker.checks import all as checks
     from server.work import utc_now
 
@@ -30,6 +33,7 @@ def check(
         raise typer.BadParameter(f"no such check: {', '.join(sorted(unknown))}")
     with failures(), opened(config) as (fleet, database):
         results = checks.run(database, fleet, utc_now, only or ())
+        better = advice.advice(configuration.read(fleet.broker.configuration)) if fleet.broker else []
     red = [result for result in results if not result.ok]
     if as_json:
         told = [
@@ -42,12 +46,19 @@ def check(
             }
             for result in results
         ]
-        sys.stdout.write(json.dumps({"safe": not red, "checks": told}) + "\n")
+        hints = [asdict(each) for each in better]
+        sys.stdout.write(json.dumps({"safe": not red, "checks": told, "advice": hints}) + "\n")
     else:
         for result in results:
             sys.stdout.write(f"{'ok  ' if result.ok else 'FAIL'} {result.name:<20} {result.detail}\n")
             if result.remedy:
                 sys.stdout.write(f"     {'':<20} -> {result.remedy}\n")
+        for each in better:
+            there = f"instead of `{each.now}`" if each.now else "as a new line"
+            sys.stdout.write(f"hint {each.why}\n")
+            sys.stdout.write(
+                f"     {'':<20} -> `{each.line}` {there} in mosquitto.conf, and start mosquitto anew\n"
+            )
     if red:
         end(FAILED, "broker-unsafe", f"{len(red)} of {len(results)} checks are red")
 

@@ -48,6 +48,7 @@ def failures() -> Iterator[None]:
 
     from server.auth.accounts import BadAccount
     from server.broker.problem import BrokerProblem
+    from server.db.queueing import WriterHeld
     from server.db.schema import NotMigrated
     from server.db.tenancy import Unguarded
     from server.fleet.broker_health import BrokerUnsafe
@@ -68,6 +69,8 @@ def failures() -> Iterator[None]:
         end(FAILED, "not-migrated", f"{problem}; run: thuisloket-fleet migrate --config FLEET.TOML")
     except Unguarded as problem:
         end(FAILED, "unguarded", f"{problem} (docs/postgresql.md)")
+    except WriterHeld as problem:
+        end(FAILED, "writer-held", f"the database is {problem}; if that program stands still, end it")
     except OperationalError as problem:
         words = "does it answer, is its folder writable, is another program holding it?"
         end(FAILED, "database", f"{str(problem.orig).strip()}; {words}")

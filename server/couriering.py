@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from server.cli import Config, Json, failures, opened, say
+from server.cli import Config, Json, failures, opened, say_object
 
 if TYPE_CHECKING:  # importing it takes longer than most commands
     from server.fleet.courier import Carried
@@ -41,6 +41,8 @@ def give_out(stick: Stick, config: Config, as_json: Json = False) -> None:
 def _tell(carried: "Iterator[Carried]", as_json: bool) -> None:
     files = list(carried)
     counts = {name: sum(each.outcome == name for each in files) for name in ("taken", "there", "refused")}
-    say({**counts, "files": [asdict(each) for each in files]}, as_json)
+    lines = [f"{each.what} {each.packet_id}  {each.outcome}  {each.code}".rstrip() for each in files]
+    lines.append("  ".join(f"{name}: {count}" for name, count in counts.items()))
+    say_object({**counts, "files": [asdict(each) for each in files]}, lines, as_json)
     if counts["refused"]:
         raise typer.Exit(REFUSED)

@@ -6,13 +6,14 @@ from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
+from server.db.queueing import WriterHeld
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.collecting import Collection
 from server.fleet.leases import Lender
 from server.fleet.uploads import LONGEST_PATCH, Dock
 from server.settings import Fleet
-from server.web import kit_door, renewal_door, service_door
+from server.web import held, kit_door, renewal_door, service_door
 from server.work import utc_now
 
 
@@ -24,7 +25,8 @@ def create_kit_app(config: Fleet) -> Flask:
     app = Flask("server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH
     dock = make_dock(config)
-    kit_door.mount(app, database, dock, make_lender(config), utc_now)
+    kit_door.mount(app, database, dock, make_lender(config), config.services, utc_now)
+    app.register_error_handler(WriterHeld, held.answer)
     app.register_blueprint(renewal_door.blueprint(database, dock.roots, utc_now))
     app.register_blueprint(service_door.blueprint(Collection(database, dock.blobs, config.services), utc_now))
     return app

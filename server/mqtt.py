@@ -25,6 +25,7 @@ from server.broker.line import Line
 from server.db import turns
 from server.db.engine import Database
 from server.db.listening import Bell
+from server.db.queueing import WriterHeld
 from server.db.scope import EVERYONE
 from server.fleet import ingest, landing, notices, outbox, questions, twins
 from server.fleet.outbox import Claim, Queue
@@ -57,6 +58,7 @@ class Ingest:
         self._sequence = itertools.count(1)  # each step is one for all threads
         self._work = threading.Event()
         self._failure: BaseException | None = None
+        self._over = threading.Event()
         self._line = Line(settings, FLEET_LISTENS, self._will, self._take_in, self._on_up)
 
     def run(self, stop: threading.Event) -> None:
@@ -64,11 +66,11 @@ class Ingest:
         hung_up = threading.Event()
         line = threading.Thread(target=self._hold_line, args=(hung_up,), name="line")
         line.start()
-        bell = Bell(self._database, lambda queue: self._work.set())
+        bell = Bell(self._database, self._rung)
         try:
             bell.start()
             while not stop.is_set() and self._failure is None:
-                if not (self._line.online.is_set() and self._send_some()):
+                if not (self._line.online.is_set() and self._send_what_can()):
                     self._work.wait(RUNG_S if self._database.postgresql else IDLE_S)
                     self._work.clear()
         finally:
@@ -76,11 +78,17 @@ class Ingest:
             if self._line.online.is_set():
                 self._say_state("lost").wait(2.0)
             hung_up.set()
+            self._over.set()
             self._line.nudge()
             line.join()
             self._line.close()
         if self._failure is not None:
             raise self._failure
+
+    def _rung(self, queue: str) -> None:
+        """Not for what we commit ourselves: batch after batch of reports, with nothing to send in it."""
+        if queue in ("", *OURS):
+            self._work.set()
 
     # --- on the threads of the line -------------------------------------------------------------------------
 
@@ -101,12 +109,25 @@ class Ingest:
         self._say_state("online")
         if not kept:
             now = utc_now()
-            with self._database.writing(EVERYONE) as db:
-                twins.show_again(db, now)
-                outbox.put_once(db, "notice", "", now)
+            try:
+                with self._database.writing(EVERYONE) as db:
+                    twins.show_again(db, now)
+                    outbox.put_once(db, "notice", "", now)
+            except WriterHeld as problem:
+                raise ConnectionError(str(problem)) from problem  # connect again, and try again then
         self._work.set()
 
     def _take_in(self, batch: Sequence[Publish]) -> None:
+        """Until it is committed: what is not is not acknowledged, and the broker keeps it for us."""
+        while True:
+            try:
+                return self._commit(batch)
+            except WriterHeld as problem:
+                log.error("not taken in yet", messages=len(batch), **problem.told)
+                if self._over.is_set():
+                    raise
+
+    def _commit(self, batch: Sequence[Publish]) -> None:
         for piece in (each for each in batch if ferry.is_up(each.topic)):
             landed = turns.whole(
                 partial(landing.take, self._database, self._dock, piece.topic, piece.payload, utc_now())
@@ -124,6 +145,13 @@ class Ingest:
             log.debug("heard states", count=len(heard) - len(events))
 
     # --- what waits in the outbox, on our thread ------------------------------------------------------------
+
+    def _send_what_can(self) -> bool:
+        try:
+            return self._send_some()
+        except WriterHeld as problem:  # what was sent all the same is sent again: whoever hears it knows it
+            log.error("not sent yet", **problem.told)
+            return False
 
     def _send_some(self) -> bool:
         """Publish what waits for kits; False when nothing did."""

@@ -3,6 +3,7 @@
 import gc
 import os
 import signal
+import socket
 import ssl
 import threading
 import time
@@ -21,6 +22,7 @@ from server.settings import Fleet, Kits
 
 PAGE_THREADS = 96  # an open dashboard holds one; the rest serve pages
 KIT_THREADS = 32
+AHEAD_BYTES = 512 * 1024
 STOP_S = 2
 YOUNG = 50_000  # objects made more than let go, before the collector looks at the ingest
 LONGEST_HEADERS = 8190
@@ -199,8 +201,16 @@ def _gunicorn(kits: Kits) -> dict[str, Any]:
         "loglevel": "warning",
         "accesslog": None,
         "control_socket_disable": True,
+        "when_ready": _take_ahead,
         "post_fork": lambda arbiter, worker: end_with_parent(arbiter.pid, signal.SIGKILL),
     }
+
+
+def _take_ahead(arbiter: Any) -> None:
+    """What a kit sends while a lost packet is sent again, perhaps twice, must find room: 64 kB, which Linux
+    begins with, are half a second of a link of 1 Mbit/s, and then the kit would have to wait."""
+    for listener in arbiter.LISTENERS:
+        listener.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, AHEAD_BYTES)
 
 
 def _ssl_context(kits: Kits) -> Callable[[object, Callable[[], ssl.SSLContext]], ssl.SSLContext]:

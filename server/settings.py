@@ -3,6 +3,7 @@
 A Struct's constructor does not validate; decoding does. Paths are absolute once read.
 """
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -149,6 +150,14 @@ class Service(Table, frozen=True, kw_only=True):
             raise ValueError("certificate and key go together")
         if any(own.municipalities for own in self.municipalities.values()):
             raise ValueError("a municipality's arrangement has none of its own below it")
+
+
+def lines(services: Mapping[str, Service]) -> Iterator[tuple[str, Service]]:
+    """Every service, and every municipality's own way to one as `service id/tenant`."""
+    for service_id, service in services.items():
+        yield service_id, service
+        for tenant, own in service.municipalities.items():
+            yield f"{service_id}/{tenant}", own
 
 
 class Lease(Table, frozen=True, kw_only=True):

@@ -5,11 +5,13 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
+from sqlalchemy.exc import OperationalError
 
 from server.auth import sign_in, throttle
 from server.db.engine import Database
 from server.db.field_key import FieldKey
 from server.db.listening import Bell
+from server.db.queueing import WriterHeld
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
 from server.fleet import (
@@ -23,6 +25,7 @@ from server.fleet import (
     retention,
     supplements,
     twins,
+    unclaimed,
     uploads,
 )
 from server.fleet.bags import Sealer
@@ -36,6 +39,7 @@ IDLE_S = 0.25
 RUNG_S = 2.0  # idle where a bell rings for new work; what waits for its time is found this late at most
 TIDY_EVERY = timedelta(minutes=1)
 FORWARDERS = 3  # so that one slow service does not hold up the others
+NOT_NOW = (WriterHeld, OperationalError)  # the database is held, or away: no bug of ours
 
 log = structlog.get_logger()
 
@@ -100,18 +104,32 @@ class Worker:
     ) -> None:
         idle_s = RUNG_S if self._database.postgresql else IDLE_S
         while not stop.is_set():
-            claim = self._next(queue)
-            if claim is None:
+            try:
+                worked = self._work_one(queue, do)
+            except NOT_NOW as problem:  # what was claimed is claimed again, when its lease is over
+                log.error("work waits", queue=queue, **_told(problem))
+                worked = False
+            except Exception as problem:  # border: a thread would end unseen
+                log.error("work waits", queue=queue, exc_info=problem)
+                worked = False
+            if not worked:
                 rung[queue].wait(idle_s)
                 rung[queue].clear()
-                continue
-            try:
-                outcome = do(claim)
-            except Exception as problem:  # border: one bad piece must not stop the queue
-                log.error("work failed", queue=queue, subject=claim.subject, exc_info=problem)
-                self._put_back(claim)
-            else:
-                log.info("worked", queue=queue, subject=claim.subject, outcome=outcome, tries=claim.attempts)
+
+    def _work_one(self, queue: Queue, do: Callable[[Claim], str]) -> bool:
+        claim = self._next(queue)
+        if claim is None:
+            return False
+        try:
+            outcome = do(claim)
+        except WriterHeld:
+            raise
+        except Exception as problem:  # border: one bad piece must not stop the queue
+            log.error("work failed", queue=queue, subject=claim.subject, exc_info=problem)
+            self._put_back(claim)
+        else:
+            log.info("worked", queue=queue, subject=claim.subject, outcome=outcome, tries=claim.attempts)
+        return True
 
     def _next(self, queue: Queue) -> Claim | None:
         now = utc_now()
@@ -160,7 +178,12 @@ class Worker:
         leader = Leader(self._database, "timers")
         while not stop.is_set():
             if leader.leads():
-                self._tidy_once(utc_now())
+                try:
+                    self._tidy_once(utc_now())
+                except NOT_NOW as problem:
+                    log.error("not tidied up", **_told(problem))
+                except Exception as problem:  # border: who leads and does nothing keeps all others from it
+                    log.error("not tidied up", exc_info=problem)
             stop.wait(TIDY_EVERY.total_seconds())
         leader.leave()
 
@@ -178,7 +201,14 @@ class Worker:
             twins.renew(db, now)
             for packet_id in reconciling.reconcile(db, now):
                 log.error("forwarding put back in the queue", packet=packet_id)
-            for packet_id in reconciling.half_arrived(db):
-                log.error("complete upload without application", packet=packet_id)
+            for packet_id, code in unclaimed.watch(db, now):
+                log.error("packet without application", packet=packet_id, code=code)
         uploads.sweep(self._database, self._dock, now)
         retention.purge(self._database, self._blobs, now)
+
+
+def _told(problem: WriterHeld | OperationalError) -> Mapping[str, object]:
+    """For the log."""
+    if isinstance(problem, WriterHeld):
+        return problem.told
+    return {"sqlstate": getattr(problem.orig, "sqlstate", None)}

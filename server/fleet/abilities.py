@@ -30,6 +30,12 @@ def said(kit: Kit) -> tuple[Health | None, Birth | None]:
     return _words(kit.health, Health), _words(kit.birth, Birth)
 
 
+def unread(kit: Kit) -> frozenset[str]:
+    """The visits that the kit said it cannot read, by id."""
+    health = _words(kit.health, Health)
+    return frozenset(health.unread) if health and health.unread is not msgspec.UNSET else frozenset()
+
+
 def held_back(kit: Kit, visit: Visit) -> Held:
     """Whether `visit` is kept out of the kit's bag."""
     return reading(kit, short=visit.recapture is not None)

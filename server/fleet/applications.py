@@ -5,17 +5,18 @@ packet itself, whichever is first, and from then on only moves. A supplement has
 counted in the application it belongs to.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from protocol.ids import ulid_time
 from protocol.lifecycle import ApplicationState, VisitState
 from protocol.sealed.receipt import Receipt
 from server.auth.roles import Actor
-from server.db.tables import Application, Visit
+from server.db.tables import Application, Quarantined, Visit
 from server.db.turns import take_turn
 from server.fleet import custody, holdings, outbox, recaptures, stale, supplements, visits
 from server.fleet.moving import move
@@ -136,7 +137,7 @@ def answered(db: Session, application: Application, receipt: Receipt, token: str
     outbox.put_once(db, "doorbell", application.kit_id, now)
     visit = db.get(Visit, application.visit_id, with_for_update=True)
     assert visit is not None  # a foreign key says so
-    closed = visits.move(db, visit, VisitState.CLOSED, receipt.code)
+    closed = _counts(db, application) and visits.move(db, visit, VisitState.CLOSED, receipt.code)
     if closed and state is ApplicationState.REJECTED and not supplements.says_nothing(application, receipt):
         visits.reopen(db, visit)
     supplements.answered(db, application, receipt, visit, now)
@@ -153,8 +154,9 @@ def expired(db: Session, application: Application, now: datetime) -> None:
     move(application, ApplicationState.EXPIRED, now)
     application.reason = "hard-limit"
     visit = db.get_one(Visit, application.visit_id)
-    visits.move(db, visit, VisitState.CLOSED, "hard-limit")
-    visits.reopen(db, visit)
+    if _counts(db, application):
+        visits.move(db, visit, VisitState.CLOSED, "hard-limit")
+        visits.reopen(db, visit)
 
 
 def one(db: Session, packet_id: str) -> Application | None:
@@ -163,15 +165,40 @@ def one(db: Session, packet_id: str) -> Application | None:
 
 
 def release(db: Session, actor: Actor, packet_id: str, now: datetime) -> None:
-    """Let a stuck application try again. Refused: not-allowed, unknown-application, not-stuck."""
+    """Let an application try again: a stuck one, or at once one that waits for its next try. Refused:
+    not-allowed, unknown-application, undecided (it waits for a decision about its visit, and would be one
+    without it), not-stuck."""
     if not actor.may("release"):
         raise Refused("not-allowed")
     application = db.get(Application, packet_id, with_for_update=True)
     if application is None:
         raise Refused("unknown-application")
-    if application.state != ApplicationState.STUCK:
+    if undecided(db, [packet_id]):
+        raise Refused("undecided")
+    if application.state == ApplicationState.STUCK:
+        send(db, application, now)
+        about = (Quarantined.visit_id == application.visit_id, Quarantined.kit_id == application.kit_id)
+        left = update(Quarantined).where(*about, Quarantined.decision == "leave")  # and is not left any more
+        db.execute(left.values(decision="forward", decided=now, decided_by=actor.account_id[:26]))
+    elif not outbox.hurry(db, "forward", packet_id, now):
         raise Refused("not-stuck")
-    send(db, application, now)
+
+
+def undecided(db: Session, packet_ids: Collection[str]) -> frozenset[str]:
+    """Those of these that wait for somebody to decide about their visit."""
+    rows = select(Quarantined.packet_id).where(
+        Quarantined.packet_id.in_(packet_ids), Quarantined.decision == ""
+    )
+    return frozenset(db.scalars(rows))
+
+
+def _counts(db: Session, application: Application) -> bool:
+    """Whether what becomes of it becomes of its visit: not when somebody sent it on alone, or left it, for
+    then what is planned stays planned."""
+    alone = select(Quarantined.item_id).where(
+        Quarantined.packet_id == application.packet_id, Quarantined.decision != "take"
+    )
+    return db.scalar(alone.limit(1)) is None
 
 
 def send(db: Session, application: Application, now: datetime) -> None:

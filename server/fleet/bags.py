@@ -1,7 +1,7 @@
 """The day bag of a kit: what its officers need today, built anew at every change and sealed to that kit."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -12,7 +12,7 @@ from protocol.bag import BagVisit, Citizen, DayBag, Place, seal_bag
 from protocol.instant import write_instant
 from protocol.lifecycle import VisitState
 from server.db.field_key import FieldKey
-from server.db.tables import Kit, Request, Visit
+from server.db.tables import Application, Kit, KitTenant, Request, Visit
 from server.fleet import (
     abilities,
     incidents,
@@ -58,7 +58,8 @@ def build(
         for visit in visits.of_day(db, today, kit_id)
         if visit.state != VisitState.ABANDONED and not abilities.held_back(kit, visit)
     ]
-    lines = [_line(db, fields, visit, names) for visit in there]
+    shown = {visit.visit_id: visit for visit in (*there, *_sealed(db, kit_id, today))}
+    lines = [_line(db, fields, visit, names) for visit in shown.values()]
     for visit_id, found in obstacles.of_visits(db, there, now).items():
         if found.code in obstacles.STOPS:  # planned when it could be; somebody has to do something today
             incidents.report(db, kit_id, "visit-cannot-open", visit_id, found.code, now)
@@ -84,6 +85,15 @@ def renew(db: Session, now: datetime) -> None:
     for kit_id in db.scalars(select(Kit.kit_id).where(Kit.retired.is_(None), Kit.lost.is_(None), stale)):
         if not outbox.concerns(db, "bag", kit_id):
             outbox.put(db, "bag", kit_id, now)
+
+
+def _sealed(db: Session, kit_id: str, today: date) -> list[Visit]:
+    """Today's visits that this kit sealed, its own or not any more: who did one must see where it is."""
+    begin, end = visits.span(today)
+    query = select(Visit).join(Application, Application.visit_id == Visit.visit_id).distinct()
+    serves = select(KitTenant.tenant).where(KitTenant.kit_id == kit_id)
+    query = query.where(Application.kit_id == kit_id, Visit.starts >= begin, Visit.starts < end)
+    return list(db.scalars(query.where(Visit.tenant.in_(serves)).order_by(Visit.starts)))
 
 
 def _line(db: Session, fields: FieldKey, visit: Visit, names: dict[str, str]) -> BagVisit:

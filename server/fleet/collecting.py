@@ -7,6 +7,7 @@ open it either.
 """
 
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -23,7 +24,7 @@ from server.fleet.blobs import BlobStore
 from server.fleet.forwarding.connectors import Connectors
 from server.fleet.forwarding.receiptkeys import ReceiptKeysUnknown, receipt_of
 from server.fleet.refused import Refused
-from server.settings import Service
+from server.settings import Service, lines
 
 LONGEST_LIST = 200
 LONGEST_STATEMENT = 1000
@@ -56,7 +57,8 @@ class Collection:
     def __init__(self, database: Database, blobs: BlobStore, services: Mapping[str, Service]) -> None:
         self._database, self._blobs = database, blobs
         self._connectors = Connectors({name: each for name, each in services.items() if _may_ask(each)})
-        self._lines = dict(_lines(services))
+        # Who may ask about each line; "" when nobody may.
+        self._lines = {line: _asker(service) for line, service in lines(services)}
 
     def knows(self, collector: str) -> bool:
         return collector in self._lines.values()
@@ -69,8 +71,12 @@ class Collection:
             .order_by(Application.uploaded)
         )
         found = []
-        with self._database.reading(EVERYONE) as db:
-            for row in db.scalars(query.execution_options(yield_per=100)):
+        options = {"yield_per": 100}
+        with (
+            self._database.reading(EVERYONE) as db,
+            closing(db.scalars(query, execution_options=options)) as rows,
+        ):
+            for row in rows:
                 if self._collects(collector, row):
                     assert row.blob_sha256 is not None  # it arrived
                     assert row.size is not None
@@ -94,8 +100,12 @@ class Collection:
             .order_by(Application.packet_id)
         )
         found: list[Stated] = []
-        with self._database.reading(EVERYONE) as db:
-            for row in db.scalars(query.execution_options(yield_per=200)):
+        options = {"yield_per": 200}
+        with (
+            self._database.reading(EVERYONE) as db,
+            closing(db.scalars(query, execution_options=options)) as rows,
+        ):
+            for row in rows:
                 if not self._collects(collector, row):
                     continue
                 if len(found) == LONGEST_STATEMENT:
@@ -104,11 +114,13 @@ class Collection:
         return found, False
 
     def fetch(self, collector: str, packet_id: str, now: datetime) -> bytes:
-        """The sealed packet; from now on it counts as forwarded. Refused unknown-application."""
+        """The sealed packet; from now on it counts as forwarded. Refused unknown-application: also one that
+        waits for a person's decision, and would be done past it, or that is answered."""
         with self._database.writing(EVERYONE) as db:
             row = db.get(Application, packet_id, with_for_update=True)
-            if row is None or not self._collects(collector, row) or row.blob_sha256 is None:
+            if row is None or not self._collects(collector, row) or row.state not in _WAITING:
                 raise Refused("unknown-application")
+            assert row.blob_sha256 is not None  # it arrived
             applications.offered(db, row, now)
             digest = row.blob_sha256
         return self._blobs.read(digest)
@@ -160,13 +172,3 @@ def _asker(service: Service) -> str:
 
 def _may_ask(service: Service) -> bool:
     return any(_asker(each) for each in (service, *service.municipalities.values()))
-
-
-def _lines(services: Mapping[str, Service]) -> list[tuple[str, str]]:
-    """Every line with who may ask about it; "" when nobody may."""
-    found = []
-    for service_id, service in services.items():
-        found.append((service_id, _asker(service)))
-        for tenant, own in service.municipalities.items():
-            found.append((f"{service_id}/{tenant}", _asker(own)))
-    return found

@@ -36,10 +36,12 @@ def take(db: Session, kit_id: str, token: str, roots: Sequence[x509.Certificate]
     if visit is None or not _had(db, kit_id, visit, deletion):
         incidents.report(db, kit_id, "deletion-unknown", subject, deletion.what, now)
         return "deletion-unknown"
+    # Locked, as is done where it arrives: that may be at this moment.
+    packet_id = deletion.packet_id
+    application = db.get(Application, packet_id, with_for_update=True) if packet_id else None
     holdings.ended(db, visit, deletion, token, now)
     if deletion.what == "packet" or deletion.why == "sealed":
-        custody.destroyed(db, kit_id, visit.visit_id, deletion.packet_id, token, now)
-    application = db.get(Application, deletion.packet_id) if deletion.packet_id else None
+        custody.destroyed(db, kit_id, visit.visit_id, packet_id, token, now)
     if deletion.why == "hard-limit":
         incidents.report(db, kit_id, "hard-limit", subject, deletion.what, now)
         if application is not None and application.state == ApplicationState.SEALED:

@@ -1,5 +1,6 @@
 """Incidents: raised once each, shown until an administrator has looked into them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Literal
 
@@ -23,28 +24,37 @@ Code = Literal[
     "certificate-superseded",  # somebody asks with a certificate that its kit has replaced: a copy?
     "deleted-unanswered",  # destroyed as if answered, and nobody has answered
     "visit-cannot-open",  # a visit of today is planned with an officer who cannot open the kit
+    "packet-refused",  # all of a packet is here, and it is not taken for an application
+    "packet-unfinished",  # the same, and whoever sent it never asked on, so that nobody has judged it
+    "packet-unknown",  # the same; it was taken, and there is no application of it
 ]
 
 
-def report(db: Session, kit_id: str, code: Code, subject: str, detail: str, now: datetime) -> None:
-    """Tell it, unless it was told before."""
+def report(db: Session, kit_id: str, code: Code, subject: str, detail: str, at: datetime) -> bool:
+    """Tell it, unless it was told before; whether it was. What had settled itself waits again."""
     take_turn(db, f"incident {kit_id}")
-    same = select(Incident.incident_id).where(
+    same = select(Incident).where(
         Incident.code == code, Incident.kit_id == kit_id, Incident.subject == subject
     )
-    if db.scalar(same) is None:
-        db.add(
-            Incident(
-                incident_id=new_ulid(),
-                kit_id=kit_id,
-                code=code,
-                subject=subject,
-                detail=detail[:80],
-                at=now,
-                acknowledged_by="",
-            )
-        )
-        db.flush()
+    row = db.scalar(same)
+    if row is not None and (row.acknowledged is None or row.acknowledged_by):
+        return False
+    if row is None:
+        row = Incident(incident_id=new_ulid(), kit_id=kit_id, code=code, subject=subject, acknowledged_by="")
+        db.add(row)
+    row.detail, row.at, row.acknowledged = detail[:80], at, None
+    db.flush()
+    return True
+
+
+def waiting(db: Session, codes: Collection[Code]) -> list[Incident]:
+    """Those of these kinds that nobody has looked into."""
+    return list(db.scalars(select(Incident).where(Incident.code.in_(codes), Incident.acknowledged.is_(None))))
+
+
+def settle(row: Incident, now: datetime) -> None:
+    """It is over, and nobody had to look into it."""
+    row.acknowledged, row.acknowledged_by = now, ""
 
 
 def listed(db: Session, limit: int = 100, *, waiting_only: bool = False) -> list[Incident]:

@@ -118,11 +118,11 @@ def _decode(topic: str, payload: bytes) -> Sequence[Envelope | Heard]:
 def _commit(
     database: Database, decoded: Sequence[Envelope | Heard], now: datetime, roots: Roots
 ) -> list[Heard]:
-    names = {each.kit for each in decoded if isinstance(each, Envelope)}
-    if not names:
+    envelopes = [each for each in decoded if isinstance(each, Envelope)]
+    if not envelopes:
         return [each for each in decoded if isinstance(each, Heard)]
     with database.writing(EVERYONE) as db:
-        batch = reports.begin(db, names, now)
+        batch = reports.begin(db, envelopes, now)
         heard = [
             each if isinstance(each, Heard) else Heard(each.kit, each.id, _take(db, batch, each, now, roots))
             for each in decoded
@@ -175,6 +175,8 @@ def _event(db: Session, kit_id: str, body: VisitEvent | ApplicationEvent, at: da
             holdings.begun(db, visit, kit_id, "", at, now)
         state = VisitState(body.state)
         why = stale.why(db, visit, kit_id, body.epoch)
+        if why == "withdrawn" and state is VisitState.ABANDONED:
+            return "old-news"  # the planner was first; there is nothing of it to decide
         if why is not None:
             stale.keep(db, visit, kit_id, why, body.epoch, state, now, reason=body.reason)
             return f"quarantine-{why}"

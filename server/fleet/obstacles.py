@@ -10,11 +10,12 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal, get_args
 
-from sqlalchemy import select
+from sqlalchemy import and_, or_, select
 from sqlalchemy.orm import Session
 
 from protocol.lifecycle import VisitState
 from server.db.tables import Kit, KitLease, KitOfficer, Officer, Visit
+from server.fleet import abilities
 
 Stop = Literal[
     "kit-missing",  # or refused for good: it gets no list of visits any more, and closes by itself
@@ -27,6 +28,7 @@ Warned = Literal[
     "officer-list-waits",  # and the kit has not fetched it yet
     "officers-unknown",  # the kit has no list: it opens for whom it was founded with
     "kit-closes",  # it was not online lately, and is closed before the visit is over
+    "kit-cannot-read",  # by the kit's own word: its software is too old, or what it kept is damaged
 ]
 Code = Stop | Warned
 STOPS: frozenset[str] = frozenset(get_args(Stop))
@@ -37,6 +39,9 @@ AHEAD = timedelta(hours=48)
 
 QUIET = timedelta(hours=1)
 """A kit that is online asks for a lease every quarter of an hour."""
+
+BEGUN = timedelta(days=90)
+"""Nothing that was begun is on a kit for longer."""
 
 MOST = 500
 
@@ -72,8 +77,8 @@ def between(
 
 
 def of_visits(db: Session, visits: Iterable[Visit], now: datetime) -> Mapping[str, Obstacle]:
-    """By visit, of those that are planned and not over."""
-    planned = [visit for visit in visits if visit.state == VisitState.PLANNED and visit.ends > now]
+    """By visit, of those that are planned and not over; and of those begun that their kit cannot read."""
+    planned = [visit for visit in visits if _to_come(visit, now) or visit.state == VisitState.OPENED]
     if not planned:
         return {}
     ids = {visit.kit_id for visit in planned}
@@ -87,7 +92,15 @@ def of_visits(db: Session, visits: Iterable[Visit], now: datetime) -> Mapping[st
     for visit in planned:
         kit_id = visit.kit_id
         row = listed.get((kit_id, visit.officer_id))
-        obstacle = _judge(kits[kit_id], row, leases.get(kit_id), visit.starts, visit.ends, now)
+        obstacle = (
+            _judge(kits[kit_id], row, leases.get(kit_id), visit.starts, visit.ends, now)
+            if _to_come(visit, now)
+            else None
+        )
+        if (obstacle is None or obstacle.code not in STOPS) and visit.visit_id in abilities.unread(
+            kits[kit_id]
+        ):
+            obstacle = Obstacle("kit-cannot-read")
         if obstacle is not None:
             found[visit.visit_id] = obstacle
     return found
@@ -96,7 +109,12 @@ def of_visits(db: Session, visits: Iterable[Visit], now: datetime) -> Mapping[st
 def ahead(db: Session, now: datetime, kit_id: str | None = None) -> tuple[Line, ...]:
     """The visits to come, in the scope of the session, that cannot go on as they are planned, by time. Of a
     kit without a list nothing is known and nothing is said."""
-    query = select(Visit).where(Visit.state == VisitState.PLANNED, Visit.ends > now)
+    query = select(Visit).where(
+        or_(
+            and_(Visit.state == VisitState.PLANNED, Visit.ends > now),
+            and_(Visit.state == VisitState.OPENED, Visit.ends > now - BEGUN),
+        )
+    )
     if kit_id is not None:
         query = query.where(Visit.kit_id == kit_id)
     rows = list(db.scalars(query.order_by(Visit.starts).limit(MOST)))
@@ -116,6 +134,10 @@ def ahead(db: Session, now: datetime, kit_id: str | None = None) -> tuple[Line, 
         for visit in rows
         if (obstacle := found.get(visit.visit_id)) is not None and obstacle.code != "officers-unknown"
     )
+
+
+def _to_come(visit: Visit, now: datetime) -> bool:
+    return visit.state == VisitState.PLANNED and visit.ends > now
 
 
 def openers(db: Session, kits: Iterable[Kit]) -> Mapping[str, tuple[str, ...] | None]:

@@ -54,14 +54,15 @@ def put(db: Session, queue: Queue, subject: str, now: datetime, body: str = "") 
 
 
 def put_once(db: Session, queue: Queue, subject: str, now: datetime, body: str = "") -> None:
-    """As `put`, unless the same work waits already and nobody has begun it."""
+    """As `put`, unless the same work waits already and nobody has begun it; nor does before we commit: who
+    claims passes over what is locked, and would do the work without seeing what we cause it for."""
     waiting = select(OutboxRow.row_id).where(
         OutboxRow.queue == queue,
         OutboxRow.subject == subject,
         OutboxRow.body == body,
         OutboxRow.lease_until.is_(None),
     )
-    if db.scalar(waiting.limit(1)) is None:
+    if db.scalar(waiting.limit(1).with_for_update(skip_locked=True)) is None:
         put(db, queue, subject, now, body)
 
 
@@ -106,6 +107,16 @@ def again(db: Session, claim: Claim, now: datetime, error: str, wait_s: float | 
         .where(OutboxRow.row_id == claim.row_id, OutboxRow.owner == claim.owner)
         .values(owner="", lease_until=None, run_after=now + timedelta(seconds=wait), error=error[:80])
     )
+
+
+def hurry(db: Session, queue: Queue, subject: str, now: datetime) -> bool:
+    """Somebody has mended what work about `subject` failed on: it need not wait. False: there is none."""
+    failed = (OutboxRow.queue == queue, OutboxRow.subject == subject, OutboxRow.error != "")
+    ran = db.execute(update(OutboxRow).where(*failed).values(run_after=now).returning(OutboxRow.row_id))
+    if ran.first() is None:
+        return False
+    announce(db, queue)
+    return True
 
 
 def backoff_s(attempts: int) -> float:

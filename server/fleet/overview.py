@@ -17,10 +17,14 @@ from server.fleet import (
     kits,
     leases,
     obstacles,
+    outbox,
     recaptures,
     visits,
 )
 from server.fleet.tally import Tally, tally
+
+LONG = timedelta(hours=1)
+"""A service that is away for less is nobody's worry."""
 
 
 @dataclass(frozen=True)
@@ -75,6 +79,7 @@ class IncidentLine:
     code: str
     kit_id: str
     at: datetime
+    detail: str
 
 
 @dataclass(frozen=True)
@@ -86,6 +91,7 @@ class Overview:
     visits: tuple[VisitLine, ...]
     applications: tuple[tuple[ApplicationState, int], ...]
     stuck: tuple[StuckLine, ...]
+    slow: tuple[StuckLine, ...]  # with us for long, because the service cannot be reached or does not take it
     to_plan: int
     tally: Tally
     towns: tuple[tuple[str, Tally], ...]  # by municipality, where there are several
@@ -110,7 +116,8 @@ def look(db: Session, now: datetime) -> Overview:
         oldest=book.since(drafts),
         oldest_of=book.by_kit(drafts),
         incidents=tuple(
-            IncidentLine(row.code, row.kit_id, row.at) for row in incidents.listed(db, 20, waiting_only=True)
+            IncidentLine(row.code, row.kit_id, row.at, row.detail)
+            for row in incidents.listed(db, 20, waiting_only=True)
         ),
         visits=visit_lines(db, day),
         obstacles=obstacles.ahead(db, now),
@@ -120,6 +127,7 @@ def look(db: Session, now: datetime) -> Overview:
             for row in applications.newest(db, 20)
             if row.state == ApplicationState.STUCK
         ),
+        slow=_slow(db, now),
         to_plan=db.scalar(
             select(func.count())
             .select_from(Request)
@@ -129,6 +137,20 @@ def look(db: Session, now: datetime) -> Overview:
             )
         )
         or 0,
+    )
+
+
+def _slow(db: Session, now: datetime) -> tuple[StuckLine, ...]:
+    query = select(Application).where(
+        Application.state.in_((ApplicationState.UPLOADED, ApplicationState.FORWARDED)),
+        Application.uploaded < now - LONG,
+    )
+    rows = list(db.scalars(query.order_by(Application.uploaded).limit(20)))
+    why = outbox.held_up(db, "forward", [row.packet_id for row in rows])
+    return tuple(
+        StuckLine(row.packet_id, row.kit_id, why[row.packet_id][0], row.uploaded)
+        for row in rows
+        if row.packet_id in why and row.uploaded is not None
     )
 
 

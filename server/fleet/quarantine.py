@@ -1,6 +1,6 @@
 """Deciding what becomes of what a kit did for a visit that was no longer its own (server/fleet/stale.py)."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
@@ -15,6 +15,8 @@ from server.fleet import applications, outbox, visits
 from server.fleet.refused import Refused
 
 Decision = Literal["take", "forward", "leave"]
+LEFT = "left"
+"""Why an application does not go on that somebody decided to leave."""
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,30 @@ def waiting(db: Session, limit: int = 500) -> list[Matter]:
     return [_matter(rows, db.get_one(Visit, rows[0].visit_id)) for rows in groups.values()]
 
 
+@dataclass(frozen=True)
+class Told:
+    """What a kit did for a visit not its own any more. `decision`: of Decision, "" while it waits for one."""
+
+    kit_id: str
+    decision: str
+    decided: datetime | None
+
+
+def of_visits(db: Session, visit_ids: Iterable[str]) -> dict[str, list[Told]]:
+    """By visit, oldest first; what is the visit's own since somebody let it count is not among them."""
+    query = select(Quarantined).where(Quarantined.visit_id.in_([*visit_ids]), Quarantined.decision != "take")
+    found: dict[str, list[Told]] = {}
+    for row in db.scalars(query.order_by(Quarantined.received, Quarantined.item_id)):
+        lines, line = found.setdefault(row.visit_id, []), Told(row.kit_id, row.decision, row.decided)
+        if line not in lines:
+            lines.append(line)
+    return found
+
+
 def decide(db: Session, actor: Actor, item_id: str, decision: str, now: datetime) -> None:
     """Decide on the matter that `item_id` belongs to.
 
-    `take`: it counts as the visit, and another that was planned for the same request is taken back.
+    `take`: it counts as the visit, and another for the same request that is not done is taken back.
     `forward`: the application goes to its service, and what is planned stays. `leave`: nothing is done; an
     application stays where it is, and can still be released.
 
@@ -66,15 +88,19 @@ def decide(db: Session, actor: Actor, item_id: str, decision: str, now: datetime
     if decision == "take":
         _take(db, visit, rows, now)
     for row in rows:
-        if decision != "leave" and row.packet_id:
-            applications.send(db, db.get_one(Application, row.packet_id, with_for_update=True), now)
+        if row.packet_id:
+            application = db.get_one(Application, row.packet_id, with_for_update=True)
+            if decision == "leave":
+                application.reason = LEFT  # and no longer that somebody must decide
+            else:
+                applications.send(db, application, now)
         row.decision, row.decided, row.decided_by = decision, now, actor.account_id[:26]
 
 
 def _take(db: Session, visit: Visit, rows: Sequence[Quarantined], now: datetime) -> None:
     """The visit is this kit's again, so that what it says from now on counts at once."""
     for other in visits.of_request(db, visit.request_id):
-        if other.visit_id != visit.visit_id and other.state == VisitState.PLANNED:
+        if other.visit_id != visit.visit_id and other.state in (VisitState.PLANNED, VisitState.OPENED):
             visits.withdraw(db, other, now)
     given_to = visit.kit_id
     visit.kit_id, visit.epoch = rows[0].kit_id, min(row.epoch for row in rows)

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from protocol.lifecycle import ApplicationState
-from server.db.tables import Application, OutboxRow, Upload
+from server.db.tables import Application, OutboxRow
 from server.fleet import outbox
 
 QUIET = timedelta(minutes=10)  # what changed since is still being worked on
@@ -36,12 +36,3 @@ def reconcile(db: Session, now: datetime) -> list[str]:
     for packet_id in found:
         outbox.put(db, "forward", packet_id, now)
     return found
-
-
-def half_arrived(db: Session) -> list[str]:
-    """Uploads that are complete while no application knows of them: none, ever; an alarm if there are."""
-    known = select(Application.packet_id).where(
-        Application.packet_id == Upload.packet_id, Application.uploaded.is_not(None)
-    )
-    rows = select(Upload.packet_id).where(Upload.state == "complete", ~known.exists()).limit(MOST)
-    return list(db.scalars(rows))

@@ -4,7 +4,7 @@ Thousands a second at worst, so a batch is one query, one insert of many rows an
 whatever the number of kits in it.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -23,7 +23,7 @@ SWEPT_AT_ONCE = 20_000
 ENDS = frozenset({"off", "lost"})  # no presence of the same session comes after these
 
 State = Presence | Birth | Health
-_READ = ("session", "presence", "health_at", "report_id", "report_ses", "report_seq")
+_READ = ("kit_id", "retired", "session", "presence", "health_at", "report_id", "report_ses", "report_seq")
 _PRESENCE = ("kit_id", "session", "presence", "presence_at")
 _BIRTH = ("kit_id", "session", "birth")
 _HEALTH = ("kit_id", "session", "health", "health_at", "report_id", "report_ses", "report_seq")
@@ -51,19 +51,22 @@ class Batch:
     """The kits of one batch, locked for the transaction, the reports to be kept, and what births said."""
 
     kits: dict[str, Standing]
+    numbers: Sequence[int]  # for the reports, perhaps more than are kept
     now: datetime
     latest: datetime  # what a kit's clock may say at most: now, in whole milliseconds as it writes them
     reports: list[tuple[str, datetime, datetime, str]] = field(default_factory=list)
     reads: dict[str, int] = field(default_factory=dict)  # what kits that were born read of a visit
 
 
-def begin(db: Session, kit_ids: set[str], now: datetime) -> Batch:
-    """Lock the rows of these kits, in one order for all workers, and read what they say."""
-    columns = [getattr(Kit, name) for name in _READ]
-    query = select(Kit.kit_id, Kit.retired, *columns).where(Kit.kit_id.in_(kit_ids)).order_by(Kit.kit_id)
-    rows = db.execute(query.with_for_update())
-    kits = {kit_id: Standing(retired is None, *said) for kit_id, retired, *said in rows}
-    return Batch(kits, now, now.replace(microsecond=now.microsecond // 1000 * 1000))
+def begin(db: Session, said: Iterable[Envelope], now: datetime) -> Batch:
+    """Lock the rows of the kits that say something, in one order for all workers, and read what they say."""
+    names, most = set(), 0
+    for each in said:
+        names.add(each.kit)
+        most += isinstance(each.body, Health)
+    rows, numbers = bulk.lock_rows(db, Kit, _READ, names, Report, most)
+    kits = {kit_id: Standing(retired is None, *standing) for kit_id, retired, *standing in rows}
+    return Batch(kits, numbers, now, now.replace(microsecond=now.microsecond // 1000 * 1000))
 
 
 def take(batch: Batch, envelope: Envelope, body: State) -> str:
@@ -92,9 +95,8 @@ def take(batch: Batch, envelope: Envelope, body: State) -> str:
 
 def end(db: Session, batch: Batch, now: datetime) -> None:
     """Write down what the batch changed."""
-    numbers = bulk.reserve(db, Report, len(batch.reports)) if batch.reports else ()
     rows = []
-    for number, (kit_id, received, at, health) in zip(numbers, batch.reports, strict=True):
+    for number, (kit_id, received, at, health) in zip(batch.numbers, batch.reports, strict=False):
         kit = batch.kits[kit_id]
         rows.append((number, kit_id, kit.report_id, received, at, health))
         kit.report_id = number

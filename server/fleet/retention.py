@@ -29,7 +29,7 @@ def purge(database: Database, blobs: BlobStore, now: datetime) -> int:
             Application.created <= now - HARD_LIMIT,
             Application.state.not_in(OVER),
         )
-        for row in db.scalars(old.limit(MOST)):
+        for row in db.scalars(old.limit(MOST).with_for_update()):  # its answer may come at this moment
             incidents.report(db, row.kit_id, "hard-limit", row.packet_id, "fleet-copy", now)
             applications.expired(db, row, now)
     held = select(Application).where(Application.blob_sha256.is_not(None), Application.state.in_(OVER))

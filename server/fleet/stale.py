@@ -14,7 +14,7 @@ from sqlalchemy.orm import Session
 from protocol.ids import new_ulid
 from protocol.lifecycle import ApplicationState, VisitState
 from server.db.tables import Application, Quarantined, Visit
-from server.fleet import kits, visits
+from server.fleet import kits, outbox, visits
 
 _NOT_DONE = (
     ApplicationState.SEALED,
@@ -53,7 +53,9 @@ def keep(
     reason: str = "",
     packet_id: str = "",
 ) -> None:
-    """Keep it for somebody to decide."""
+    """Keep it for somebody to decide. Its kit still shows where it is, in the list of the day."""
+    if why_ != "kit-moved-on":
+        outbox.put_once(db, "bag", kit_id, now)
     db.add(
         Quarantined(
             item_id=new_ulid(),

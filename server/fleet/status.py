@@ -13,7 +13,16 @@ from server.fleet import custody, recaptures, requests, visits
 from server.fleet.refused import Refused
 
 State = Literal[
-    "received", "planned", "not-visited", "visited", "sent", "again", "again-planned", "accepted", "rejected"
+    "received",
+    "planned",
+    "not-visited",
+    "visiting",
+    "visited",
+    "sent",
+    "again",
+    "again-planned",
+    "accepted",
+    "rejected",
 ]
 TRIES, WINDOW = 20, timedelta(minutes=15)
 
@@ -47,6 +56,8 @@ def ask(db: Session, code: str, place: str, now: datetime) -> State | None:
         return "not-visited"  # there is nothing of that visit any more
     if states - {ApplicationState.SEALED}:
         return "sent"
+    if request.state == VisitState.OPENED and not states:
+        return "visiting"
     return "not-visited" if request.state == VisitState.ABANDONED else "visited"
 
 

@@ -60,7 +60,7 @@ def expire(db: Session, now: datetime) -> list[str]:
     )
     due = select(Recapture, Request).join(Request, Request.request_id == Recapture.request_id)
     due = due.where(Recapture.state == "open", Recapture.until <= now, Request.state.in_(_TO_PLAN))
-    due = due.where(Recapture.packet_id.not_in(coming))
+    due = due.where(Recapture.packet_id.not_in(coming)).with_for_update()  # somebody may plan it just now
     found = []
     for asked, request in db.execute(due).all():
         asked.state, request.state = "late", VisitState.ABANDONED

@@ -75,7 +75,7 @@ def begin(
     if not is_sha256(sha256):
         raise Refused("bad-digest")
     with database.writing(EVERYONE) as db:
-        take_turn(db, packet_id)
+        take_turn(db, f"upload {packet_id}")
         row = db.get(Upload, packet_id, with_for_update=True)
         if row is not None and row.state != "complete":
             row.kit_id = kit_id  # who carries it now: any kit of ours may, the packet says itself whose it is
@@ -87,13 +87,14 @@ def begin(
             if row.state == "complete":
                 raise Refused("packet-differs")
             row.size, row.sha256, row.written, row.state, row.reason = size, sha256, 0, "open", ""
+            row.whole = None
         elif row.state == "refused":
             row.state, row.reason = "open", ""  # what was wrong may have been put right: judge again
         row.generation += 1
         row.touched = now
         standing = _standing(row)
     if standing.state == "open" and standing.offset == size:
-        _complete(database, dock, packet_id, now)
+        _complete(database, dock, packet_id, standing.generation, now)
         return Standing(size, standing.generation, "complete")
     if standing.state == "complete":
         (dock.parts / packet_id).unlink(missing_ok=True)  # killed after the commit, it was left behind
@@ -112,15 +113,17 @@ def write(
 ) -> Standing:
     """Add `data` at `offset`. It is on the disk when this returns; the last bytes also complete the upload.
 
-    OutOfStep; Refused: unknown-upload, too-long, and whatever `_complete` refuses."""
+    OutOfStep; Refused: unknown-upload, too-long, unknown-kit (revoked while it sent this), and whatever
+    `_complete` refuses."""
     if len(data) > LONGEST_PATCH:
         raise Refused("too-long")
     with database.writing(EVERYONE) as db:
         row = db.get(Upload, packet_id, with_for_update=True)
         if row is None or row.kit_id != kit_id:
             raise Refused("unknown-upload")
-        if row.generation != generation:
-            raise OutOfStep("generation", row.written, row.generation)
+        if kits.active(db, kit_id) is None:
+            raise Refused("unknown-kit")
+        _fence(row, generation)
         if row.state != "open" or row.written != offset:
             raise OutOfStep("offset", row.written, row.generation)
         if offset + len(data) > row.size:
@@ -129,9 +132,10 @@ def write(
         row.written = offset + len(data)
         row.touched = now
         whole = row.written == row.size
+        row.whole = now if whole else None
         standing = _standing(row)
     if whole:
-        _complete(database, dock, packet_id, now)
+        _complete(database, dock, packet_id, generation, now)
         return Standing(standing.offset, standing.generation, "complete")
     return standing
 
@@ -161,7 +165,8 @@ def sweep(database: Database, dock: Dock, now: datetime) -> int:
     """Drop uploads that nobody has touched for KEPT and that were never committed; how many. And the parts of
     committed ones: whoever committed them was killed before their part was gone."""
     with database.writing(EVERYONE) as db:
-        old = db.scalars(select(Upload).where(Upload.touched < now - KEPT, Upload.state != "complete")).all()
+        untouched = select(Upload).where(Upload.touched < now - KEPT, Upload.state != "complete")
+        old = db.scalars(untouched.with_for_update(skip_locked=True)).all()  # locked: somebody just came back
         for row in old:
             (dock.parts / row.packet_id).unlink(missing_ok=True)
             db.delete(row)
@@ -177,9 +182,10 @@ def _drop_committed(database: Database, dock: Dock) -> None:
             (dock.parts / packet_id).unlink(missing_ok=True)
 
 
-def _complete(database: Database, dock: Dock, packet_id: str, now: datetime) -> None:
+def _complete(database: Database, dock: Dock, packet_id: str, generation: int, now: datetime) -> None:
     """Judge the whole packet, keep it, and commit it with the work of forwarding it: the kit may then rely
-    on us. Refused with the code of what is wrong; the refusal is remembered."""
+    on us. Refused with the code of what is wrong; the refusal is remembered. OutOfStep: somebody has begun
+    anew meanwhile, so that what lies there may no longer be what was judged."""
     with database.reading(EVERYONE) as db:
         row = db.get_one(Upload, packet_id)
         kit = kits.active(db, row.kit_id)
@@ -196,21 +202,35 @@ def _complete(database: Database, dock: Dock, packet_id: str, now: datetime) -> 
                 raise Refused("unknown-kit")
         dock.blobs.adopt(part, row.sha256)
         with database.writing(EVERYONE) as db:
+            done = _of_generation(db, packet_id, generation)
             given = visits.was_of(db, packet.visit_id, packet.tenant, packet.kit_id)
             if not (given or kits.serves(db, packet.kit_id, packet.tenant)):
                 raise Refused("foreign-visit")
             applications.arrived(db, packet, now)
-            db.get_one(Upload, packet_id, with_for_update=True).state = "complete"
+            done.state, done.whole = "complete", None
     except Refused as problem:
         with database.writing(EVERYONE) as db:
-            refused = db.get_one(Upload, packet_id, with_for_update=True)
+            refused = _of_generation(db, packet_id, generation)
             refused.state, refused.reason = "refused", problem.code
             if problem.code == "digest":
-                refused.written = 0  # the bytes are not what the kit sealed: have them all again
+                refused.written, refused.whole = 0, None  # not what the kit sealed: have them all again
             if not _known(db, row.sha256):
                 dock.blobs.drop(row.sha256)
         raise
     part.unlink(missing_ok=True)
+
+
+def _of_generation(db: Session, packet_id: str, generation: int) -> Upload:
+    """The row, locked. OutOfStep."""
+    row = db.get_one(Upload, packet_id, with_for_update=True)
+    _fence(row, generation)
+    return row
+
+
+def _fence(row: Upload, generation: int) -> None:
+    """OutOfStep for who has been overtaken by a later begin."""
+    if row.generation != generation:
+        raise OutOfStep("generation", row.written, row.generation)
 
 
 def _check_lost(database: Database, packet_id: str) -> None:
@@ -219,7 +239,7 @@ def _check_lost(database: Database, packet_id: str) -> None:
         row = db.get_one(Upload, packet_id, with_for_update=True)
         complete, generation = row.state == "complete", row.generation
         if not complete:
-            row.written = 0
+            row.written, row.whole = 0, None
     if not complete:
         raise OutOfStep("offset", 0, generation)
 

@@ -83,16 +83,17 @@ def plan(
 
 
 def unassign(db: Session, actor: Actor, visit_id: str, now: datetime) -> Visit:
-    """Take a planned visit back; its request can be planned again. Refused: not-allowed, unknown-visit,
-    visit-begun. The row stays: a kit that was offline may have opened the visit all the same, and a person
-    decides what becomes of that (server/fleet/quarantine.py)."""
+    """Take a visit back that is planned, or was begun and comes to nothing: the kit is broken or gone, or can
+    no longer read it. Its request can be planned again. Refused: not-allowed, unknown-visit, visit-done. The
+    row stays: the kit may go on with the visit all the same, and a person decides what becomes of that
+    (server/fleet/quarantine.py)."""
     if not actor.may("plan"):
         raise Refused("not-allowed")
     visit = db.get(Visit, visit_id, with_for_update=True)
     if visit is None:
         raise Refused("unknown-visit")
-    if visit.state != VisitState.PLANNED:
-        raise Refused("visit-begun")
+    if visit.state not in (VisitState.PLANNED, VisitState.OPENED):
+        raise Refused("visit-done")
     withdraw(db, visit, now)
     return visit
 
@@ -131,7 +132,7 @@ def free_kit(db: Session, visit: Visit, kit_id: str) -> None:
 
 
 def withdraw(db: Session, visit: Visit, now: datetime) -> None:
-    """Nobody has this planned visit any more; what its kit still says of it is of an old epoch."""
+    """Nobody has this visit any more; what its kit still says of it is of an old epoch."""
     visit.state, visit.reason, visit.epoch = VisitState.ABANDONED, UNASSIGNED, visit.epoch + 1
     _free(db, visit)
     _request_of(db, visit).state = VisitState.REQUESTED
@@ -163,12 +164,16 @@ def reopen(db: Session, visit: Visit) -> None:
 
 def of_day(db: Session, day: date, kit_id: str | None = None) -> list[Visit]:
     """The visits of a Belgian day in the scope of the session, by time; of one kit if given."""
-    begin = datetime.combine(day, time(), ZONE)
-    end = datetime.combine(day + timedelta(days=1), time(), ZONE)
+    begin, end = span(day)
     query = select(Visit).where(Visit.starts >= begin, Visit.starts < end).order_by(Visit.starts)
     if kit_id is not None:
         query = query.where(Visit.kit_id == kit_id)
     return list(db.scalars(query))
+
+
+def span(day: date) -> tuple[datetime, datetime]:
+    """When a Belgian day begins, and when it is over."""
+    return datetime.combine(day, time(), ZONE), datetime.combine(day + timedelta(days=1), time(), ZONE)
 
 
 def ahead(db: Session, kit_id: str, now: datetime) -> dict[str, int]:

@@ -21,6 +21,7 @@ def listing() -> str:
             asked=recaptures.by_answer(db, [row.packet_id for row in rows]),
             counts=applications.counts(db),
             held_up=outbox.held_up(db, "forward", [row.packet_id for row in rows]),
+            undecided=applications.undecided(db, [row.packet_id for row in rows]),
             may_release=actor().may("release"),
         )
 
@@ -43,6 +44,7 @@ def show(packet_id: str) -> str:
             row=row,
             asked=recaptures.by_answer(db, [packet_id]).get(packet_id),
             waits=outbox.held_up(db, "forward", [packet_id]).get(packet_id),
+            undecided=applications.undecided(db, [packet_id]) and actor().may("decide"),
             told=custody.told(db, packet_id),
             audit=audit,
         )

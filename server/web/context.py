@@ -1,6 +1,6 @@
 """What the pages need, built once by `server.app.create_app` and reached through the app."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import cast
@@ -11,6 +11,7 @@ from protocol.custodycheck import Trust
 from server.auth.roles import Actor
 from server.db.engine import Database
 from server.db.field_key import FieldKey
+from server.settings import Service
 from server.web.live import Live
 
 _KEY = "thuisloket"
@@ -26,6 +27,7 @@ class Context:
     clock: Callable[[], datetime]
     live: Live
     trust: Trust
+    services: Mapping[str, Service]
 
 
 def put(app: Flask, context: Context) -> None:

@@ -9,6 +9,7 @@ from server.auth import sign_in
 from server.auth.roles import Actor
 from server.fleet import broker_health
 from server.fleet.overview import Overview
+from server.web import lists
 from server.web.context import actor, context
 from server.web.gate import cookie_name
 
@@ -20,11 +21,14 @@ HEARTBEAT_S = 10.0
 @blueprint.get("/")
 def show() -> str:
     overview = context().live.look(actor().scope)
-    broker_red = False
+    broker_red = list_ends = False
     if actor().may("see-metrics"):
         with context().database.reading(actor().scope) as db:
             broker_red = bool(broker_health.results(db) and broker_health.verdict(db, context().clock()))
-    return render_template("fleet/dashboard.html", parts=_render(overview), broker_red=broker_red)
+        list_ends = lists.ending(context().clock())
+    return render_template(
+        "fleet/dashboard.html", parts=_render(overview), broker_red=broker_red, list_ends=list_ends
+    )
 
 
 @blueprint.get("/events")

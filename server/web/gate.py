@@ -34,6 +34,7 @@ NEEDS: dict[str, Power | None] = {
     "dashboard.events": "see-fleet",
     "kits.show": "see-fleet",
     "brokers.show": "see-metrics",
+    "lists.show": "see-metrics",
     "brokers.revoke": "revoke",
     "kits.lost": "report-lost",
     "kits.found": "report-lost",

@@ -7,11 +7,14 @@ from flask.typing import ResponseReturnValue
 from sqlalchemy.exc import SQLAlchemyError
 
 from server.db import schema
+from server.db.queueing import WriterHeld
 from server.db.scope import EVERYONE
 from server.fleet import applications, kits, outbox
+from server.web import held
 from server.web.context import context
 
 blueprint = Blueprint("health", __name__)
+PATIENCE_S = 5.0  # for a turn to write; who asks whether we can work seldom waits for longer
 
 
 @blueprint.get("/healthz")
@@ -23,8 +26,12 @@ def alive() -> ResponseReturnValue:
 def ready() -> ResponseReturnValue:
     try:
         schema.check(context().database)
+        context().database.writable(PATIENCE_S)
     except (SQLAlchemyError, schema.NotMigrated):
         return {"ready": False}, 503
+    except WriterHeld as problem:
+        held.tell(problem)
+        return {"ready": False, "why": "writer-held"}, 503
     return {"ready": True}
 
 

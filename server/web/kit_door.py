@@ -5,7 +5,7 @@ list; here its role, its name and the kit's standing with the fleet are checked 
 """
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -19,14 +19,16 @@ from werkzeug.exceptions import HTTPException
 
 from protocol.chain import load_certificate
 from protocol.identity import BadIdentity, Role, role_of
+from protocol.ids import is_key_id, is_sha256
 from protocol.instant import write_instant
 from protocol.messages import Sha256, Ulid
 from server.db.engine import Database
 from server.db.scope import EVERYONE
-from server.fleet import custody, inbox, kits, leases, renewals, uploads
+from server.fleet import custody, inbox, kits, leases, lists, renewals, uploads
 from server.fleet.leases import Lender
 from server.fleet.refused import Refused
 from server.fleet.uploads import Dock, OutOfStep
+from server.settings import Service
 from server.web import bodies
 from server.web.berths import Berths
 from server.web.renewal_door import RENEWALS
@@ -54,8 +56,15 @@ class Done(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     receipts: Annotated[tuple[Ulid, ...], Meta(max_length=500)]
 
 
-def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Callable[[], datetime]) -> None:
-    """Register the calls on `app`."""
+def mount(
+    app: Flask,
+    database: Database,
+    dock: Dock,
+    lender: Lender,
+    services: Mapping[str, Service],
+    clock: Callable[[], datetime],
+) -> None:
+    """Register the calls on `app`. `services`: whose recipient lists are handed on."""
     berths = Berths()
     blueprint = Blueprint("kit_door", __name__, url_prefix="/kit/v1")
 
@@ -146,6 +155,15 @@ def mount(app: Flask, database: Database, dock: Dock, lender: Lender, clock: Cal
             bag = {"version": version, "sealed": base64.b64encode(sealed).decode()}
         where = {packet: {"step": step, "at": write_instant(at)} for packet, (step, at) in places.items()}
         return {"bag": bag, "receipts": list(waiting.receipts), "where": where, "now": write_instant(now)}
+
+    @blueprint.get("/recipients")
+    def recipients() -> ResponseReturnValue:
+        """The newest recipient list of the service that this kit seals to."""
+        kid, held = request.args.get("key", ""), request.args.get("held", "")
+        if not is_key_id(kid) or not (held == "" or is_sha256(held)):
+            abort(400)
+        token = lists.for_kit(services, kid, held, clock())
+        return Response(status=204) if token is None else {"recipients": token}
 
     @blueprint.post("/inbox/done")
     def done() -> ResponseReturnValue:

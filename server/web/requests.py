@@ -15,6 +15,7 @@ from server.fleet import (
     obstacles,
     officers,
     persons,
+    quarantine,
     recaptures,
     requests,
     visits,
@@ -120,6 +121,7 @@ def _page(request_id: str, given: dict[str, str], problem: str) -> str:
             missing=persons.missing(opened.person) if opened.again else (),
             parts=recaptures.parts_of(db, there_were),
             kept_back=_kept_back(db, there_were),
+            done_by_others=quarantine.of_visits(db, [visit.visit_id for visit in there_were]),
             today=visits.local_day(now),
             default_day=visits.local_day(now + timedelta(days=1)),
         )

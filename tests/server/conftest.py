@@ -7,7 +7,7 @@ import pytest
 
 from tests.postgresql import Postgresql
 from tests.server.engines import POSTGRESQL, SQLITE, Engine
-from tests.server.town import Ground, Town, fill_postgresql, make_ground
+from tests.server.town import Ground, Town, filled_postgresql, make_ground
 
 ENGINES = [SQLITE, POSTGRESQL]
 
@@ -20,12 +20,8 @@ def ground(tmp_path_factory: pytest.TempPathFactory) -> Ground:
 @pytest.fixture(scope="session")
 def postgresql(ground: Ground) -> Iterator[Postgresql]:
     """One server a run, with a filled database that every test gets a copy of."""
-    server = Postgresql()
-    try:
-        fill_postgresql(ground, server)
+    with filled_postgresql(ground) as server:
         yield server
-    finally:
-        server.stop()
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from server.db.tables import Application
 from server.fleet import applications, uploads
 from server.work import utc_now
 from tests.mosquitto import until
+from tests.server.conftest import ENGINES
 from tests.server.fleet.service_stand import Reply, stand
 from tests.server.programs import PATIENCE_S, listens, running
 from tests.server.town import KIT, SERVICE, Town
@@ -103,6 +104,7 @@ def books(town: Town, tmp_path: Path) -> Iterator[Books]:
     town.write_toml()
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_was_lost_between_two_sets_of_books_is_found_and_put_right_once(
     town: Town, books: Books
 ) -> None:

@@ -111,6 +111,17 @@ def fill_postgresql(ground: Ground, server: Postgresql) -> None:
     _fill(ground, Database(server.url(TEMPLATE, OWNER)), APP)
 
 
+@contextmanager
+def filled_postgresql(ground: Ground) -> Iterator[Postgresql]:
+    """A server with a filled database that every town gets a copy of."""
+    server = Postgresql()
+    try:
+        fill_postgresql(ground, server)
+        yield server
+    finally:
+        server.stop()
+
+
 def _fill(ground: Ground, database: Database, user: str | None = None) -> None:
     schema.migrate(database, user)
     with database.writing(EVERYONE) as db:

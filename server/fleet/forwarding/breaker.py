@@ -17,7 +17,7 @@ class _Line:
     failures: int = 0
     rest_s: float = 0.0
     until: float = 0.0
-    probing: bool = False
+    code: str = ""
 
 
 class Breaker:
@@ -29,7 +29,8 @@ class Breaker:
         self._lock = threading.Lock()
 
     def rests_s(self, service: str) -> float:
-        """Seconds to leave the service alone; 0.0: go. After a rest one may go; others wait what it finds."""
+        """Seconds to leave the service alone; 0.0: go. After a rest one may go; others wait what it finds,
+        and for the next rest if it never tells."""
         with self._lock:
             line = self._lines.get(service)
             if line is None or line.failures < FAILURES:
@@ -37,9 +38,7 @@ class Breaker:
             left = line.until - self._now()
             if left > 0:
                 return left
-            if line.probing:
-                return FIRST_REST_S
-            line.probing = True
+            line.until = self._now() + FIRST_REST_S
             return 0.0
 
     def heard(self, service: str) -> None:
@@ -47,12 +46,18 @@ class Breaker:
         with self._lock:
             self._lines.pop(service, None)
 
-    def failed(self, service: str) -> None:
-        """No answer."""
+    def why(self, service: str) -> str:
+        """The code of the last failure; "" when there is none."""
+        with self._lock:
+            line = self._lines.get(service)
+            return line.code if line is not None else ""
+
+    def failed(self, service: str, code: str) -> None:
+        """No answer, for the reason `code`."""
         with self._lock:
             line = self._lines.setdefault(service, _Line())
             line.failures += 1
-            line.probing = False
+            line.code = code
             if line.failures >= FAILURES:
                 line.rest_s = min(max(FIRST_REST_S, line.rest_s * 2), LONGEST_REST_S)
                 line.until = self._now() + line.rest_s

@@ -9,7 +9,7 @@ from server.fleet.forwarding.answers import Connector
 from server.fleet.forwarding.pickup import Pickup
 from server.fleet.forwarding.push import Push
 from server.fleet.forwarding.sftp import Sftp
-from server.settings import Service
+from server.settings import Service, lines
 
 
 class Connectors:
@@ -18,14 +18,9 @@ class Connectors:
     def __init__(self, services: Mapping[str, Service]) -> None:
         self._lines: dict[str, Connector] = {}
         self.recipient_lists: dict[str, Path] = {}  # by line
-        for service_id, service in services.items():
-            self._add(service_id, service)
-            for tenant, own in service.municipalities.items():
-                self._add(f"{service_id}/{tenant}", own)
-
-    def _add(self, name: str, service: Service) -> None:
-        self._lines[name] = connect(service)
-        self.recipient_lists[name] = service.recipients
+        for name, service in lines(services):
+            self._lines[name] = connect(service)
+            self.recipient_lists[name] = service.recipients
 
     def name(self, service_id: str, tenant: str) -> str | None:
         """The municipality's own line, or that of all; None when nobody is known for the service."""

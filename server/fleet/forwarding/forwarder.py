@@ -31,6 +31,7 @@ from server.fleet.forwarding.receiptkeys import ReceiptKeysUnknown, receipt_of
 from server.fleet.outbox import Claim
 
 Settle = Callable[[Session, Application], None]
+RESTING = "service-resting"  # in the log
 _UNDER_WAY = (ApplicationState.UPLOADED, ApplicationState.FORWARDED)
 
 
@@ -62,11 +63,12 @@ class Forwarder:
             return self._stuck(claim, "no-service")
         rest_s = self._breaker.rests_s(name)
         if rest_s > 0:
-            return self._again(claim, "service-resting", rest_s)
+            self._again(claim, self._breaker.why(name) or RESTING, rest_s)  # what a person should hear
+            return RESTING
         service = self._connectors.line(name)
         answer = self._ask(application, service)
         if isinstance(answer, Failed):
-            self._breaker.failed(name)
+            self._breaker.failed(name, answer.code)
         else:
             self._breaker.heard(name)
         return self._judge(claim, application, service, answer)

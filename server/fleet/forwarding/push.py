@@ -59,9 +59,19 @@ class Push:
                 response.close()
         except httpx.TimeoutException:
             return Failed("service-slow")
-        except httpx.TransportError:
-            return Failed("service-unreachable")
+        except httpx.TransportError as problem:
+            return Failed("service-certificate" if _is_of_tls(problem) else "service-unreachable")
         return _read(response, body)
+
+
+def _is_of_tls(problem: BaseException) -> bool:
+    """Whether a certificate was not accepted, by us or by the service; the library wraps what it heard."""
+    seen: BaseException | None = problem
+    while seen is not None:
+        if isinstance(seen, ssl.SSLError) and not isinstance(seen, ssl.SSLEOFError | ssl.SSLZeroReturnError):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def _read(response: httpx.Response, body: bytes | None) -> Answer:

@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -200,11 +201,12 @@ def make_machine(ground: Ground) -> type[RuleBasedStateMachine]:
     return Asking
 
 
+@pytest.mark.timeout(600)  # what it finds it makes small, which takes minutes
 def test_the_counts_are_conserved_however_often_parts_are_asked_again(ground: Ground) -> None:
     run_state_machine_as_test(
         make_machine(ground),
         settings=settings(
-            max_examples=120 if "THUISLOKET_LONG" in os.environ else 5,
+            max_examples=120 if "THUISLOKET_LONG" in os.environ else 20,
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=[HealthCheck.too_slow],

@@ -25,6 +25,7 @@ from server.db.tables import Application, CustodyStep
 from server.fleet import applications, custody, ingest, outbox, retention
 from server.fleet.applications import Packet
 from server.fleet.refused import Refused
+from tests.server.conftest import ENGINES
 from tests.server.fleet.test_ingest import message
 from tests.server.town import BRUGGE, KIT, SERVICE, Town
 
@@ -106,6 +107,7 @@ def resigned(town: Town, token: str, **changes: Any) -> str:
     return signed.sign(KIND, data, key, signed.key_id(key.public_key()), certificates)
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_the_whole_way_is_told_once_in_order_and_by_whom(town: Town) -> None:
     chain = whole(town)
     judged = judge(chain, trusted(town))
@@ -223,6 +225,7 @@ def run(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
     )
 
 
+@pytest.mark.parametrize("engine", ENGINES)
 def test_what_is_not_signed_yet_is_not_given_out(town: Town) -> None:
     visit = town.plan()
     packet = town.packet(visit)

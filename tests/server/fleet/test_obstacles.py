@@ -6,10 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from protocol.messages import VisitEvent
 from server.db.scope import EVERYONE, only
 from server.db.tables import Kit, KitLease, KitTenant, Visit
 from server.fleet import bags, incidents, kits, obstacles, rosters, visits
 from server.fleet.refused import Refused
+from tests.server.fleet.test_ingest import health, say
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, Town
 
 NOW = datetime.now(UTC)
@@ -178,6 +180,23 @@ def test_a_kit_that_closes_before_the_visit_is_told_of_the_day_before(
     listed.plan(day=1)
     listed.plan(day=5)  # it may be online many times before
     assert ahead(listed) == ([("An Peeters", "kit-closes")] if warned else [])
+
+
+def test_a_visit_that_its_kit_cannot_read_is_shown_planned_or_begun_until_it_is_taken_back(
+    listed: Town,
+) -> None:
+    coming, begun, other = (listed.plan(day=1, hour=hour) for hour in (9, 11, 13))
+    say(listed, VisitEvent(begun.visit_id, "opened"))
+    assert ahead(listed) == []
+    say(listed, health(unread=(coming.visit_id, begun.visit_id)))
+    assert ahead(listed) == [("An Peeters", "kit-cannot-read")] * 2
+    clerk = listed.actor()
+    for visit in (coming, begun):
+        with listed.database.writing(clerk.scope) as db:
+            visits.unassign(db, clerk, visit.visit_id, NOW)
+    assert ahead(listed) == []
+    say(listed, VisitEvent(other.visit_id, "opened"))
+    assert ahead(listed) == []
 
 
 def test_what_is_in_the_way_of_another_municipality_is_not_shown(listed: Town) -> None:

@@ -92,6 +92,33 @@ def test_done_all_the_same_and_taken_it_counts_and_its_twin_is_taken_back(town: 
         assert db.get_one(Request, visit.request_id).state == VisitState.SEALED
 
 
+def test_taken_while_somebody_is_there_again_the_second_application_waits_for_a_person(town: Town) -> None:
+    visit = town.plan(hour=9)
+    say(town, VisitEvent(visit.visit_id, "opened"))
+    unassign(town, visit)
+    second = town.plan(visit.request_id, hour=11)
+    say(town, VisitEvent(second.visit_id, "opened"))
+    upload(town, town.packet(visit))
+    decide(town, "take")
+    assert visit_state(town, second) == VisitState.ABANDONED
+    again = town.packet(second, seq=2)
+    upload(town, again)
+    assert state(town, again.manifest.packet_id) == ApplicationState.STUCK
+    (matter,) = waiting(town)
+    assert (matter.visit_id, matter.why) == (second.visit_id, "withdrawn")
+
+
+def test_what_waits_for_a_decision_is_not_sent_without_one(town: Town) -> None:
+    visit = town.plan()
+    unassign(town, visit)
+    sealed = town.packet(visit)
+    upload(town, sealed)
+    clerk = town.actor()
+    with pytest.raises(Refused, match="undecided"), town.database.writing(clerk.scope) as db:
+        applications.release(db, clerk, sealed.manifest.packet_id, NOW)
+    assert forwards(town) == []
+
+
 def test_what_a_taken_visits_kit_says_next_counts_at_once(town: Town) -> None:
     visit = town.plan()
     unassign(town, visit)

@@ -8,10 +8,12 @@ from sqlalchemy import delete, select
 
 from protocol.bag import open_bag
 from protocol.lifecycle import VisitState
+from protocol.messages import VisitEvent
 from server.db.scope import EVERYONE
 from server.db.tables import Booking, Kit, KitTenant, OutboxRow, Request, Visit
 from server.fleet import bags, outbox, requests, status, visits
 from server.fleet.refused import Invalid, Refused
+from tests.server.fleet.test_ingest import say
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, Town
 
 NOW = datetime.now(UTC)
@@ -105,8 +107,23 @@ def test_a_visit_taken_back_leaves_the_bag_and_can_be_planned_again(town: Town) 
     assert state(town, visit.request_id) == VisitState.REQUESTED
     assert day_bag(town).visits == ()  # type: ignore[attr-defined]
     town.plan(visit.request_id, hour=9)
-    with pytest.raises(Refused, match="visit-begun"), town.database.writing(clerk.scope) as db:
+    with pytest.raises(Refused, match="visit-done"), town.database.writing(clerk.scope) as db:
         visits.unassign(db, clerk, visit.visit_id, NOW)
+
+
+def test_a_visit_begun_on_a_kit_that_broke_is_taken_back_and_somebody_goes_again(town: Town) -> None:
+    visit = town.plan(hour=9)
+    clerk = town.actor()
+    assert say(town, VisitEvent(visit.visit_id, "opened")) == "visit"
+    with town.database.writing(clerk.scope) as db:
+        visits.unassign(db, clerk, visit.visit_id, NOW)
+    assert state(town, visit.request_id) == VisitState.REQUESTED
+    again = town.plan(visit.request_id, hour=9)
+    # The kit was mended after all, and its officer has given the visit up: nobody has to decide anything.
+    assert say(town, VisitEvent(visit.visit_id, "abandoned", "cannot")) == "old-news"
+    assert state(town, again.request_id) == VisitState.PLANNED
+    # Or has finished it: that waits for a person, as what is done for any visit that was taken back.
+    assert say(town, VisitEvent(visit.visit_id, "sealed")) == "quarantine-withdrawn"
 
 
 def lend(town: Town) -> None:
@@ -252,7 +269,7 @@ def test_the_citizen_sees_in_a_word_where_her_request_is(town: Town) -> None:
     assert ask(town, made.code) == "planned"
     with town.database.writing(EVERYONE) as db:
         visits.move(db, db.merge(visit), VisitState.OPENED)
-    assert ask(town, made.code) == "visited"
+    assert ask(town, made.code) == "visiting"  # nothing has been sent, and perhaps nothing will be
     with town.database.writing(EVERYONE) as db:
         visits.move(db, db.merge(visit, load=True), VisitState.ABANDONED, "unwell")
     assert ask(town, made.code) == "not-visited"

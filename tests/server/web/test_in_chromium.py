@@ -20,7 +20,7 @@ from tests.server.fleet.test_ingest import say
 from tests.server.town import BRUGGE, KIT, OTHER_KIT, PASSWORD, Town
 from tests.server.web.full_town import MISSING_KIT, fill
 
-pytestmark = [pytest.mark.browser, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.browser, pytest.mark.timeout(600)]
 
 AXE = Path(__file__).parents[2] / "node" / "node_modules" / "axe-core" / "axe.min.js"
 TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa"]
@@ -89,7 +89,7 @@ def test_no_page_is_wider_than_its_screen_or_shuts_anybody_out(
         "": ("/aanvraag", "/sign-in", "/status"),
         "planner.brugge": ("/", "/requests", f"/requests/{full.request_id}", "/quarantine"),
         "vloot": (
-            *("/", "/applications", f"/applications/{full.packet_id}", "/incidents", "/broker"),
+            *("/", "/applications", f"/applications/{full.packet_id}", "/incidents", "/broker", "/lists"),
             *(f"/kits/{kit_id}" for kit_id in (KIT, MISSING_KIT, OTHER_KIT)),
         ),
     }.items():

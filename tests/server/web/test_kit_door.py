@@ -15,7 +15,7 @@ from flask.testing import FlaskClient
 from werkzeug.test import TestResponse
 
 from server.db.scope import EVERYONE
-from server.fleet import bags, kits
+from server.fleet import bags, kits, lists
 from server.kit_app import create_kit_app
 from tests.server.town import KIT, OTHER_KIT, Town
 
@@ -86,6 +86,16 @@ def test_a_nudge_asks_for_nothing_and_only_a_kit_may(town: Town, kit: Callable[.
     nudged = kit().call("HEAD", "/kit/v1/uploads")
     assert (nudged.status_code, nudged.data) == (204, b"")
     assert kit("kit-sign").call("HEAD", "/kit/v1/uploads").status_code == 403
+
+
+def test_a_recipient_list_is_asked_for_by_the_key_that_signed_it(town: Town, kit: Callable[..., Kit]) -> None:
+    (there,) = lists.look(town.config.services, datetime.now(UTC))
+    asked = f"/kit/v1/recipients?key={there.kid}&held="
+    assert kit().call("GET", asked).get_json() == {"recipients": there.token}
+    held = sha256(there.token.encode()).hexdigest()
+    for path, status in ((asked + held, 204), (asked + "none", 400), ("/kit/v1/recipients?key=a/b", 400)):
+        assert kit().call("GET", path).status_code == status
+    assert kit("kit-sign").call("GET", asked).status_code == 403
 
 
 def test_a_packet_that_is_refused_says_why(town: Town, kit: Callable[..., Kit]) -> None:

@@ -114,14 +114,18 @@ def test_a_plan_that_does_not_fit_is_answered_on_the_page(
     assert 'role="alert"' in answer.text
 
 
-def test_taking_back_a_visit_that_has_begun_is_answered_on_the_page(
+def test_a_visit_that_has_begun_is_taken_back_on_the_page_and_one_that_is_done_is_not(
     town: Town, signed_in: Callable[[str], Browser]
 ) -> None:
     planner, visit = signed_in("planner.brugge"), town.plan()
     say(town, VisitEvent(visit.visit_id, "opened"))
+    page = f"/requests/{visit.request_id}"
+    assert "Neem het alleen terug als" in planner.get(page).text
+    assert planner.send(f"/visits/{visit.visit_id}/unassign", {}, page=page).status_code == 303
+    assert "/plan" in planner.get(page).text
     answer = planner.send(f"/visits/{visit.visit_id}/unassign", {}, page="/")
     assert answer.status_code == 409
-    assert "al begonnen" in answer.text
+    assert "al teruggenomen" in answer.text
 
 
 def test_the_inclusion_officer_reads_and_does_not_plan(
@@ -175,8 +179,11 @@ def test_a_kit_whose_keys_are_in_no_chip_is_named_on_the_dashboard(
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        ("service-resting", "De dienst antwoordt niet. Volgende poging"),
-        ("receipt-keys-unknown", "Nog niet gelukt. Volgende poging"),
+        ("service-resting", "De dienst antwoordt niet."),
+        ("service-503", "De dienst kan het nu niet aannemen."),
+        ("service-302", "De beheerder moet het adres nakijken."),
+        ("service-certificate", "De dienst en wij vertrouwen elkaars certificaat niet."),
+        ("recipients-expired", "De beheerder moet een nieuwe vragen."),
     ],
 )
 def test_why_an_application_waits_and_until_when_is_said(
@@ -193,6 +200,24 @@ def test_why_an_application_waits_and_until_when_is_said(
     for page in ("/applications", path):
         assert words in planner.get(page).text
         assert error in planner.get(page).text
+    assert planner.send(f"{path}/release", {}, page="/applications").status_code == 303
+    with town.database.reading(EVERYONE) as db:
+        assert outbox.due(db, ["forward"], datetime.now(UTC))  # the cause was mended: nobody waits for it
+
+
+def test_what_has_waited_an_hour_for_its_service_is_on_the_dashboard(
+    town: Town, signed_in: Callable[[str], Browser]
+) -> None:
+    planner = signed_in("planner.brugge")
+    sealed = town.packet(town.plan())
+    upload(town, sealed)
+    with town.database.writing(EVERYONE) as db:
+        (claim,) = outbox.claim(db, ["forward"], 1, datetime.now(UTC))
+        outbox.again(db, claim, NOW, "service-unreachable", 15.0)
+    assert "De dienst antwoordt niet." not in planner.get("/").text
+    with town.database.writing(EVERYONE) as db:
+        db.get_one(Application, sealed.manifest.packet_id).uploaded = NOW - timedelta(hours=2)
+    assert "De dienst antwoordt niet." in planner.get("/").text
 
 
 def test_a_stuck_application_is_let_go_on(town: Town, signed_in: Callable[[str], Browser]) -> None:

@@ -12,8 +12,8 @@ from sqlalchemy import delete
 from protocol.instant import write_instant
 from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
-from server.db.tables import Application, OutboxRow
-from server.fleet import collecting, reconciling, uploads
+from server.db.tables import Application, OutboxRow, Visit
+from server.fleet import collecting, quarantine, reconciling, uploads, visits
 from server.kit_app import create_kit_app
 from server.work import utc_now
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, SERVICE, Town
@@ -22,8 +22,8 @@ from tests.server.web.test_kit_door import Kit
 COLLECTOR, OTHER = "haal.service.test", "haal.damme.test"
 
 
-def uploaded(town: Town, seq: int = 1) -> Sealed:
-    sealed = town.packet(town.plan(hour=8 + seq), seq)
+def uploaded(town: Town, seq: int = 1, visit: Visit | None = None) -> Sealed:
+    sealed = town.packet(visit or town.plan(hour=8 + seq), seq)
     data, packet_id, now = sealed.data, sealed.manifest.packet_id, utc_now()
     begun = uploads.begin(town.database, town.dock, KIT, packet_id, len(data), sha256(data).hexdigest(), now)
     uploads.write(town.database, town.dock, KIT, packet_id, 0, begun.generation, data, now)
@@ -112,6 +112,23 @@ def test_a_service_that_fetches_may_ask_for_a_part_again_and_its_question_comes_
     assert state(town, sealed) == "recapture"
 
 
+def test_what_waits_for_a_decision_is_not_fetched_before_it(town: Town, caller: Callable[..., Kit]) -> None:
+    visit = town.plan()
+    clerk = town.actor()
+    with town.database.writing(clerk.scope) as db:
+        visits.unassign(db, clerk, visit.visit_id, utc_now())
+    sealed = uploaded(town, visit=visit)
+    assert state(town, sealed) == "stuck"
+    (told,) = caller().call("GET", "/service/v1/statement").get_json()["applications"]
+    assert (told["packet_id"], told["state"]) == (sealed.manifest.packet_id, "stuck")
+    place = f"/service/v1/applications/{sealed.manifest.packet_id}"
+    assert caller().call("GET", place).status_code == 404
+    with town.database.writing(EVERYONE) as db:
+        (matter,) = quarantine.waiting(db)
+        quarantine.decide(db, town.actor(), matter.item_id, "take", utc_now())
+    assert caller().call("GET", place).data == sealed.data
+
+
 def test_a_receipt_of_another_packet_or_of_nobody_settles_nothing(
     town: Town, caller: Callable[..., Kit]
 ) -> None:
@@ -160,10 +177,6 @@ def test_forwarding_that_fell_out_of_the_queue_is_put_back(town: Town) -> None:
         assert reconciling.reconcile(db, now) == []  # it may just be on its way
         assert reconciling.reconcile(db, now + 2 * reconciling.QUIET) == [sealed.manifest.packet_id]
         assert reconciling.reconcile(db, now + 2 * reconciling.QUIET) == []
-        assert reconciling.half_arrived(db) == []
-        db.get_one(Application, sealed.manifest.packet_id).uploaded = None  # as a backup put back would
-        db.flush()
-        assert reconciling.half_arrived(db) == [sealed.manifest.packet_id]
 
 
 def test_the_statement_names_what_has_arrived_of_the_own_lines_page_by_page(
