@@ -1,5 +1,6 @@
 #!/bin/sh
 # Installs the Debian packages that are missing: `debian.sh demo` for what runs, `debian.sh test` for the tests as well.
+# `debian.sh appliance` adds what boots a machine in an emulator (tests/appliance).
 # Nothing is done, and no right is asked for, when they are all there. No daemon is started or left to start by itself.
 set -eu
 
@@ -9,7 +10,8 @@ try="age postgresql chromium fonts-dejavu-core openssl mosquitto-clients strace 
 case "${1:-}" in
     demo) wanted=$run ;;
     test) wanted="$run $try" ;;
-    *) echo "usage: debian.sh demo|test" >&2; exit 2 ;;
+    appliance) wanted="$run $try qemu-system-x86 mmdebstrap e2fsprogs" ;;
+    *) echo "usage: debian.sh demo|test|appliance" >&2; exit 2 ;;
 esac
 
 there() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }

@@ -21,6 +21,13 @@ IMAGE = ROOT / "provisioning" / "image"
 UNITS = {path.stem.removeprefix("thuisloket-"): path for path in (IMAGE / "systemd").glob("*.service")}
 SERIAL = {"char-ttyUSB rw", "char-ttyACM rw"}
 TPM = {f"{Tpm(path='', tls='').device} rw"}
+MODULES = {
+    "char-ttyUSB": "usbserial",
+    "char-ttyACM": "cdc_acm",
+    "char-video4linux": "videodev",
+    "char-media": "mc",
+}
+"""Which module tells the kernel of a kind of device; all others are built in on a kit."""
 CAMERA = {"char-video4linux rw", "char-media rw", "char-dma_heap rw"}
 MOST = {"agent": 10, "keys": 10, "uplink": 15}
 """Exposure in tenths, as `systemd-analyze security` counts; the uplink cannot name the addresses it needs."""
@@ -55,6 +62,9 @@ def test_systemd_takes_it_as_it_stands(name: str, tmp_path: Path) -> None:
     for target in targets.split():
         listens = "[Socket]\nListenStream=/run/pcscd.comm\nAccept=yes\n" if target.endswith("socket") else ""
         (units / target).write_text(f"[Unit]\nDefaultDependencies=no\n{listens}")
+    (units / "systemd-udev-settle.service").write_text(
+        "[Unit]\nDefaultDependencies=no\n[Service]\nExecStart=/opt/thuisloket/bin/thuisloket-kit\n"
+    )
     (units / "pcscd@.service").write_text("[Service]\nExecStart=/opt/thuisloket/bin/thuisloket-kit\n")
     told = subprocess.run(
         ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", f"--root={tmp_path}",
@@ -83,6 +93,19 @@ def test_nothing_of_its_memory_reaches_a_disk_and_no_device_but_those_named_is_t
         "uplink": set(),
     }
     assert set(found["DeviceAllow"]) == devices[name]
+
+
+def test_every_kind_of_device_that_is_permitted_is_known_before_the_agent_starts() -> None:
+    """systemd looks a kind up when it starts a unit; what was not known then is refused to it for good."""
+    loaded = (IMAGE / "modules-load" / "thuisloket.conf").read_text().splitlines()
+    kinds = {line.split()[0] for line in settings("agent")["DeviceAllow"] if line.startswith("char-")}
+    assert kinds - {"char-dma_heap"} == set(MODULES)
+    assert set(MODULES.values()) <= set(loaded)
+
+
+def test_the_keys_are_not_asked_for_before_udev_has_given_their_device_its_driver() -> None:
+    found = settings("keys")
+    assert found["After"] == found["Wants"] == ["systemd-udev-settle.service"]
 
 
 def test_the_agent_cannot_ask_the_firmware_for_the_key_of_the_board() -> None:
