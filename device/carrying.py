@@ -18,6 +18,7 @@ from device.agent.learnt import with_learnt
 from device.agent.recipients import Recipients, read_public_key
 from device.config import Config, load
 from device.errors import Code, KitError, Remedy
+from device.spool.lists import ListDesk
 from device.spool.spool import Spool
 from device.spool.stick import NoStick, Stick
 
@@ -68,7 +69,8 @@ def import_command(folder: Folder, config: ConfigFile, as_json: Json = False) ->
     one."""
     settings = load(config)
     now = SystemClock().now()
-    recipients = Recipients(settings.trust_recipients, read_public_key(settings.trust_list_key))
+    list_key, brought = read_public_key(settings.trust_list_key), ListDesk(settings.spool).brought
+    recipients = Recipients(settings.trust_recipients, list_key, brought)
     with _at(settings, folder, make=False) as (spool, stick):
         roots = with_learnt(carrying.read_roots(settings.uplink.ca), settings.signing())
         moved = list(carrying.import_packets(spool, stick, roots, now))

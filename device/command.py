@@ -32,6 +32,7 @@ from device.drivers.signpad.command import sign_command
 from device.errors import Code, KitError, Refused, Remedy
 from device.key_commands import keys
 from device.spool.layout import Layout, is_claimed
+from device.spool.lists import ListDesk
 from device.vault.recovery import Administrator
 from device.vault.security_keys import SecurityKey
 
@@ -39,6 +40,7 @@ DONE, FAILED, REFUSED, ABSENT, CANCELLED = 0, 1, 3, 4, 130
 
 LONGEST_STDIN = 1024 * 1024
 BELGIUM_ROOTS = Path("/etc/thuisloket/trust/cards")
+KIT_TOML = Path("/etc/thuisloket/kit.toml")
 """Where a kit's image has the roots of real cards."""
 
 _EXIT = {
@@ -241,7 +243,7 @@ def _tell(outcome: str, tries_left: int | None, as_json: bool) -> None:
 
 
 @app.command()
-def doctor(config: ConfigFile, as_json: Json = False) -> None:
+def doctor(config: ConfigFile = KIT_TOML, as_json: Json = False) -> None:
     """Try everything a day's work needs: peripherals, storage, clock, certificates. Changes nothing."""
     try:
         checks = _examine(load(config))
@@ -334,7 +336,9 @@ def _examine(config: Config) -> tuple[Check, ...]:
         sys=config.health_sys,
         source=config.keys.source,
         key_device=too_open(config.keys.device) if config.keys.device is not None else "",
-        recipients=lambda: Recipients(config.trust_recipients, read_public_key(config.trust_list_key)),
+        recipients=lambda: Recipients(
+            config.trust_recipients, read_public_key(config.trust_list_key), ListDesk(config.spool).brought
+        ),
         services=tuple(config.catalogue),
         certificates={
             "kit-sign": config.signing().present().certificate,

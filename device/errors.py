@@ -77,6 +77,7 @@ class Code(StrEnum):
     NOT_NOW = "not-now"
     UNKNOWN_VISIT = "unknown-visit"
     BAG_UNREADABLE = "bag-unreadable"
+    CAPTURE_DAMAGED = "capture-damaged"
     STEP_MISSING = "step-missing"
     # configuration
     BAD_CONFIG = "bad-config"

@@ -9,7 +9,7 @@ PATTERN = r"^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{3})?Z
 _INSTANT = re.compile(PATTERN)
 
 
-@lru_cache(1024)  # a message's is read where it is checked, and again where it is used
+@lru_cache(8192)  # a message's is read where it is checked, and again where it is used
 def read_instant(text: str) -> datetime:
     """The instant, zone UTC. ValueError for any other spelling or an impossible date."""
     if _INSTANT.fullmatch(text) is None:

@@ -25,14 +25,15 @@ from protocol.bad import Bad
 from protocol.chain import LONGEST as LONGEST_CHAIN
 from protocol.chain import BadChain, check_chain, load_certificate
 from protocol.identity import BadIdentity, Role, check_use, role_of
+from protocol.ids import is_key_id
 
 ALGORITHM = "ES256"
 SIGNATURE = 86  # characters: two numbers of 32 bytes in base64url
 LONGEST = 1024 * 1024  # characters of a whole token
 LONGEST_HEADER = 32 * 1024  # characters, three certificates included
 _KIND = re.compile(r"[a-z][a-z-]{0,39}")
-_KEY_ID = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _HASH = ec.ECDSA(hashes.SHA256())
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
 
 
 class BadSignature(Bad):
@@ -67,7 +68,7 @@ def sign(
 
     With a chain `kid` is the `key_id` of its leaf. ValueError when kind, kid, key or chain do not fit."""
     header = header_of(kind, key, kid, chain)
-    return f"{header}.{_encode(payload)}.{_signature(header, payload, key)}"
+    return f"{header}.{_encode(payload)}.{signature_under(header, payload, key)}"
 
 
 def sign_detached(
@@ -85,7 +86,7 @@ def header_of(
     kind: str, key: ec.EllipticCurvePrivateKey, kid: str, chain: Sequence[x509.Certificate] = ()
 ) -> str:
     """The first part of every token that `key` signs as `kind`. ValueError as `sign`."""
-    if not _KIND.fullmatch(kind) or not _KEY_ID.fullmatch(kid) or not isinstance(key.curve, ec.SECP256R1):
+    if not _KIND.fullmatch(kind) or not is_key_id(kid) or not isinstance(key.curve, ec.SECP256R1):
         raise ValueError("kind, key id or curve does not fit a signed document")
     members: dict[str, object] = {"alg": ALGORITHM, "typ": f"thuisloket/{kind}", "kid": kid}
     if chain:
@@ -99,7 +100,13 @@ def header_of(
 
 def sign_under(header: str, payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
     """A detached token with a header of this key's: its length and SIGNATURE and two characters."""
-    return f"{header}..{_signature(header, payload, key)}"
+    return f"{header}..{signature_under(header, payload, key)}"
+
+
+def signature_under(header: str, payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
+    """The last part of such a token."""
+    r, s = decode_dss_signature(key.sign(f"{header}.{_body(payload)}".encode(), _HASH))
+    return _encode(r.to_bytes(32) + s.to_bytes(32))
 
 
 def verify(token: str, kind: str, keys: Mapping[str, ec.EllipticCurvePublicKey]) -> bytes:
@@ -144,11 +151,6 @@ def verify_detached_chain(
     return _check_chained(head, _encode(payload), signature, kind, roots, role, at)
 
 
-def _signature(header: str, payload: bytes, key: ec.EllipticCurvePrivateKey) -> str:
-    r, s = decode_dss_signature(key.sign(f"{header}.{_body(payload)}".encode(), _HASH))
-    return _encode(r.to_bytes(32) + s.to_bytes(32))
-
-
 def _split(token: str) -> tuple[str, str, str]:
     if len(token) > LONGEST or not token.isascii():
         raise BadSignature("malformed", "too long or not ASCII")
@@ -172,7 +174,7 @@ def _read_header(head: str, kind: str) -> _Header:
         raise BadSignature("header", "another algorithm")
     if header.typ != f"thuisloket/{kind}":
         raise BadSignature("kind", f"not a {kind}")
-    if not _KEY_ID.fullmatch(header.kid):
+    if not is_key_id(header.kid):
         raise BadSignature("header", "kid")
     return header
 
@@ -239,7 +241,7 @@ def _body(payload: bytes) -> str:
 
 
 def _encode(data: bytes) -> str:
-    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+    return binascii.b2a_base64(data, newline=False).rstrip(b"=").translate(_URL_SAFE).decode()
 
 
 def _decode(text: str) -> bytes:

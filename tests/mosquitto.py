@@ -24,6 +24,7 @@ from protocol import access
 from provisioning import broker
 from server.broker.control import Control
 from server.broker.link import Identity, Link, Place
+from server.broker.tidy import TidySocket
 from tests.pki import Files, Pki
 
 PORTS = range(10_240, 32_768)  # below those of ip_local_port_range
@@ -43,8 +44,9 @@ def free_port() -> int:
             return port
 
 
-def until(true: Callable[[], object], seconds: float = 15.0, what: str = "") -> Any:
-    """The first true value of `true()`; AssertionError after `seconds`."""
+def until(true: Callable[[], object], seconds: float = 60.0, what: str = "") -> Any:
+    """The first true value of `true()`; AssertionError after `seconds`: so long that a machine that does ten
+    other things gets there too."""
     end = time.monotonic() + seconds
     while not (value := true()):
         assert time.monotonic() < end, f"waited {seconds} s for {what or true}"
@@ -137,6 +139,7 @@ class Client:
         self.reason: int | None = None
         self.gone = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.sslsocket_class = TidySocket  # a broker killed in a handshake leaves no open socket behind
         context.load_verify_locations(roots)
         context.load_cert_chain(files.certificate, files.key)
         self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id, protocol=mqtt.MQTTv5)

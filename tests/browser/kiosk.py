@@ -13,9 +13,10 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 from device.agent.front import Front
 from device.kiosk import create_kiosk
-from tests.device.kiosk.front import NOW, MemoryDesk
+from tests.device.kiosk.front import MemoryDesk
 from tests.device.kiosk.play import Play
 from tests.device.kiosk.scenes import SCENES
+from tests.device.kiosk.today import NOW
 
 SHOTS = os.environ.get("THUISLOKET_SHOTS")
 

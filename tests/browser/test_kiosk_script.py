@@ -5,7 +5,8 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from device.errors import Code, Remedy
 from tests.browser.kiosk import Stage, play
-from tests.device.kiosk.front import INK, PIN
+from tests.device.kiosk.front import PIN
+from tests.device.kiosk.today import INK
 
 pytestmark = pytest.mark.browser
 

@@ -40,7 +40,7 @@ BUILDS: Mapping[str, Sequence[Change]] = {
     "uploaded-before-commit": (
         (
             "server/fleet/uploads.py",
-            "    if whole:\n        _complete(database, dock, packet_id, now)\n",
+            "    if whole:\n        _complete(database, dock, packet_id, generation, now)\n",
             "    if whole:\n",
         ),
     ),

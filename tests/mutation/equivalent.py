@@ -19,8 +19,8 @@ EQUIVALENT: Mapping[str, str] = {
             "one less: 1024",
         )
     },
-    "device/vault/database.py:_translated: one more: 0": _OTHER_ERROR,
-    "device/vault/database.py:_translated: one less: 0": _OTHER_ERROR,
+    "device/vault/database.py:_Translated.__exit__: one more: 0": _OTHER_ERROR,
+    "device/vault/database.py:_Translated.__exit__: one less: 0": _OTHER_ERROR,
     "device/agent/reckoning.py:advance: comparison: wall <= walked": "both ways end at the same instant",
     **{
         f"device/vault/{where}: one less: 0": "the last of one column is the first"
@@ -42,7 +42,7 @@ EQUIVALENT: Mapping[str, str] = {
     },
     "device/vault/tries.py:Tries.count: one less: 0": _NO_WAIT,
     "device/vault/keysource.py:FileKeySource.create: arithmetic: os.O_RDONLY | os.O_DIRECTORY": _IS_A_FOLDER,
-    "device/vault/parcels.py:Unfinished.lay: comparison: size >= LARGE": _WHO_WRITES,
+    "device/vault/parcels.py:Unfinished.lay: comparison: size < LARGE": _WHO_WRITES,
     "device/vault/parcels.py:Unfinished.ready: comparison: blocks.stop - blocks.start >= LARGE": _WHO_WRITES,
     "protocol/sealed/archive.py:_LARGEST: one less: 8": _TWO_GIGABYTES,
     "protocol/sealed/archive.py:_LARGEST: one less: 11": _TWO_GIGABYTES,

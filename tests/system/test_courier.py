@@ -24,7 +24,7 @@ from server.db.scope import EVERYONE
 from server.db.tables import Application
 from tests.server.town import KIT, Ground, Town, make_ground
 
-pytestmark = [pytest.mark.system, pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.system, pytest.mark.timeout(300)]
 
 
 @pytest.fixture(scope="module")

@@ -17,6 +17,7 @@ from device.emulators import make_fingers, portrait, ridges
 from device.emulators.__main__ import PROGRAMS, main
 from device.emulators.control import ask
 from tests.device.emulators.started import started, strokes_file
+from tests.mosquitto import until
 
 SW_GREY = bytes.fromhex("40010000000030000000 6c dd 0a".replace(" ", ""))
 SI = bytes.fromhex("4015000000000000000000550a")
@@ -81,7 +82,7 @@ def test_a_waiting_module_is_busy_until_cancelled_or_timed_out(tmp_path: Path) -
         line.write(SI)
         began = time.monotonic()
         assert line.read(13)[10] == 0x6C
-        assert 0.8 < time.monotonic() - began < 2
+        assert 0.8 < time.monotonic() - began < 10
 
 
 def test_true_speed_is_the_speed_of_the_line(tmp_path: Path, finger: Path) -> None:
@@ -94,7 +95,7 @@ def test_true_speed_is_the_speed_of_the_line(tmp_path: Path, finger: Path) -> No
         began = time.monotonic()
         assert len(line.read(11520)) == 11520
         taken = time.monotonic() - began
-    assert 0.95 < taken < 1.6  # 11 520 bytes of 10 bits at 115 200 bit/s are one second
+    assert 0.95 < taken < 10  # 11 520 bytes of 10 bits at 115 200 bit/s are one second
 
 
 def test_images_come_in_turn_and_the_control_socket_lays_another(tmp_path: Path) -> None:
@@ -130,7 +131,7 @@ def test_the_pad_streams_by_itself_when_it_is_opened_each_time(tmp_path: Path) -
         "signpad", "--link", tmp_path / "tty", "--baud", 0, "--strokes", stroke, "--control", control
     ):
         for _ in range(3):
-            wait_until(lambda: not ask(control, do="state")["open"])
+            until(lambda: not ask(control, do="state")["open"])
             with port(tmp_path / "tty", parity=serial.PARITY_ODD) as line:
                 stream = line.read(5 * 28)
             packets = [stream[n : n + 5] for n in range(0, len(stream), 5)]
@@ -147,7 +148,7 @@ def test_an_emulator_takes_its_link_and_socket_away(tmp_path: Path, signal_numbe
         assert link.is_symlink()
         assert control.exists()
         program.send_signal(signal_number)
-        assert program.wait(5) == 0
+        assert program.wait(30) == 0
     assert list(tmp_path.iterdir()) == []
 
 
@@ -163,18 +164,11 @@ def test_an_emulator_dies_with_its_parent(tmp_path: Path) -> None:
         stdout=subprocess.DEVNULL,
     )
     try:
-        wait_until(link.is_symlink)
+        until(link.is_symlink)
     finally:
         parent.kill()
         parent.wait()
-    wait_until(lambda: not link.is_symlink())
-
-
-def wait_until(holds) -> None:
-    until = time.monotonic() + 15
-    while not holds():
-        assert time.monotonic() < until
-        time.sleep(0.02)
+    until(lambda: not link.is_symlink())
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,7 @@ def test_no_new_frame_is_a_frozen_camera(tmp_path: Path) -> None:
     began = time.monotonic()
     with fails(Code.CAMERA_FROZEN):
         camera.capture(Asked().capture)
-    assert time.monotonic() - began < 1
+    assert time.monotonic() - began < 5
 
 
 def test_a_still_can_be_cancelled(bench: Bench) -> None:

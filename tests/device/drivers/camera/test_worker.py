@@ -125,7 +125,7 @@ def test_a_worker_that_never_begins_is_given_up(bench: Bench) -> None:
     began = time.monotonic()
     with fails(Code.TIMED_OUT):
         camera.preview()
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 20
 
 
 def test_no_system_python_is_absent(bench: Bench) -> None:

@@ -72,7 +72,7 @@ class Bench:
         self.driver = driver
         self._slot = slot
 
-    def until(self, presence: str, seconds: float = 3.0) -> None:
+    def until(self, presence: str, seconds: float = 30.0) -> None:
         end = time.monotonic() + seconds
         while self.driver.presence() != presence:
             assert time.monotonic() < end, f"still {self.driver.presence()}"
@@ -111,5 +111,5 @@ def session_bench(virtual: VirtualReader, trust: TrustStore) -> Iterator[Bench]:
 
 @pytest.fixture
 def bench(session_bench: Bench) -> Bench:
-    session_bench.until("no-card", 5.0)
+    session_bench.until("no-card")
     return session_bench

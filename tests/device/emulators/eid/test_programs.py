@@ -101,7 +101,7 @@ def test_a_card_is_a_tcp_connection_that_answers(tmp_path: Path) -> None:
                 assert exchange("80E400001C")[-2:] == b"\x90\x00"
                 program.send_signal(signal.SIGINT)
                 assert peer.recv(2) == b""  # pulled
-            assert program.wait(5) == 0
+            assert program.wait(30) == 0
         finally:
             program.kill()
             program.communicate()
