@@ -131,7 +131,7 @@ def run_work(config: Fleet) -> None:
     manager = Manager(database, config, utc_now)
 
     def nightly(now: datetime) -> None:
-        night.care(database, config, utc_now, now)
+        night.care(database, config, utc_now, now, stop)
 
     managed = config.broker
     watch = Watch(database, managed, manager.place, utc_now) if managed is not None else None

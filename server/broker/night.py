@@ -1,11 +1,13 @@
 """What the fleet does with its broker by night: fresh revocation lists, and the check."""
 
+import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import structlog
 
 from server.broker.checks import all as checks
+from server.broker.checks.stand import Halted
 from server.broker.problem import BrokerProblem
 from server.broker.steward import Manager
 from server.db.engine import Database
@@ -16,9 +18,11 @@ from server.settings import Fleet
 log = structlog.get_logger()
 
 
-def care(database: Database, config: Fleet, clock: Callable[[], datetime], now: datetime) -> None:
+def care(
+    database: Database, config: Fleet, clock: Callable[[], datetime], now: datetime, stop: threading.Event
+) -> None:
     """Once a night, or as often as `broker.check_every_s` says: new lists where the authority is on this
-    machine, then every check of the broker."""
+    machine, then every check of the broker. They are left when `stop` is set, and made another time."""
     if config.broker is None:
         return
     seconds = config.broker.check_every_s
@@ -30,5 +34,8 @@ def care(database: Database, config: Fleet, clock: Callable[[], datetime], now: 
             Manager(database, config, clock).renew_lists()
         except BrokerProblem as problem:  # the check tells it too, by the life that is left in the list
             log.error("lists not renewed", code=problem.code, remedy=problem.remedy)
-    results = checks.run(database, config, clock)
+    try:
+        results = checks.run(database, config, clock, stop=stop)
+    except Halted:
+        return
     log.info("broker checked", red=[result.name for result in results if not result.ok])

@@ -9,7 +9,7 @@ import ssl
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from tests.mosquitto import until
 from tests.pki import Files
 from tests.server.town import KIT, Town
 
+STOP_S = 30.0
 PATIENCE_S = 120.0  # on a machine that does ten other things
 CONTROL = "a-control-token-for-tests"
 
@@ -32,10 +33,15 @@ class Program:
             self.process = subprocess.Popen([sys.executable, "-m", *argv], stdout=file, stderr=file)
 
     def stop(self) -> int:
-        """SIGTERM, and how it ended."""
+        """SIGTERM, and how it ended. One that does not end is killed, and that fails the test."""
         if self.process.poll() is None:
             self.process.terminate()
-        return self.process.wait(15)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            said = self.log.read_text(errors="replace")[-2000:]
+            raise AssertionError(f"not ended {STOP_S:.0f} s after SIGTERM; it said last:\n{said}") from None
 
     def kill(self) -> None:
         self.process.send_signal(signal.SIGKILL)
@@ -45,9 +51,10 @@ class Program:
         """Process ids of everything below it."""
         found, waiting = [], [self.process.pid]
         while waiting:
-            pid = waiting.pop()
-            path = Path(f"/proc/{pid}/task/{pid}/children")
-            below = [int(child) for child in path.read_text().split()] if path.exists() else []
+            below = []
+            for path in Path(f"/proc/{waiting.pop()}/task").glob("*/children"):  # each thread has its own
+                with suppress(FileNotFoundError, ProcessLookupError):  # it ended meanwhile
+                    below += [int(child) for child in path.read_text().split()]
             found += below
             waiting += below
         return found

@@ -1,5 +1,6 @@
 """All checks one after the other, and their results in the database."""
 
+import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -18,16 +19,26 @@ CHECKS: tuple[Named, ...] = (*live.CHECKS, *twin.CHECKS)
 
 
 def run(
-    database: Database, config: Fleet, clock: Callable[[], datetime], only: Iterable[str] = ()
+    database: Database,
+    config: Fleet,
+    clock: Callable[[], datetime],
+    only: Iterable[str] = (),
+    stop: threading.Event | None = None,
 ) -> tuple[Result, ...]:
     """Try the broker that `config` names, write the results down, and return them, in the order of the
     checks.
 
-    With `only`, just these; what is known of the others stays. BrokerProblem where none can be tried."""
+    With `only`, just these; what is known of the others stays. BrokerProblem where none can be tried. Halted
+    when `stop` is set before all were tried: nothing is written down then."""
     manager = Manager(database, config, clock)
     settings = manager.settings
     stand = Stand(
-        config, manager.place, configuration.read(settings.configuration), Release(settings.release), clock()
+        config,
+        manager.place,
+        configuration.read(settings.configuration),
+        Release(settings.release),
+        clock(),
+        stop or threading.Event(),
     )
     wanted = set(only)
     with manager.alone():
@@ -40,6 +51,7 @@ def run(
 
 
 def _try(named: Named, stand: Stand) -> Result:
+    stand.rest(0)
     try:
         return Result(named.name, named.trap, True, named.check(stand), "")
     except Red as red:

@@ -1,8 +1,9 @@
 """What a check works with, and how it says that all is not well."""
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -26,6 +27,10 @@ class Red(Exception):
         self.remedy = remedy
 
 
+class Halted(Exception):
+    """Who checks is to stop: what was not tried yet is tried another time."""
+
+
 @dataclass(frozen=True)
 class Result:
     """`trap`: its number in the list of measured traps, 0 for what belongs beside them."""
@@ -46,6 +51,12 @@ class Stand:
     conf: Configuration
     release: Release
     now: datetime
+    stop: threading.Event = field(default_factory=threading.Event)
+
+    def rest(self, seconds: float) -> None:
+        """Halted when `stop` is set before or meanwhile."""
+        if self.stop.wait(seconds):
+            raise Halted
 
     @property
     def one(self) -> Identity:

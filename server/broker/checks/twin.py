@@ -27,6 +27,7 @@ SOONER_S = 60  # a broker that saves less often forgets more than a kit says aga
 SAVED_S = 2.5  # the second that autosave_interval adds, and a busy machine
 SAVES = "autosave_on_changes false, autosave_interval 5"
 MESSAGES = 20
+ENDS_WITH_US = ("setpriv", "--pdeathsig", "TERM")  # util-linux; also where we are killed
 RELOADS = 3
 OWN = {
     *("listener", "port", "bind_address", "certfile", "keyfile", "cafile", "crlfile", "persistence_location"),
@@ -69,7 +70,7 @@ class Twin:
     def start(self) -> None:
         with (self._folder / "log").open("ab") as log:
             self._process = subprocess.Popen(
-                ["mosquitto", "-c", str(self._configuration)], stdout=log, stderr=log
+                [*ENDS_WITH_US, "mosquitto", "-c", str(self._configuration)], stdout=log, stderr=log
             )
         until = time.monotonic() + START_S
         while not _listens(self.port):
@@ -172,6 +173,7 @@ def reload(stand: Stand) -> str:
         )
     with twin(stand) as other:
         for _ in range(RELOADS):
+            other.stand.rest(0)
             other.stand.leave_session()
             other.stand.tell_one(MESSAGES)
             other.reload()
@@ -220,7 +222,7 @@ def _over(stand: Stand, how: signal.Signals, wait_s: float, remedy: str) -> str:
     with twin(stand) as other:
         other.stand.leave_session()
         other.stand.tell_one(MESSAGES)
-        time.sleep(wait_s)
+        other.stand.rest(wait_s)
         other.end(how)
         other.start()
         with Link(other.stand.place, stand.one, keep=True) as link:

@@ -1,6 +1,7 @@
 """The broker is checked by the job worker's own clock, and the page tells how that ended."""
 
 import os
+from pathlib import Path
 
 import pytest
 
@@ -12,7 +13,7 @@ from tests.mosquitto import until
 from tests.server.broker.conftest import Managed
 from tests.server.broker.test_checks import NAMES, change
 from tests.server.browsing import Browser
-from tests.server.programs import PATIENCE_S, Program, running
+from tests.server.programs import PATIENCE_S, Program, alive, running
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 LONG = bool(os.environ.get("THUISLOKET_LONG"))
@@ -25,9 +26,15 @@ def red(managed: Managed) -> list[str] | None:
     return [row.name for row in rows if row.state != "ok"] if {row.name for row in rows} == NAMES else None
 
 
-def test_the_job_worker_checks_the_broker_by_itself_and_red_keeps_production_shut(managed: Managed) -> None:
+def check_now(managed: Managed) -> Path:
+    """Whatever the hour; its fleet.toml."""
     toml = managed.town.toml
     toml.write_text(toml.read_text().replace("[broker]", "[broker]\ncheck_every_s = 20"))
+    return toml
+
+
+def test_the_job_worker_checks_the_broker_by_itself_and_red_keeps_production_shut(managed: Managed) -> None:
+    toml = check_now(managed)
     browser = Browser(create_app(managed.town.config))
     browser.sign_in("vloot")
     assert "nog nooit getest" in browser.get("/broker").text
@@ -51,3 +58,16 @@ def test_the_job_worker_checks_the_broker_by_itself_and_red_keeps_production_shu
     assert "take-over" in refused.log.read_text()
     with managed.town.database.reading(EVERYONE) as db:
         assert not broker_health.is_stale(db, utc_now())
+
+
+@pytest.mark.parametrize("end", ["stop", "kill"])
+def test_a_worker_that_ends_in_the_middle_of_a_check_leaves_no_second_broker_behind(
+    managed: Managed, end: str
+) -> None:
+    check_now(managed)
+    with running(managed.town, "work") as worker:
+        until(lambda: bool(worker.children()), PATIENCE_S, "the second broker")
+        seconds = worker.children()
+        getattr(worker, end)()
+        until(lambda: not any(alive(pid) for pid in seconds), PATIENCE_S, "the second broker to end")
+    assert red(managed) is None
