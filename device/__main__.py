@@ -134,14 +134,13 @@ def run_command(config: command.ConfigFile) -> None:
 def uplink(config: command.ConfigFile) -> None:
     """The network process: no keys of the store, no devices."""
     # Here and not above: the agent's process never loads what speaks to a network.
-    from device.spool.hatch import SpoolTaken
     from device.uplink import process
     from device.uplink.logs import log_to_stderr
 
     log_to_stderr()
     try:
         process.run(load(config).uplink, stopped_by_signals())
-    except (OSError, SpoolTaken) as problem:
+    except process.CannotStart as problem:
         raise KitError(Code.BAD_CONFIG, Remedy.WORKSHOP, f"uplink: {problem}") from problem
 
 

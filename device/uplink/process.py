@@ -1,6 +1,7 @@
 """The uplink as a process: MQTT, uploads, inbox and renewal, a thread each, until it is told to stop.
 
-A bug in any of them ends all of them and comes out of `run`: the process dies and systemd starts it again.
+A bug in any of them, or a disk that takes no more, ends all of them and comes out of `run`: the process dies
+and systemd starts it again.
 """
 
 import time
@@ -10,7 +11,7 @@ from threading import Event
 
 import structlog
 
-from device.spool.hatch import Hatch
+from device.spool.hatch import Hatch, SpoolTaken
 from device.spool.steering_hatch import SteeringHatch
 from device.uplink.choice import Choice
 from device.uplink.door import Door
@@ -30,15 +31,22 @@ log = structlog.get_logger()
 _LISTEN_S = 0.25  # how soon a `stop` from outside is noticed
 
 
-def run(settings: UplinkSettings, stop: Event) -> None:
-    """Work until `stop` is set; then say `off` and return.
+class CannotStart(Exception):
+    """The certificate files do not fit, or another uplink works on this spool: a person has to look."""
 
-    OSError when the certificate files do not fit at start; device.spool.hatch.SpoolTaken when another uplink
-    works on this spool."""
+
+def run(settings: UplinkSettings, stop: Event) -> None:
+    """Work until `stop` is set; then say `off` and return. CannotStart; OSError of the spool's disk."""
     shapes.work_out()
-    papers = settings.held().present()
-    context(papers.authorities, papers.certificate, papers.key, datetime.now(UTC))
-    hatch = Hatch(settings.spool)
+    try:
+        papers = settings.held().present()
+        context(papers.authorities, papers.certificate, papers.key, datetime.now(UTC))
+    except OSError as problem:
+        raise CannotStart(str(problem)) from problem
+    try:
+        hatch = Hatch(settings.spool)
+    except SpoolTaken as problem:
+        raise CannotStart(f"another uplink works on {problem}") from problem
     try:
         _run(settings, hatch, stop)
     finally:

@@ -9,7 +9,8 @@ kit (or the birth of the kit's own certificate), which is a floor that never goe
 
 import errno
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -84,8 +85,10 @@ def context(ca: Path, certificate: Path, key: Path, newest: datetime) -> KitCont
     made.minimum_version = ssl.TLSVersion.TLSv1_3
     made.verify_flags |= NO_CHECK_TIME
     made.newest = max(newest, born(certificate))
-    made.load_verify_locations(cafile=ca)
-    made.load_cert_chain(certificate, key)
+    with _about(ca):
+        made.load_verify_locations(cafile=ca)
+    with _about(certificate, key):
+        made.load_cert_chain(certificate, key)
     return made
 
 
@@ -96,6 +99,18 @@ def born(certificate: Path) -> datetime:
         return x509.load_pem_x509_certificate(certificate.read_bytes()).not_valid_before_utc
     except ValueError as problem:
         raise ssl.SSLError(f"{certificate.name}: not a certificate in PEM") from problem
+
+
+@contextmanager
+def _about(*files: Path) -> Iterator[None]:
+    """The same problem with the names of the files: OpenSSL does not say them."""
+    names = ", ".join(map(str, files))
+    try:
+        yield
+    except ssl.SSLError as problem:
+        raise ssl.SSLError(f"{names}: {problem}") from problem
+    except OSError as problem:
+        raise type(problem)(problem.errno, problem.strerror, names) from problem
 
 
 def check_time(peer: Mapping[str, object], now: datetime, context: ssl.SSLContext) -> None:

@@ -154,3 +154,24 @@ def _officer(officer_id: str) -> dict[str, str]:
         certificate_pem(holder.certificate).decode(),
     )
     return {name: getattr(new, name) for name in new.__struct_fields__}
+
+
+def test_a_disk_that_takes_no_more_ends_the_uplink_for_another_start_and_a_bad_certificate_for_none(
+    kit: Kit,
+) -> None:
+    """Systemd starts again what ended with 1, and leaves alone what ended with 3."""
+    config = kit.write_config(free_port())
+    program = [sys.executable, "-m", "device", "uplink", "--config", str(config)]
+    (kit.folder / "certs/kit-tls.key").write_bytes(key_pem(kit.signer.signer.key))
+    full = subprocess.run(
+        ["prlimit", "--fsize=0", *program], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert full.returncode == 1
+    assert "File too large" in full.stderr
+    for name, wrong in (("kit-tls.pem", ""), ("kit-tls.key", "no key")):
+        (kit.folder / "certs" / name).write_text(wrong)
+        ran = call("uplink", "--config", str(config))
+        assert ran.returncode == 3
+        assert "bad-config" in ran.stderr
+        assert name in ran.stderr
+        kit.write_config(free_port())

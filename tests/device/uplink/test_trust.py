@@ -11,7 +11,6 @@ from threading import Event
 
 import pytest
 
-from device.spool.hatch import SpoolTaken
 from device.uplink import process
 from tests.device.uplink.conftest import KIT, Site
 from tests.device.uplink.fleet_stand import FleetStand
@@ -107,14 +106,14 @@ def test_a_key_that_is_laid_out_elsewhere_may_be_away_for_a_while(site: Site):
 @pytest.mark.parametrize("missing", ["ca", "certificate", "key"])
 def test_without_its_certificates_the_process_does_not_start(site: Site, missing: str):
     changes = {missing: Path("/nowhere.pem")}
-    with pytest.raises(OSError, match=r"No such file|nowhere"):
+    with pytest.raises(process.CannotStart, match=r"No such file|nowhere"):
         process.run(replace(site.settings, **changes), Event())
 
 
 def test_a_second_uplink_on_the_same_spool_ends_with_an_error(site: Site):
     site.start()
     site.online()
-    with pytest.raises(SpoolTaken):
+    with pytest.raises(process.CannotStart, match="another uplink"):
         process.run(site.settings, Event())
 
 
