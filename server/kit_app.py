@@ -17,10 +17,9 @@ from server.web import held, kit_door, renewal_door, service_door
 from server.work import utc_now
 
 
-def create_kit_app(config: Fleet) -> Flask:
-    """The application. schema.NotMigrated, trust.BadTrust."""
+def create_kit_app(config: Fleet, database: Database) -> Flask:
+    """The application on a `database` that stays the caller's. schema.NotMigrated, trust.BadTrust."""
     shapes.work_out()
-    database = Database(config.database_url)
     schema.check(database)
     app = Flask("server", static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH

@@ -73,7 +73,7 @@ def run_kits(config: Fleet) -> None:
         def load(self) -> object:
             from server.kit_app import create_kit_app
 
-            return create_kit_app(config)
+            return create_kit_app(config, Database(config.database_url))
 
     Listener().run()
 

@@ -1,14 +1,23 @@
-"""The pages of a town, and somebody signed in at each desk."""
+"""The pages of a town, and somebody signed in at each desk; on both engines."""
 
 from collections.abc import Callable, Iterator
 
 import pytest
 from flask import Flask
+from flask.testing import FlaskClient
 
 from server.app import create_app
+from server.db.engine import Database
+from server.kit_app import create_kit_app
 from server.web.context import _KEY, Context
 from tests.server.browsing import Browser
+from tests.server.conftest import ENGINES
 from tests.server.town import Town
+
+
+@pytest.fixture(params=ENGINES)
+def engine(request: pytest.FixtureRequest) -> str:
+    return str(request.param)
 
 
 @pytest.fixture
@@ -18,6 +27,14 @@ def app(town: Town) -> Iterator[Flask]:
     yield made
     context: Context = made.extensions[_KEY]
     context.database.close()
+
+
+@pytest.fixture
+def kit_door(town: Town) -> Iterator[FlaskClient]:
+    """Asks the listener for kits and for services that fetch."""
+    database = Database(town.config.database_url)
+    yield create_kit_app(town.config, database).test_client()
+    database.close()
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ from flask import Flask
 from werkzeug.routing import Rule
 
 from protocol.messages import ApplicationEvent, VisitEvent
-from server.app import _bare, create_app
+from server.app import _bare
 from server.auth.roles import MAY
 from server.db.scope import EVERYONE
 from server.db.tables import Application
@@ -211,10 +211,10 @@ def test_cookies_are_kept_from_scripts_and_other_sites(browser: Browser) -> None
         assert "SameSite=Strict" in cookie
 
 
-def test_behind_https_cookies_are_bound_to_the_host(town: Town) -> None:
+def test_behind_https_cookies_are_bound_to_the_host(town: Town, request: pytest.FixtureRequest) -> None:
     text = town.toml.read_text().replace("[web]", "[web]\nsecure_cookies = true")
     town.toml.write_text(text)
-    app = create_app(town.config)
+    app: Flask = request.getfixturevalue("app")  # made from what was just written
     answer = app.test_client().get("https://localhost/sign-in")
     (cookie,) = answer.headers.getlist("Set-Cookie")
     assert cookie.startswith("__Host-visitor=")

@@ -16,6 +16,7 @@ from protocol.messages import Presence, VisitEvent
 from server.db.scope import EVERYONE
 from server.db.tables import KitTenant, Visit
 from tests.browser.kiosk import SHOTS
+from tests.server.engines import SQLITE
 from tests.server.fleet.test_ingest import say
 from tests.server.town import BRUGGE, KIT, OTHER_KIT, PASSWORD, Town
 from tests.server.web.full_town import MISSING_KIT, fill
@@ -36,6 +37,11 @@ WIDER = """() => {
   ].map(e => e.outerHTML?.slice(0, 200) ?? e);
 }"""
 NOW = datetime.now(UTC)
+
+
+@pytest.fixture
+def engine() -> str:
+    return SQLITE  # what a page looks like is the same
 
 
 @pytest.fixture

@@ -16,7 +16,6 @@ from werkzeug.test import TestResponse
 
 from server.db.scope import EVERYONE
 from server.fleet import bags, kits, lists
-from server.kit_app import create_kit_app
 from tests.server.town import KIT, OTHER_KIT, Town
 
 
@@ -50,13 +49,11 @@ class Kit:
 
 
 @pytest.fixture
-def kit(town: Town) -> Callable[..., Kit]:
-    client = create_kit_app(town.config).test_client()
-
+def kit(town: Town, kit_door: FlaskClient) -> Callable[..., Kit]:
     def with_certificate(role: str = "kit-tls", name: str = KIT) -> Kit:
         path = town.ground.pki.folder / f"{role}-{name}.pem"
         leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
-        return Kit(client, leaf.public_bytes(Encoding.DER))
+        return Kit(kit_door, leaf.public_bytes(Encoding.DER))
 
     return with_certificate
 

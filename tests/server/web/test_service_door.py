@@ -7,6 +7,7 @@ from hashlib import sha256
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
+from flask.testing import FlaskClient
 from sqlalchemy import delete
 
 from protocol.instant import write_instant
@@ -14,7 +15,6 @@ from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
 from server.db.tables import Application, OutboxRow, Visit
 from server.fleet import collecting, quarantine, reconciling, uploads, visits
-from server.kit_app import create_kit_app
 from server.work import utc_now
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, SERVICE, Town
 from tests.server.web.test_kit_door import Kit
@@ -53,13 +53,11 @@ def fetched(town: Town) -> Iterator[None]:
 
 
 @pytest.fixture
-def caller(town: Town, fetched: None) -> Callable[..., Kit]:
-    client = create_kit_app(town.config).test_client()
-
+def caller(town: Town, fetched: None, kit_door: FlaskClient) -> Callable[..., Kit]:
     def with_certificate(role: str = "collector", name: str = COLLECTOR) -> Kit:
         path = town.ground.pki.folder / f"{role}-{name}.pem"
         leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
-        return Kit(client, leaf.public_bytes(Encoding.DER))
+        return Kit(kit_door, leaf.public_bytes(Encoding.DER))
 
     return with_certificate
 
