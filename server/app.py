@@ -15,7 +15,7 @@ from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
-from server.db.queueing import WriterHeld
+from server.db.not_now import NOT_NOW, NotNow
 from server.settings import Fleet
 from server.web import (
     api,
@@ -70,7 +70,8 @@ def create_app(config: Fleet) -> APIFlask:
     )
     guard(app)
     app.register_error_handler(HTTPException, _answer_error)
-    app.register_error_handler(WriterHeld, _answer_held)
+    for kind in NOT_NOW:
+        app.register_error_handler(kind, _answer_held)
     if config.web.secure_cookies:
         app.after_request(_only_https)
     if config.web.proxies:
@@ -142,7 +143,7 @@ def _answer_error(problem: HTTPException) -> ResponseReturnValue:
     return render_template("fleet/error.html", code=code if code in _KNOWN else 500), code, headers
 
 
-def _answer_held(problem: WriterHeld) -> ResponseReturnValue:
+def _answer_held(problem: NotNow) -> ResponseReturnValue:
     held.tell(problem)
     return _answer_error(ServiceUnavailable())
 

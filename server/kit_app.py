@@ -6,7 +6,7 @@ from protocol import shapes
 from server import trust
 from server.db import schema
 from server.db.engine import Database
-from server.db.queueing import WriterHeld
+from server.db.not_now import NOT_NOW
 from server.fleet.bags import Sealer
 from server.fleet.blobs import BlobStore
 from server.fleet.collecting import Collection
@@ -25,7 +25,8 @@ def create_kit_app(config: Fleet, database: Database) -> Flask:
     app.config["MAX_CONTENT_LENGTH"] = LONGEST_PATCH
     dock = make_dock(config)
     kit_door.mount(app, database, dock, make_lender(config), config.services, utc_now)
-    app.register_error_handler(WriterHeld, held.answer)
+    for kind in NOT_NOW:
+        app.register_error_handler(kind, held.answer)
     app.register_blueprint(renewal_door.blueprint(database, dock.roots, utc_now))
     app.register_blueprint(service_door.blueprint(Collection(database, dock.blobs, config.services), utc_now))
     return app

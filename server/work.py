@@ -5,12 +5,12 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 
 import structlog
-from sqlalchemy.exc import OperationalError
 
 from server.auth import sign_in, throttle
 from server.db.engine import Database
 from server.db.field_key import FieldKey
 from server.db.listening import Bell
+from server.db.not_now import NOT_NOW, told
 from server.db.queueing import WriterHeld
 from server.db.scope import EVERYONE
 from server.db.turns import Leader
@@ -39,7 +39,6 @@ IDLE_S = 0.25
 RUNG_S = 2.0  # idle where a bell rings for new work; what waits for its time is found this late at most
 TIDY_EVERY = timedelta(minutes=1)
 FORWARDERS = 3  # so that one slow service does not hold up the others
-NOT_NOW = (WriterHeld, OperationalError)  # the database is held, or away: no bug of ours
 
 log = structlog.get_logger()
 
@@ -107,7 +106,7 @@ class Worker:
             try:
                 worked = self._work_one(queue, do)
             except NOT_NOW as problem:  # what was claimed is claimed again, when its lease is over
-                log.error("work waits", queue=queue, **_told(problem))
+                log.error("work waits", queue=queue, **told(problem))
                 worked = False
             except Exception as problem:  # border: a thread would end unseen
                 log.error("work waits", queue=queue, exc_info=problem)
@@ -181,7 +180,7 @@ class Worker:
                 try:
                     self._tidy_once(utc_now())
                 except NOT_NOW as problem:
-                    log.error("not tidied up", **_told(problem))
+                    log.error("not tidied up", **told(problem))
                 except Exception as problem:  # border: who leads and does nothing keeps all others from it
                     log.error("not tidied up", exc_info=problem)
             stop.wait(TIDY_EVERY.total_seconds())
@@ -205,10 +204,3 @@ class Worker:
                 log.error("packet without application", packet=packet_id, code=code)
         uploads.sweep(self._database, self._dock, now)
         retention.purge(self._database, self._blobs, now)
-
-
-def _told(problem: WriterHeld | OperationalError) -> Mapping[str, object]:
-    """For the log."""
-    if isinstance(problem, WriterHeld):
-        return problem.told
-    return {"sqlstate": getattr(problem.orig, "sqlstate", None)}

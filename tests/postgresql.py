@@ -6,6 +6,8 @@ import shutil
 import signal
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import LiteralString
 
@@ -88,6 +90,16 @@ class Postgresql:
 
     def drop(self, name: str) -> None:
         self.do(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+
+    @contextmanager
+    def away(self, name: str) -> Iterator[None]:
+        """Nobody has a connection to this database, or gets one, in the block."""
+        allow = sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS {}")
+        cut = sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}")
+        self.do(allow.format(sql.Identifier(name), sql.SQL("false")))
+        self.do(cut.format(sql.Literal(name)))
+        yield
+        self.do(allow.format(sql.Identifier(name), sql.SQL("true")))
 
     def url(self, name: str, role: str = APP) -> str:
         return f"postgresql://{role}@/{name}?host={self.folder}"

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
-from psycopg import sql
 
 from server.db.scope import EVERYONE
 from server.db.tables import Kit, OutboxRow
@@ -73,15 +72,8 @@ def test_a_piece_of_work_that_breaks_does_not_stop_the_others(town: Town, worker
 @pytest.mark.parametrize("engine", [POSTGRESQL])
 def test_a_database_that_was_away_is_worked_on_again(town: Town, worker: Worker) -> None:
     until(lambda: version(town, KIT) == 1, 60, "the first bag")
-    server, name = town.engine.server, sql.Identifier(town.database_name)
-    assert server is not None
-    server.do(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(name))
-    server.do(
-        sql.SQL("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = {}").format(
-            sql.Literal(town.database_name)
-        )
-    )
-    time.sleep(RUNG_S * 1.5)  # each of its threads has looked
-    server.do(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS true").format(name))
+    assert town.engine.server is not None
+    with town.engine.server.away(town.database_name):
+        time.sleep(RUNG_S * 1.5)  # each of its threads has looked
     town.plan()
     until(lambda: version(town, KIT) == 2, 60, "the second bag")

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.serialization import Encoding
 from flask import Flask
 from flask.testing import FlaskClient
 
@@ -12,7 +14,8 @@ from server.kit_app import create_kit_app
 from server.web.context import _KEY, Context
 from tests.server.browsing import Browser
 from tests.server.conftest import ENGINES
-from tests.server.town import Town
+from tests.server.town import KIT, Town
+from tests.server.web.caller import Kit
 
 
 @pytest.fixture(params=ENGINES)
@@ -35,6 +38,16 @@ def kit_door(town: Town) -> Iterator[FlaskClient]:
     database = Database(town.config.database_url)
     yield create_kit_app(town.config, database).test_client()
     database.close()
+
+
+@pytest.fixture
+def kit(town: Town, kit_door: FlaskClient) -> Callable[..., Kit]:
+    def with_certificate(role: str = "kit-tls", name: str = KIT) -> Kit:
+        path = town.ground.pki.folder / f"{role}-{name}.pem"
+        leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
+        return Kit(kit_door, leaf.public_bytes(Encoding.DER))
+
+    return with_certificate
 
 
 @pytest.fixture

@@ -3,59 +3,15 @@
 import base64
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
-from typing import Any
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives.serialization import Encoding
-from flask.testing import FlaskClient
-from werkzeug.test import TestResponse
 
 from server.db.scope import EVERYONE
 from server.fleet import bags, kits, lists
 from tests.server.town import KIT, OTHER_KIT, Town
-
-
-@dataclass(frozen=True)
-class PeerSocket:
-    """As gunicorn hands over: the TLS socket that knows its peer's certificate."""
-
-    der: bytes | None
-
-    def getpeercert(self, binary_form: bool = False) -> bytes | None:
-        assert binary_form
-        return self.der
-
-
-class Kit:
-    """Calls with a certificate of the ground."""
-
-    def __init__(self, client: FlaskClient, der: bytes | None) -> None:
-        self.client, self.environ = client, {"gunicorn.socket": PeerSocket(der)}
-
-    def call(self, method: str, path: str, **options: Any) -> TestResponse:
-        return self.client.open(path, method=method, environ_overrides=self.environ, **options)
-
-    def begin(self, packet_id: str, data: bytes) -> TestResponse:
-        wish = {"size": len(data), "sha256": sha256(data).hexdigest()}
-        return self.call("POST", f"/kit/v1/uploads/{packet_id}", json=wish)
-
-    def patch(self, packet_id: str, data: bytes, offset: object, generation: object) -> TestResponse:
-        headers = {"Upload-Offset": str(offset), "Upload-Generation": str(generation)}
-        return self.call("PATCH", f"/kit/v1/uploads/{packet_id}", data=data, headers=headers)
-
-
-@pytest.fixture
-def kit(town: Town, kit_door: FlaskClient) -> Callable[..., Kit]:
-    def with_certificate(role: str = "kit-tls", name: str = KIT) -> Kit:
-        path = town.ground.pki.folder / f"{role}-{name}.pem"
-        leaf = x509.load_pem_x509_certificates(path.read_bytes())[0]
-        return Kit(kit_door, leaf.public_bytes(Encoding.DER))
-
-    return with_certificate
+from tests.server.web.caller import Kit
 
 
 def test_a_packet_goes_up_and_is_committed(town: Town, kit: Callable[..., Kit]) -> None:

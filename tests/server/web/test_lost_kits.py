@@ -17,8 +17,7 @@ from server.db.tables import KitLease
 from server.fleet import bags, ingest
 from tests.server.browsing import Browser
 from tests.server.town import KIT, OTHER_KIT, Town
-from tests.server.web.test_kit_door import Kit
-from tests.server.web.test_kit_door import kit as kit  # the fixture
+from tests.server.web.caller import Kit
 
 IDENTITY, RECIPIENT = agekeys.generate()
 

@@ -20,8 +20,7 @@ from server.work import utc_now
 from tests.pki import Files
 from tests.server.browsing import Browser
 from tests.server.town import KIT, OTHER_KIT, Town
-from tests.server.web.test_kit_door import Kit, PeerSocket
-from tests.server.web.test_kit_door import kit as kit  # the fixture
+from tests.server.web.caller import Kit, PeerSocket
 
 DAY = timedelta(days=1)
 

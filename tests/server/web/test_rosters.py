@@ -17,8 +17,7 @@ from server.fleet import ingest, officers, outbox, rosters
 from server.fleet.refused import Refused
 from tests.server.browsing import Browser
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, Town
-from tests.server.web.test_kit_door import Kit
-from tests.server.web.test_kit_door import kit as kit  # the fixture
+from tests.server.web.caller import Kit
 from tests.server.web.test_lost_kits import ask
 
 NOW = datetime.now(UTC)

@@ -17,7 +17,7 @@ from server.db.tables import Application, OutboxRow, Visit
 from server.fleet import collecting, quarantine, reconciling, uploads, visits
 from server.work import utc_now
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, SERVICE, Town
-from tests.server.web.test_kit_door import Kit
+from tests.server.web.caller import Kit
 
 COLLECTOR, OTHER = "haal.service.test", "haal.damme.test"
 
