@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from server.db.scope import EVERYONE, only
-from server.db.tables import Application, KitTenant
+from server.db.tables import Application, KitTenant, Upload
 from server.fleet import incidents, unclaimed, uploads
 from server.fleet.refused import Refused
 from server.fleet.unclaimed import PATIENCE
@@ -118,3 +118,20 @@ def test_what_an_administrator_looked_into_is_not_told_again_nor_what_was_swept(
     assert uploads.sweep(town.database, town.dock, start + 2 * uploads.KEPT) == 2
     assert watch(town, start + 2 * uploads.KEPT) == []
     assert len(told(town, DAMME)) == 1
+
+
+def test_however_many_are_refused_each_is_told_once(town: Town) -> None:
+    start = datetime.now(UTC)
+    count = unclaimed.MOST + 20
+    with town.database.writing(EVERYONE) as db:
+        for number in range(count):
+            db.add(
+                Upload(
+                    packet_id=f"01{number:024d}", kit_id=OTHER_KIT, size=1000, sha256="0" * 64, generation=1,
+                    written=1000, state="refused", reason="foreign-visit", touched=start, whole=start,
+                )
+            )  # fmt: skip
+    found = [len(watch(town, start + minutes * MINUTE)) for minutes in (61, 62, 63)]
+    assert found == [unclaimed.MOST, 20, 0]
+    with town.database.reading(EVERYONE) as db:
+        assert len(incidents.waiting(db, unclaimed.CODES)) == count
