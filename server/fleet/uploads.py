@@ -86,6 +86,7 @@ def begin(
         elif (row.size, row.sha256) != (size, sha256):
             if row.state == "complete":
                 raise Refused("packet-differs")
+            _drop(db, dock, row)
             row.size, row.sha256, row.written, row.state, row.reason = size, sha256, 0, "open", ""
             row.whole = None
         elif row.state == "refused":
@@ -168,10 +169,17 @@ def sweep(database: Database, dock: Dock, now: datetime) -> int:
         untouched = select(Upload).where(Upload.touched < now - KEPT, Upload.state != "complete")
         old = db.scalars(untouched.with_for_update(skip_locked=True)).all()  # locked: somebody just came back
         for row in old:
-            (dock.parts / row.packet_id).unlink(missing_ok=True)
+            _drop(db, dock, row)
             db.delete(row)
     _drop_committed(database, dock)
     return len(old)
+
+
+def _drop(db: Session, dock: Dock, row: Upload) -> None:
+    """The bytes of an upload that is no application: also what was kept already when its commit failed."""
+    (dock.parts / row.packet_id).unlink(missing_ok=True)
+    if not _known(db, row.sha256):
+        dock.blobs.drop(row.sha256)
 
 
 def _drop_committed(database: Database, dock: Dock) -> None:
@@ -193,29 +201,29 @@ def _complete(database: Database, dock: Dock, packet_id: str, generation: int, n
     try:
         if kit is None:
             raise Refused("unknown-kit")
-        if not part.exists():
-            _check_lost(database, packet_id)
-            return
         packet = _judge(dock, row, part, now)
         with database.reading(EVERYONE) as db:
             if kits.active(db, packet.kit_id) is None:
                 raise Refused("unknown-kit")
-        dock.blobs.adopt(part, row.sha256)
         with database.writing(EVERYONE) as db:
             done = _of_generation(db, packet_id, generation)
             given = visits.was_of(db, packet.visit_id, packet.tenant, packet.kit_id)
             if not (given or kits.serves(db, packet.kit_id, packet.tenant)):
                 raise Refused("foreign-visit")
-            applications.arrived(db, packet, now)
+            application = applications.arrived(db, packet, now)
             done.state, done.whole = "complete", None
+            if application.blob_sha256 == row.sha256:  # not when it is over already: nobody would destroy it
+                # In here nobody else may touch the part; and last, so that what is refused was never kept.
+                dock.blobs.adopt(part, row.sha256)
+    except FileNotFoundError:
+        _check_lost(database, packet_id, generation)
+        return
     except Refused as problem:
         with database.writing(EVERYONE) as db:
             refused = _of_generation(db, packet_id, generation)
             refused.state, refused.reason = "refused", problem.code
             if problem.code == "digest":
                 refused.written, refused.whole = 0, None  # not what the kit sealed: have them all again
-            if not _known(db, row.sha256):
-                dock.blobs.drop(row.sha256)
         raise
     part.unlink(missing_ok=True)
 
@@ -233,12 +241,13 @@ def _fence(row: Upload, generation: int) -> None:
         raise OutOfStep("generation", row.written, row.generation)
 
 
-def _check_lost(database: Database, packet_id: str) -> None:
+def _check_lost(database: Database, packet_id: str, generation: int) -> None:
     """The part is gone: another writer completed it just now, or the disk lost it: OutOfStep."""
     with database.writing(EVERYONE) as db:
         row = db.get_one(Upload, packet_id, with_for_update=True)
-        complete, generation = row.state == "complete", row.generation
+        complete = row.state == "complete"
         if not complete:
+            _fence(row, generation)
             row.written, row.whole = 0, None
     if not complete:
         raise OutOfStep("offset", 0, generation)

@@ -6,7 +6,9 @@ holds on until the second has done what it could.
 """
 
 import threading
+import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
@@ -16,14 +18,15 @@ from protocol.bag import open_bag
 from protocol.deletion import Deletion, sign_deletion
 from protocol.instant import write_instant
 from protocol.lifecycle import ApplicationState, VisitState
-from protocol.sealed.packet import Sealed
+from protocol.sealed.packet import Part, Sealed
 from protocol.sealed.receipt import verify_receipt
 from server.db.scope import EVERYONE
-from server.db.tables import Application, Kit, Request, Visit
+from server.db.tables import Application, Kit, Request, Upload, Visit
 from server.fleet import applications, bags, deletions, outbox, retention, supplements, visits
 from server.fleet.holdings import HARD_LIMIT
 from server.fleet.refused import Refused
-from server.fleet.uploads import OutOfStep
+from server.fleet.uploads import OutOfStep, Standing
+from tests.mosquitto import until
 from tests.server.fleet.test_quarantine import upload
 from tests.server.fleet.test_recaptures import Case, ask_anew
 from tests.server.fleet.test_uploads import begin, held, send, write
@@ -159,3 +162,32 @@ def test_what_is_committed_is_what_was_judged(town: Town) -> None:
     digest = held(town, packet_id).blob_sha256
     assert digest is not None
     assert town.dock.blobs.read(digest) == data
+
+
+def test_a_part_that_is_gone_by_the_time_it_was_judged_is_asked_for_again(town: Town) -> None:
+    """Gone, because somebody else finished the upload meanwhile, or because the disk lost it."""
+    sealed = town.packet(town.plan(), parts=(Part("photo.jpg", "image/jpeg", bytes(15_000_000)),))
+    packet_id, data = sealed.manifest.packet_id, sealed.data
+    begun = begin(town, packet_id, data)
+    write(town, packet_id, 0, begun.generation, data[:9])
+    (town.dock.parts / packet_id).write_bytes(data)
+    with town.database.writing(EVERYONE) as db:  # as who is killed before it was judged leaves it
+        db.get_one(Upload, packet_id).written = len(data)
+
+    def finish() -> Standing:
+        try:
+            return begin(town, packet_id, data)
+        except OutOfStep as late:
+            return Standing(late.offset, late.generation, "open")
+
+    with ThreadPoolExecutor(1) as threads:
+        future = threads.submit(finish)
+        until(lambda: generation(town, packet_id) > begun.generation, what="the upload to be begun anew")
+        time.sleep(0.01)  # it is looked at, which takes a while
+        (town.dock.parts / packet_id).unlink(missing_ok=True)
+        assert future.result().offset in (0, len(data))  # the second: this thread was late
+
+
+def generation(town: Town, packet_id: str) -> int:
+    with town.database.reading(EVERYONE) as db:
+        return db.get_one(Upload, packet_id).generation

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,9 +12,10 @@ from sqlalchemy import select
 
 from protocol.ids import new_ulid
 from protocol.lifecycle import ApplicationState, VisitState
+from protocol.sealed.packet import Sealed
 from server.db.scope import EVERYONE
 from server.db.tables import Application, OutboxRow, Upload, Visit
-from server.fleet import kits, uploads
+from server.fleet import applications, kits, uploads
 from server.fleet.refused import Refused
 from server.fleet.uploads import LONGEST_PATCH, OutOfStep, Standing
 from tests.server.town import KIT, OTHER_KIT, Town
@@ -257,6 +259,53 @@ def test_an_upload_nobody_goes_on_with_is_swept_away(town: Town) -> None:
     assert uploads.sweep(town.database, town.dock, now() + timedelta(days=13)) == 0
     assert uploads.sweep(town.database, town.dock, now() + timedelta(days=15)) == 1
     assert list(town.dock.parts.iterdir()) == []
+
+
+def judged_and_not_committed(town: Town, sealed: Sealed) -> None:
+    """As who is killed between keeping the packet and its commit leaves it."""
+    packet_id, blobs = sealed.manifest.packet_id, town.dock.blobs
+    blobs.root.write_bytes(b"a disk that went wrong")
+    with pytest.raises(OSError, match=r"(?i)exists|directory"):
+        send(town, packet_id, sealed.data)
+    blobs.root.unlink()
+    blobs.adopt(town.dock.parts / packet_id, sha256(sealed.data).hexdigest())
+
+
+def kept(town: Town) -> list[Path]:
+    return [path for path in town.dock.blobs.root.rglob("*") if path.is_file()]
+
+
+def test_what_was_kept_and_never_committed_does_not_outlive_its_upload(town: Town) -> None:
+    sealed = town.packet(town.plan())
+    judged_and_not_committed(town, sealed)
+    assert len(kept(town)) == 1
+    assert uploads.sweep(town.database, town.dock, now() + timedelta(days=15)) == 1
+    assert kept(town) == []
+
+
+def test_what_was_kept_and_never_committed_is_not_written_over(town: Town) -> None:
+    sealed = town.packet(town.plan())
+    packet_id, others = sealed.manifest.packet_id, b"x" * len(sealed.data)
+    judged_and_not_committed(town, sealed)
+    write(town, packet_id, 0, begin(town, packet_id, others).generation, others[:500])
+    assert kept(town) == []
+    assert send(town, packet_id, sealed.data).state == "complete"
+    (path,) = kept(town)
+    assert path.read_bytes() == sealed.data
+
+
+def test_of_what_is_over_before_it_arrives_nothing_is_kept(town: Town) -> None:
+    visit = town.plan()
+    sealed = town.packet(visit)
+    packet_id, digest = sealed.manifest.packet_id, sealed.manifest_sha256
+    with town.database.writing(EVERYONE) as db:  # its kit destroyed it after ninety days; here is a stick
+        announced = applications.announced(
+            db, packet_id, db.get_one(Visit, visit.visit_id), KIT, digest, now()
+        )
+        applications.expired(db, announced, now())
+    assert send(town, packet_id, sealed.data).state == "complete"
+    assert held(town, packet_id).state == ApplicationState.EXPIRED
+    assert kept(town) == []
 
 
 @pytest.mark.parametrize("found_by", ["the kit that asks again", "the clock"])
