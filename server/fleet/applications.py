@@ -137,10 +137,11 @@ def answered(db: Session, application: Application, receipt: Receipt, token: str
     outbox.put_once(db, "doorbell", application.kit_id, now)
     visit = db.get(Visit, application.visit_id, with_for_update=True)
     assert visit is not None  # a foreign key says so
-    closed = _counts(db, application) and visits.move(db, visit, VisitState.CLOSED, receipt.code)
+    counts = _counts(db, application)
+    closed = counts and visits.move(db, visit, VisitState.CLOSED, receipt.code)
     if closed and state is ApplicationState.REJECTED and not supplements.says_nothing(application, receipt):
         visits.reopen(db, visit)
-    supplements.answered(db, application, receipt, visit, now)
+    supplements.answered(db, application, receipt, visit, now, counts=counts)
 
 
 def stuck(application: Application, reason: str, now: datetime) -> None:
@@ -153,9 +154,13 @@ def expired(db: Session, application: Application, now: datetime) -> None:
     """Ninety days were over before anybody answered: it exists no more, and its request can be planned."""
     move(application, ApplicationState.EXPIRED, now)
     application.reason = "hard-limit"
-    visit = db.get_one(Visit, application.visit_id)
     if _counts(db, application):
-        visits.move(db, visit, VisitState.CLOSED, "hard-limit")
+        over(db, db.get_one(Visit, application.visit_id))
+
+
+def over(db: Session, visit: Visit) -> None:
+    """What this visit brought exists no more: unless it was done all the same, its request can be planned."""
+    if visits.move(db, visit, VisitState.CLOSED, "hard-limit"):
         visits.reopen(db, visit)
 
 

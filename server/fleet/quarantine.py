@@ -8,7 +8,7 @@ from typing import Literal
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from protocol.lifecycle import VisitState
+from protocol.lifecycle import ApplicationState, VisitState
 from server.auth.roles import Actor
 from server.db.tables import Application, Quarantined, Visit
 from server.fleet import applications, outbox, visits
@@ -87,14 +87,19 @@ def decide(db: Session, actor: Actor, item_id: str, decision: str, now: datetime
         raise Refused("bad-decision")
     if decision == "take":
         _take(db, visit, rows, now)
+    brought = []
     for row in rows:
         if row.packet_id:
             application = db.get_one(Application, row.packet_id, with_for_update=True)
+            brought.append(application.state)
             if decision == "leave":
-                application.reason = LEFT  # and no longer that somebody must decide
+                if application.state == ApplicationState.STUCK:
+                    application.reason = LEFT  # and no longer that somebody must decide
             else:
                 applications.send(db, application, now)
         row.decision, row.decided, row.decided_by = decision, now, actor.account_id[:26]
+    if decision == "take" and set(brought) == {ApplicationState.EXPIRED}:  # nobody decided for ninety days
+        applications.over(db, visit)
 
 
 def _take(db: Session, visit: Visit, rows: Sequence[Quarantined], now: datetime) -> None:

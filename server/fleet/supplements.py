@@ -17,6 +17,7 @@ from server.fleet.moving import move
 
 LATE = "recapture-late"
 _TO_PLAN = (VisitState.REQUESTED, VisitState.ABANDONED)
+_AT_REST = (*_TO_PLAN, VisitState.CLOSED)  # closed by another visit, when the packet was sent on alone
 _ON_ITS_WAY = (
     ApplicationState.SEALED,
     ApplicationState.UPLOADED,
@@ -25,18 +26,22 @@ _ON_ITS_WAY = (
 )
 
 
-def answered(db: Session, application: Application, receipt: Receipt, visit: Visit, now: datetime) -> None:
+def answered(
+    db: Session, application: Application, receipt: Receipt, visit: Visit, now: datetime, *, counts: bool
+) -> None:
     """After a packet was answered: ask for what the service wants anew; of a supplement, settle the whole.
 
-    `visit` is the packet's own, and was closed by this answer."""
+    `visit` is the packet's own. Where the packet `counts` as it, this answer closed it, and its request can
+    be planned for what is asked; else what is planned stays planned."""
     request = db.get_one(Request, visit.request_id, with_for_update=True)
     if receipt.verdict == "recapture":
         recaptures.ask(db, application, receipt, request.request_id, now)
-        request.state = VisitState.REQUESTED
+        if counts:
+            request.state = VisitState.REQUESTED
         if application.supplements is not None:
             _revive(db, application.supplements)
     elif says_nothing(application, receipt):
-        if recaptures.open_of(db, request.request_id) is not None:
+        if counts and recaptures.open_of(db, request.request_id) is not None:
             request.state = VisitState.REQUESTED
     elif application.supplements is not None:
         recaptures.close(db, application.supplements)
@@ -59,11 +64,13 @@ def expire(db: Session, now: datetime) -> list[str]:
         Application.supplements.is_not(None), Application.state.in_(_ON_ITS_WAY)
     )
     due = select(Recapture, Request).join(Request, Request.request_id == Recapture.request_id)
-    due = due.where(Recapture.state == "open", Recapture.until <= now, Request.state.in_(_TO_PLAN))
+    due = due.where(Recapture.state == "open", Recapture.until <= now, Request.state.in_(_AT_REST))
     due = due.where(Recapture.packet_id.not_in(coming)).with_for_update()  # somebody may plan it just now
     found = []
     for asked, request in db.execute(due).all():
-        asked.state, request.state = "late", VisitState.ABANDONED
+        asked.state = "late"
+        if request.state in _TO_PLAN:
+            request.state = VisitState.ABANDONED
         for row in _waiting(db, asked.packet_id):
             if row.state == ApplicationState.RECAPTURE:
                 row.reason = LATE

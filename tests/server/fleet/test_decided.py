@@ -9,11 +9,12 @@ from protocol.lifecycle import ApplicationState, VisitState
 from protocol.messages import ApplicationEvent, VisitEvent
 from server.db.scope import EVERYONE
 from server.db.tables import Application, KitTenant, OutboxRow, Request, Visit
-from server.fleet import applications, quarantine, visits
+from server.fleet import applications, quarantine, retention, supplements, visits
+from server.fleet.holdings import HARD_LIMIT
 from tests.server.fleet.test_abilities import in_bag
 from tests.server.fleet.test_ingest import say, visit_state
 from tests.server.fleet.test_quarantine import decide, forwards, state, unassign, upload, waiting
-from tests.server.fleet.test_recaptures import answer
+from tests.server.fleet.test_recaptures import UNTIL, answer, ask_anew
 from tests.server.town import BRUGGE, KIT, OTHER_KIT, Town
 
 NOW = datetime.now(UTC)
@@ -60,6 +61,51 @@ def test_forwarded_alone_the_kit_that_has_the_visit_now_still_has_it(town: Town)
     answer(town, sealed)
     assert visit_state(town, visit) == VisitState.PLANNED
     assert say(town, VisitEvent(visit.visit_id, "opened", epoch=2), kit=OTHER_KIT) == "visit"
+
+
+def test_forwarded_alone_what_its_service_wants_anew_leaves_the_other_visit_planned(town: Town) -> None:
+    visit = town.plan(hour=9)
+    unassign(town, visit)
+    second = town.plan(visit.request_id, hour=11)
+    sealed, whole = town.packet(visit), town.packet(second, seq=2)
+    upload(town, sealed)
+    decide(town, "forward")
+    ask_anew(town, sealed)
+    assert (visit_state(town, second), request_state(town, visit)) == (VisitState.PLANNED, VisitState.PLANNED)
+
+    upload(town, whole)
+    answer(town, whole)
+    assert request_state(town, visit) == VisitState.CLOSED
+    with town.database.writing(EVERYONE) as db:  # and nobody brings the parts any more
+        assert supplements.expire(db, UNTIL) == [sealed.manifest.packet_id]
+    assert state(town, sealed.manifest.packet_id) == ApplicationState.EXPIRED
+    assert request_state(town, visit) == VisitState.CLOSED
+
+
+def test_forwarded_alone_what_its_service_wants_anew_is_planned_where_nothing_else_is(town: Town) -> None:
+    visit = town.plan()
+    unassign(town, visit)
+    sealed = town.packet(visit)
+    upload(town, sealed)
+    decide(town, "forward")
+    ask_anew(town, sealed)
+    assert town.plan(visit.request_id, hour=11).recapture == sealed.manifest.packet_id
+
+
+@pytest.mark.parametrize("decision", ["take", "forward", "leave"])
+def test_what_nobody_decided_in_ninety_days_can_be_planned_whatever_is_decided_then(
+    town: Town, decision: str
+) -> None:
+    visit = town.plan(hour=9)
+    unassign(town, visit)
+    sealed = town.packet(visit)
+    upload(town, sealed)
+    retention.purge(town.database, town.dock.blobs, datetime.now(UTC) + HARD_LIMIT)
+    decide(town, decision)
+    with town.database.reading(EVERYONE) as db:
+        row = db.get_one(Application, sealed.manifest.packet_id)
+        assert (row.state, row.reason) == (ApplicationState.EXPIRED, "hard-limit")
+    assert town.plan(visit.request_id, hour=11).state == VisitState.PLANNED
 
 
 def test_let_count_its_answer_ends_the_visit(town: Town) -> None:
