@@ -162,6 +162,8 @@ class Ingest:
         with self._database.writing(EVERYONE) as db:
             claims = outbox.claim(db, OURS, WINDOW, now)
             messages = [*_batched(claims), *_single(db, claims, now)]
+        if not claims:
+            return False  # somebody else was faster, or holds it: that may take a while
         sent = [
             (same, self._publish((kit_id, tail), body, retain=tail in KEPT_BY_BROKER))
             for same, kit_id, tail, body in messages
