@@ -25,7 +25,7 @@ from server.db import holding
 from server.db.queueing import Queue, WriterHeld
 from server.db.scope import EVERYONE, Scope, ScopedSession
 
-PATIENCE_S = 15.0  # how long a SQLite writer waits for its turn, and for who takes none
+PATIENCE_S = 15.0  # how long a SQLite writer waits for its turn, and for who takes none; and for a connection
 MOST_CONNECTIONS = {"sqlite": 64, "postgresql": 24}  # of one process; PostgreSQL takes 100 of all together
 _KEPT_OPEN = 8
 _WRITES = "thuisloket_writes"
@@ -34,7 +34,8 @@ _LEAST_S = 0.1
 
 
 class Database:
-    """Open with a SQLAlchemy URL. Thread-safe; open it after a fork, never before. `patience_s`: SQLite's."""
+    """Open with a SQLAlchemy URL. Thread-safe; open it after a fork, never before. `patience_s`: for SQLite's
+    writer, and for a connection when all are taken."""
 
     def __init__(self, url: str, patience_s: float = PATIENCE_S) -> None:
         self._patience_s = patience_s
@@ -44,7 +45,7 @@ class Database:
             self.url,
             pool_size=_KEPT_OPEN,
             max_overflow=MOST_CONNECTIONS[self.url.get_backend_name()] - _KEPT_OPEN,
-            pool_timeout=20,
+            pool_timeout=patience_s,
             hide_parameters=True,  # they stay out of error messages: they may be a person's
             json_serializer=_json,
         )

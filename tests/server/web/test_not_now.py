@@ -2,13 +2,16 @@
 
 import threading
 from collections.abc import Callable
+from contextlib import ExitStack
 
 import pytest
 from sqlalchemy import column, func, select, table
 
+from server.db.engine import MOST_CONNECTIONS, Database
 from server.db.scope import EVERYONE
 from server.db.tables import Kit as KitRow
 from server.db.tables import Request, Visit
+from server.kit_app import create_kit_app
 from tests.mosquitto import until
 from tests.server.browsing import Browser
 from tests.server.engines import POSTGRESQL
@@ -62,3 +65,19 @@ def test_while_its_database_is_away_the_fleet_says_so_and_then_goes_on(
         assert (call.status_code, call.get_json()) == (503, {"error": "database"})
     assert planner.get("/requests").status_code == 200
     assert kit().begin(packet_id, sealed.data).get_json()["offset"] == 0
+
+
+def test_a_kit_that_finds_every_connection_taken_is_to_come_again(
+    town: Town, kit: Callable[..., Kit]
+) -> None:
+    database = Database(town.config.database_url, patience_s=0.3)
+    caller = Kit(create_kit_app(town.config, database).test_client(), kit().environ["gunicorn.socket"].der)
+    sealed = town.packet(town.plan())
+    with ExitStack() as taken:
+        for _ in range(MOST_CONNECTIONS[database.url.get_backend_name()]):
+            taken.enter_context(database.engine.connect())
+        answer = caller.begin(sealed.manifest.packet_id, sealed.data)
+        assert (answer.status_code, answer.get_json()) == (503, {"error": "database"})
+        assert answer.headers["Retry-After"] == "15"
+    assert caller.begin(sealed.manifest.packet_id, sealed.data).status_code == 200
+    database.close()
