@@ -154,13 +154,9 @@ def expired(db: Session, application: Application, now: datetime) -> None:
     """Ninety days were over before anybody answered: it exists no more, and its request can be planned."""
     move(application, ApplicationState.EXPIRED, now)
     application.reason = "hard-limit"
+    visit = db.get_one(Visit, application.visit_id)
     if _counts(db, application):
-        over(db, db.get_one(Visit, application.visit_id))
-
-
-def over(db: Session, visit: Visit) -> None:
-    """What this visit brought exists no more: unless it was done all the same, its request can be planned."""
-    if visits.move(db, visit, VisitState.CLOSED, "hard-limit"):
+        visits.move(db, visit, VisitState.CLOSED, "hard-limit")
         visits.reopen(db, visit)
 
 

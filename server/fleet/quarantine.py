@@ -85,21 +85,24 @@ def decide(db: Session, actor: Actor, item_id: str, decision: str, now: datetime
         raise Refused("decided-already")
     if decision not in _choices(rows):
         raise Refused("bad-decision")
-    if decision == "take":
+    brought = {
+        row.packet_id: db.get_one(Application, row.packet_id, with_for_update=True)
+        for row in rows
+        if row.packet_id
+    }
+    # Where nobody decided for ninety days there is nothing left that could count.
+    gone = {application.state for application in brought.values()} == {ApplicationState.EXPIRED}
+    if decision == "take" and not gone:
         _take(db, visit, rows, now)
-    brought = []
     for row in rows:
         if row.packet_id:
-            application = db.get_one(Application, row.packet_id, with_for_update=True)
-            brought.append(application.state)
+            application = brought[row.packet_id]
             if decision == "leave":
                 if application.state == ApplicationState.STUCK:
                     application.reason = LEFT  # and no longer that somebody must decide
             else:
                 applications.send(db, application, now)
         row.decision, row.decided, row.decided_by = decision, now, actor.account_id[:26]
-    if decision == "take" and set(brought) == {ApplicationState.EXPIRED}:  # nobody decided for ninety days
-        applications.over(db, visit)
 
 
 def _take(db: Session, visit: Visit, rows: Sequence[Quarantined], now: datetime) -> None:

@@ -108,6 +108,16 @@ def test_what_nobody_decided_in_ninety_days_can_be_planned_whatever_is_decided_t
     assert town.plan(visit.request_id, hour=11).state == VisitState.PLANNED
 
 
+def test_let_count_when_it_is_gone_it_takes_nothing_back(town: Town) -> None:
+    visit = town.plan(hour=9)
+    unassign(town, visit)
+    second = town.plan(visit.request_id, hour=11)
+    upload(town, town.packet(visit))
+    retention.purge(town.database, town.dock.blobs, datetime.now(UTC) + HARD_LIMIT)
+    decide(town, "take")
+    assert (visit_state(town, second), request_state(town, visit)) == (VisitState.PLANNED, VisitState.PLANNED)
+
+
 def test_let_count_its_answer_ends_the_visit(town: Town) -> None:
     visit = town.plan()
     unassign(town, visit)
