@@ -96,7 +96,10 @@ def mount(
         wish = bodies.read(Begin, LONGEST_BODY)
         berths.clear(packet_id, _socket())
         standing = uploads.begin(database, dock, g.kit.kit_id, packet_id, wish.size, wish.sha256, clock())
-        berths.moor(packet_id, _socket(), standing.generation)
+        if standing.state == "open":
+            berths.moor(packet_id, _socket(), standing.generation)
+        else:
+            berths.leave(packet_id)
         return {
             "offset": standing.offset,
             "generation": standing.generation,

@@ -1,7 +1,9 @@
 """The kits' listener through its application: who may ask, what is answered, what is refused."""
 
 import base64
+import gc
 import json
+import weakref
 from collections.abc import Callable
 from datetime import UTC, datetime
 from hashlib import sha256
@@ -163,3 +165,16 @@ def test_pieces_may_follow_the_post_on_its_connection_and_on_no_other(
     first.begin(packet_id, data)
     assert other.patch(packet_id, data, 0, "begun").status_code == 409
     assert first.patch(packet_id, data, 0, "begun").headers["Upload-State"] == "complete"
+
+
+def test_a_connection_that_heard_that_all_is_here_is_let_go(town: Town, kit: Callable[..., Kit]) -> None:
+    sealed, caller = town.packet(town.plan()), kit()
+    packet_id = sealed.manifest.packet_id
+    generation = caller.begin(packet_id, sealed.data).get_json()["generation"]
+    assert caller.patch(packet_id, sealed.data, 0, generation).status_code == 204
+    caller = kit()  # it did not hear that, and comes back
+    assert caller.begin(packet_id, sealed.data).get_json()["state"] == "complete"
+    connection = weakref.ref(caller.environ["gunicorn.socket"])
+    del caller
+    gc.collect()
+    assert connection() is None
