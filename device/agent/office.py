@@ -384,8 +384,9 @@ class Office:
         session = self.counter.session
         if session is None:
             return
+        before = session.bag_version
         complaint = self._bags.take(session, self._cases.visits)
         if complaint is not None:
             self.counter.failure = complaint
-        elif self.counter.visit_id not in session.requests:
+        elif session.bag_version != before and self.counter.visit_id not in session.requests:
             self.counter.leave()  # it was over, and today's list no longer has its name

@@ -99,6 +99,8 @@ def test_a_bag_of_another_kit_or_an_earlier_day_is_not_opened(kit: Kit, changes:
         assert seen.failure is not None
         assert seen.failure.code is Code.BAG_UNREADABLE
         assert seen.visits == ()
+        top.desk._ask(lambda office: office.look())
+        assert top.desk.now().failure == seen.failure, "until somebody has read it"
         top.desk.dismiss()
         kit.bring_bag(kit.visit())
         assert top.until(lambda now: now.visits).failure is None
