@@ -85,12 +85,13 @@ class Parcels:
 
     def read(self, packet_id: str, size: int) -> bytes | None:
         """The so many bytes of a packet; None when it is not there. Behind them may lie what is left of its
-        room."""
-        try:
-            with self.path(packet_id).open("rb") as file:
-                return file.read(size)
-        except FileNotFoundError:
-            return None
+        room. KitError vault-damaged when the disk cannot read them."""
+        with _translated:
+            try:
+                with self.path(packet_id).open("rb") as file:
+                    return file.read(size)
+            except FileNotFoundError:
+                return None
 
     def remove(self, packet_id: str) -> None:
         """Its name is gone when this returns, and from the disk with the folder's next flush or, at the
@@ -157,8 +158,13 @@ class Unfinished:
         self._memory[:] = bytes(size)  # it is there from now on, and not only promised
         with _translated:
             fcntl.fcntl(self._handle, fcntl.F_SETFL, 0)
-            _write(self._handle, bytes(size - self._laid), self._laid)
-            os.fsync(self._handle)
+            try:
+                _write(self._handle, bytes(size - self._laid), self._laid)
+                os.fsync(self._handle)
+            except OSError:
+                # Half of it would serve no packet, and take from the journal what a full disk has left.
+                os.ftruncate(self._handle, self._laid)
+                raise
             if not self._laid:
                 _flush(self._path.parent)
         self._laid = size

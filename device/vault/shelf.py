@@ -78,7 +78,8 @@ class Store:
         return [SealedPacket(*row) for row in rows]
 
     def read_sealed(self, packet_id: str) -> bytes | None:
-        """The bytes of a packet, to offer them to the network again; None when it is not here (any more)."""
+        """The bytes of a packet, to offer them to the network again; None when it is not here (any more).
+        KitError vault-damaged."""
         row = self._database.row("SELECT size FROM packet WHERE packet_id = ?", (packet_id,))
         return None if row is None else self._database.parcels.read(packet_id, row[0])
 

@@ -1,5 +1,8 @@
 """A kit's vault for tests: database, key source, gate and officers with real certificates."""
 
+import resource
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -67,6 +70,17 @@ def put_packet(store: Store, sealed: Sealed, visit_id: str = "") -> None:
         written = Written(named(manifest), sealed.manifest_sha256, len(sealed.data), file.finish)
         with store.database.transaction() as tx:
             store.put_sealed(tx, manifest.packet_id, visit_id or manifest.visit_id, written)
+
+
+@contextmanager
+def small_files(most: int) -> Iterator[None]:
+    """The disk refuses what lies beyond so many bytes of any file."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 def pem_of(signer: Signer) -> tuple[bytes, bytes]:

@@ -1,8 +1,6 @@
 """Packets as files beside the database: counted once a row names them, cleared away when none does."""
 
 import os
-import resource
-from contextlib import contextmanager
 
 import pytest
 
@@ -13,7 +11,7 @@ from device.vault.shelf import Store
 from protocol.ids import new_ulid
 from protocol.sealed.outer import read_outer
 from protocol.sealed.packet import Part, contents_of, open_packet, write
-from tests.device.vault.kit import WORLD, put_packet
+from tests.device.vault.kit import WORLD, put_packet, small_files
 from tests.protocol.certificates import NOW
 
 SIZES = (0, 1, 65_536, STEP, 5 * STEP + 7)
@@ -143,16 +141,6 @@ def test_a_packet_of_another_id_leaves_the_room_for_the_next(database):
     assert database.parcels.ids() == {room, made.packet[0]}
 
 
-@contextmanager
-def small_files(most):
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
-
-
 def test_a_disk_that_refuses_in_the_middle_leaves_no_file_and_the_visit_whole(kit):
     vault = kit.unlock()
     content = parts(5 * STEP)
@@ -165,6 +153,25 @@ def test_a_disk_that_refuses_in_the_middle_leaves_no_file_and_the_visit_whole(ki
     assert failed.value.code == Code.VAULT_DAMAGED
     assert kit.database.parcels.ids() == set()
     assert vault.get(core.visit_id, "photo").data == b"jpeg"
+
+
+def test_room_that_the_disk_refuses_takes_nothing_of_what_is_left(database):
+    database.parcels.make_room(1)
+    with small_files(3 * STEP), pytest.raises(KitError):
+        database.parcels.make_room(5 * STEP)
+    path = database.parcels.path(database.parcels.next_id())
+    assert path.read_bytes() == bytes(STEP)
+
+
+def test_a_packet_that_the_disk_cannot_read_any_more_is_told_as_such(database):
+    store = Store(database)
+    packet_id = written(store, parts(10)).packet[0]
+    path = database.parcels.path(packet_id)
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # whose first bytes are an I/O error
+    with pytest.raises(KitError) as damaged:
+        store.read_sealed(packet_id)
+    assert damaged.value.code is Code.VAULT_DAMAGED
 
 
 def test_a_packet_that_is_let_go_has_no_file_any_more(database):
