@@ -142,9 +142,11 @@ class Database:
         self._overwrite()
         for packet_id in tx.removed:
             self.parcels.remove(packet_id)
-        if tx.shreds or self._shredding:
-            self._shredding = not self._log.empty()
         self._ended = self._ended or tx.ends
+        if tx.shreds or self._shredding:
+            self._shredding = True
+            with suppress(KitError), _translated:  # a full disk, say: as above
+                self._shredding = not self._log.empty()
 
     def settle(self) -> None:
         """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown, and

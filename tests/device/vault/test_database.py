@@ -5,6 +5,7 @@ import pytest
 
 from device.errors import Code, KitError
 from device.vault.database import Database
+from tests.device.vault.kit import small_files
 
 
 def test_it_is_safe_against_power_cuts_and_keeps_nothing_deleted(database):
@@ -110,6 +111,22 @@ def test_a_full_disk_is_told_as_such_and_changes_nothing(database):
         tx.execute("INSERT INTO visit_key VALUES ('v', zeroblob(1000000))")
     assert failure.value.code == Code.DISK_FULL
     assert database.rows("SELECT * FROM visit_key") == []
+
+
+def test_a_commit_counts_although_the_disk_does_not_take_the_emptying_of_the_log(database):
+    database.settle()
+    with database.transaction() as tx:
+        tx.execute("INSERT INTO visit_key VALUES ('v', zeroblob(80000))")
+        tx.execute("INSERT INTO visit_key VALUES ('w', x'aabbccddee')")
+    log = database.path.with_name("vault.db-wal")
+    with small_files(140_000):  # the log fits, the database that it would be brought into does not
+        with database.transaction() as tx:
+            tx.execute("DELETE FROM visit_key WHERE visit_id = 'w'")
+            tx.shred()
+        assert database.rows("SELECT visit_id FROM visit_key") == [("v",)]
+    assert b"\xaa\xbb\xcc\xdd\xee" in log.read_bytes()
+    database.settle()
+    assert b"\xaa\xbb\xcc\xdd\xee" not in log.read_bytes() + database.path.read_bytes()
 
 
 def test_the_log_is_emptied_after_shredding_even_when_a_reader_held_it_first(tmp_path, database):
