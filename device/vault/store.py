@@ -229,7 +229,10 @@ class OpenVault(Store):
         return self._at_hand[2]
 
     def _whole(self, visit_id: str, half: bytes, slot: int) -> bytes:
-        other = self.database.slots.read(slot)
+        try:
+            other = self.database.slots.read(slot)
+        except OSError:  # a block that went bad: of one visit, and no reason to end with all others
+            other = None
         if other is None:
             raise KitError(Code.VAULT_DAMAGED, Remedy.WORKSHOP, f"no secret for visit {visit_id}")
         return keys.derive(half + other, "visit")

@@ -102,6 +102,17 @@ def test_a_secret_left_by_a_cut_between_commit_and_overwriting_goes_at_the_next_
     again.database.close()
 
 
+def test_a_slot_that_the_disk_cannot_read_is_the_loss_of_one_visit(kit):
+    visit = new_ulid()
+    vault = kit.unlock()
+    with kit.database.transaction() as tx:
+        vault.new_visit_key(tx, visit)
+    path = kit.folder / "vault.db-slots"
+    path.unlink()
+    path.symlink_to("/proc/self/mem")  # no file that can be read
+    assert not vault.opens(visit)
+
+
 def test_a_slot_that_still_holds_a_secret_is_not_given_away(tmp_path):
     slots = Slots(tmp_path / "slots")
     first, secret = slots.take([])
