@@ -6,6 +6,7 @@ with it. `put_down` is the end of the session, whatever was going on.
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 
@@ -308,8 +309,10 @@ class Counter:
         except KitError as problem:
             log.error("not-sealed", visit=visit_id, code=str(problem.code), detail=problem.detail)
             self.failure = Failure(problem.code, problem.remedy, "seal")
-            if problem.code is Code.VAULT_DAMAGED and self._take_back(session, visit_id):
-                self.failure = Failure(Code.CAPTURE_DAMAGED, Remedy.OFFICER, "seal")
+            # What the disk does not even take back is found when the visit is chosen again.
+            with suppress(KitError):
+                if problem.code is Code.VAULT_DAMAGED and self._take_back(session, visit_id):
+                    self.failure = Failure(Code.CAPTURE_DAMAGED, Remedy.OFFICER, "seal")
         else:
             self._card = None
         finally:

@@ -9,6 +9,7 @@ import pytest
 from device.errors import Code
 from protocol.bag import BagVisit
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
+from tests.device.vault.kit import small_files
 
 BEFORE = {"card": "inform", "photo": "fingers", "finger": "signature", "signature": "review"}
 """The step that is due when this kind was kept last."""
@@ -68,6 +69,19 @@ def test_damaged_under_the_officers_hands_it_is_asked_again_instead_of_sealed(ki
         seen = top.desk.now().visit
         assert seen is not None
         assert (failure.code, seen.step, seen.sealed) == (Code.CAPTURE_DAMAGED, "photo", "")
+
+
+def test_a_disk_that_does_not_even_take_it_back_is_told_and_the_desk_works_on(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        top.tidied()
+        goes_bad(kit, "photo")
+        top.desk._ask(lambda office: office.counter._sealer.forget())
+        with small_files(4096):
+            assert top.fails("seal").code is Code.VAULT_DAMAGED
+        assert top.fails("seal").code is Code.CAPTURE_DAMAGED
 
 
 def test_a_visit_whose_request_is_damaged_is_told_to_officer_and_fleet(kit: Kit) -> None:
