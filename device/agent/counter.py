@@ -169,7 +169,11 @@ class Counter:
             return self._seal
         if what == "seal-key":
             example = self._captures.shows_example
-            self._keyed.ask(visit, session.requests[visit_id], entry, session.vault, example)
+            try:
+                self._keyed.ask(visit, session.requests[visit_id], entry, session.vault, example)
+            except KitError as problem:
+                if not self._is_asked_again(session, visit_id, problem):
+                    raise
             return None
         if not records(visit):  # it may have been opened days ago
             self._sealer.dry_run(session.requests[visit_id], entry, session.vault)
@@ -311,8 +315,7 @@ class Counter:
             self.failure = Failure(problem.code, problem.remedy, "seal")
             # What the disk does not even take back is found when the visit is chosen again.
             with suppress(KitError):
-                if problem.code is Code.VAULT_DAMAGED and self._take_back(session, visit_id):
-                    self.failure = Failure(Code.CAPTURE_DAMAGED, Remedy.OFFICER, "seal")
+                self._is_asked_again(session, visit_id, problem)
         else:
             self._card = None
         finally:
@@ -362,6 +365,13 @@ class Counter:
         """Whether a capture was damaged, and must be taken anew."""
         note = partial(self._note, session, visit_id)
         return take_back(session.vault, visit_id, self._cases.visits[visit_id], note)
+
+    def _is_asked_again(self, session: Session, visit_id: str, problem: KitError) -> bool:
+        """Whether it was for a damaged capture that nothing was sealed."""
+        if problem.code is not Code.VAULT_DAMAGED or not self._take_back(session, visit_id):
+            return False
+        self.failure = Failure(Code.CAPTURE_DAMAGED, Remedy.OFFICER, "seal")
+        return True
 
     def _unlocked(self) -> Session:
         if self.session is None:

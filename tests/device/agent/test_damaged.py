@@ -6,10 +6,14 @@ from contextlib import closing
 
 import pytest
 
+from device.agent.office import Office
 from device.errors import Code
+from device.vault.security_keys import SecurityKey, SecurityKeys
 from protocol.bag import BagVisit
+from protocol.identity import Role
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
 from tests.device.vault.kit import small_files
+from tests.protocol.certificates import leaf
 
 BEFORE = {"card": "inform", "photo": "fingers", "finger": "signature", "signature": "review"}
 """The step that is due when this kind was kept last."""
@@ -57,15 +61,29 @@ def test_what_is_damaged_is_asked_again_and_the_visit_is_sealed(kit: Kit, kind: 
         kit.service.open(top.packet(sealed.packet_id))
 
 
-def test_damaged_under_the_officers_hands_it_is_asked_again_instead_of_sealed(kit: Kit) -> None:
+def give_key(kit: Kit, top: Desktop) -> None:
+    """The officer has a security key as well."""
+    chain = (leaf(Role.OFFICER_KEY, OFFICER, kit.issuing).certificate, kit.issuing.certificate)
+
+    def write(office: Office) -> None:
+        keys = SecurityKeys(office._database)
+        with office._database.transaction() as tx:
+            keys.write(tx, OFFICER, SecurityKey(b"credential", chain))
+
+    top.desk._ask(write)
+
+
+@pytest.mark.parametrize("press", ["seal", "seal-key"])
+def test_damaged_under_the_officers_hands_it_is_asked_again_instead_of_sealed(kit: Kit, press: str) -> None:
     visit = kit.visit()
     kit.bring_bag(visit)
     with Desktop(kit) as top:
+        give_key(kit, top)
         top.until_step(visit, "seal")
         top.tidied()
         goes_bad(kit, "photo")
         top.desk._ask(lambda office: office.counter._sealer.forget())  # what was read before it went bad
-        failure = top.fails("seal")
+        failure = top.fails(press)
         seen = top.desk.now().visit
         assert seen is not None
         assert (failure.code, seen.step, seen.sealed) == (Code.CAPTURE_DAMAGED, "photo", "")
