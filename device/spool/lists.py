@@ -7,6 +7,7 @@ from pathlib import Path
 
 from device.spool import safefile
 from device.spool.layout import MAX_LIST, Layout, SpoolRefused, bounded
+from device.spool.spool import room
 from protocol.ids import is_key_id
 
 
@@ -18,10 +19,13 @@ class ListDesk:
         self.brought = self._at.list_brought
 
     def want(self, kid: str) -> None:
-        """Whose list is used here. SpoolRefused bad-name."""
+        """Whose list is used here. SpoolRefused bad-name; KitError disk-full."""
         if not is_key_id(kid):
             raise SpoolRefused("bad-name", kid[:64])
-        safefile.put(self._at.list_wanted, kid.encode("ascii"), writer="agent")
+        data = kid.encode("ascii")
+        if safefile.take(self._at.list_wanted, MAX_LIST) != data:
+            with room():
+                safefile.put(self._at.list_wanted, data, writer="agent")
 
 
 class ListHatch:

@@ -7,6 +7,8 @@ import sys
 import textwrap
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -15,6 +17,7 @@ import pytest
 from device.errors import Code, KitError
 from device.spool import safefile
 from device.spool.hatch import Hatch
+from device.spool.lists import ListDesk, ListHatch
 from device.spool.records import Mark
 from device.spool.spool import Spool
 from protocol.ids import new_ulid
@@ -202,25 +205,45 @@ def test_a_mark_of_a_packet_that_is_gone_is_cleared_at_the_next_start(tmp_path: 
     spool.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root may mount a small disk")
-def test_a_full_disk_is_said_to_the_agent_and_leaves_nothing_half(tmp_path: Path):
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    if os.geteuid() != 0:
+        pytest.skip("only root may mount a small disk")
     mounted = subprocess.run(
         ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", str(tmp_path)], capture_output=True, check=False
     )
     if mounted.returncode:
         pytest.skip("mounting is not allowed here")
     try:
-        spool = Spool(tmp_path / "spool")
-        spool.offer_packet(new_ulid(), b"x" * 100_000)
-        with pytest.raises(KitError) as full:
-            spool.offer_packet(new_ulid(), b"x" * 400_000)
-        assert full.value.code is Code.DISK_FULL
-        assert len(spool.offered()) == 1
-        assert not list(tmp_path.rglob(".writing-*"))
-        spool.report("up/evt/visit", visit(new_ulid()))
-        spool.close()
+        yield tmp_path
     finally:
         subprocess.run(["umount", str(tmp_path)], check=True)
+
+
+def test_a_full_disk_is_said_to_the_agent_and_leaves_nothing_half(small_disk: Path):
+    spool = Spool(small_disk / "spool")
+    spool.offer_packet(new_ulid(), b"x" * 100_000)
+    with pytest.raises(KitError) as full:
+        spool.offer_packet(new_ulid(), b"x" * 400_000)
+    assert full.value.code is Code.DISK_FULL
+    assert len(spool.offered()) == 1
+    assert not list(small_disk.rglob(".writing-*"))
+    spool.report("up/evt/visit", visit(new_ulid()))
+    spool.close()
+
+
+def test_whose_list_is_wanted_is_written_once_and_a_full_disk_is_said(small_disk: Path):
+    spool, desk = Spool(small_disk / "spool"), ListDesk(small_disk / "spool")
+    desk.want("key-1")
+    with suppress(OSError), (small_disk / "rest").open("wb", buffering=0) as rest:
+        while rest.write(bytes(4096)):
+            pass
+    desk.want("key-1")
+    with pytest.raises(KitError) as full:
+        desk.want("key-2")
+    assert full.value.code is Code.DISK_FULL
+    assert ListHatch(small_disk / "spool").wanted() == "key-1"
+    spool.close()
 
 
 def test_another_failure_of_the_disk_is_not_hidden(tmp_path: Path):
