@@ -120,7 +120,7 @@ class Uploads:
                     continue
                 again = time.monotonic() + self._settings.refused_again_s
                 self._resting.setdefault(packet.packet_id, (again, self._own_patience()))
-            if self._resting.get(packet.packet_id, (0.0, None))[0] > time.monotonic():
+            if self._rests(packet) > time.monotonic():
                 continue
             self._try(packet, stop)
         self._make_sure([packet for packet in waiting if packet.is_uploaded], stop)
@@ -131,9 +131,12 @@ class Uploads:
         for packet in uploaded:
             if stop.is_set() or self._choice.by_broker:
                 return
-            if self._ask_again.get(packet.packet_id, 0.0) <= time.monotonic():
+            if max(self._ask_again.get(packet.packet_id, 0.0), self._rests(packet)) <= time.monotonic():
                 self._try(packet, stop)
-                self._ask_again[packet.packet_id] = time.monotonic() + self._settings.asked_again_s
+
+    def _rests(self, packet: Waiting) -> float:
+        """Until when."""
+        return self._resting.get(packet.packet_id, (0.0, None))[0]
 
     def _try(self, packet: Waiting, stop: Event) -> None:
         packet_id = packet.packet_id

@@ -3,6 +3,7 @@
 import time
 
 from tests.device.uplink.conftest import Site
+from tests.device.uplink.fleet_stand import Call, Handler
 from tests.device.uplink.test_uploads import PIECE, sealed
 from tests.mosquitto import until
 
@@ -40,3 +41,23 @@ def test_what_it_still_holds_costs_one_question_a_day_and_waits_for_what_is_new(
     until(lambda: asked() == [first, second, third])
     time.sleep(0.5)  # several looks
     assert asked() == [first, second, third]
+
+
+def test_a_fleet_that_cannot_say_just_then_is_asked_again_soon_and_not_a_day_later(site: Site):
+    data = sealed(3 * PIECE)
+    packet_id = site.offer(data)
+    site.start()
+    until(lambda: site.spool.uploaded() == [packet_id])
+    site.finish()
+    site.stand.uploads.clear()
+    busy = [503]
+
+    def refuse(handler: Handler, call: Call) -> bool:
+        if call.method != "POST" or "/uploads/" not in call.path or not busy:
+            return False
+        handler.answer(busy.pop())
+        return True
+
+    site.stand.faults.append(refuse)
+    site.start(retry_first_s=0.1, retry_most_s=0.1, look_every_s=0.1)
+    until(lambda: site.stand.complete(packet_id, data))
