@@ -116,7 +116,7 @@ class Database:
             for setting in _SETTINGS:
                 self._connection.execute(setting)
             # A crash may have come between a commit that shreds and the emptying of the log.
-            self._shredding = not self._log.empty()
+            self._empty_log()
             self._ended = True
             self._unwritten: list[int] = []
             self._lay_tables()
@@ -144,9 +144,7 @@ class Database:
             self.parcels.remove(packet_id)
         self._ended = self._ended or tx.ends
         if tx.shreds or self._shredding:
-            self._shredding = True
-            with suppress(KitError), _translated:  # a full disk, say: as above
-                self._shredding = not self._log.empty()
+            self._empty_log()
 
     def settle(self) -> None:
         """In a quiet moment, when nobody waits: empty a log that holds what was shredded, or has grown, and
@@ -246,8 +244,15 @@ class Database:
             with self.transaction():
                 self._unwritten += self.slots.left_over(self._live_slots())
 
+    def _empty_log(self) -> None:
+        """What the disk refuses now is tried again: the commit that asked for it counts all the same, and
+        when the vault is opened there may be files to clear away that fill the disk."""
+        self._shredding = True
+        with suppress(KitError), _translated:
+            self._shredding = not self._log.empty()
+
     def _overwrite(self) -> None:
-        """What the disk refuses now is tried again: the commit that asked for it counts all the same."""
+        """What the disk refuses now is tried again, as well."""
         if self._unwritten:
             with suppress(OSError):
                 self.slots.overwrite(self._unwritten)

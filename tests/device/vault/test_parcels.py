@@ -163,6 +163,24 @@ def test_room_that_the_disk_refuses_takes_nothing_of_what_is_left(database):
     assert path.read_bytes() == bytes(STEP)
 
 
+def test_a_vault_opens_on_a_disk_that_is_full_of_room_that_a_cut_left(tmp_path, database):
+    database.settle()
+    with database.transaction() as tx:
+        tx.execute("INSERT INTO visit_key VALUES ('v', zeroblob(80000))")  # in the log, not in the database
+    cut = tmp_path / "cut"
+    cut.mkdir()
+    for path in tmp_path.glob("vault.db*"):
+        (cut / path.name).write_bytes(path.read_bytes())
+    left = Parcels(cut / "vault.db").path(new_ulid())
+    left.write_bytes(bytes(STEP))
+    with small_files(140_000):
+        opened = Database(cut / "vault.db")
+        assert opened.rows("SELECT visit_id FROM visit_key") == [("v",)]
+    assert not left.exists()
+    opened.settle()
+    opened.close()
+
+
 def test_a_packet_that_the_disk_cannot_read_any_more_is_told_as_such(database):
     store = Store(database)
     packet_id = written(store, parts(10)).packet[0]
