@@ -116,6 +116,7 @@ class Database:
             for setting in _SETTINGS:
                 self._connection.execute(setting)
             # A crash may have come between a commit that shreds and the emptying of the log.
+            self._shredding = True
             self._empty_log()
             self._ended = True
             self._unwritten: list[int] = []
@@ -143,7 +144,8 @@ class Database:
         for packet_id in tx.removed:
             self.parcels.remove(packet_id)
         self._ended = self._ended or tx.ends
-        if tx.shreds or self._shredding:
+        self._shredding = self._shredding or tx.shreds
+        if self._shredding:
             self._empty_log()
 
     def settle(self) -> None:
@@ -247,7 +249,6 @@ class Database:
     def _empty_log(self) -> None:
         """What the disk refuses now is tried again: the commit that asked for it counts all the same, and
         when the vault is opened there may be files to clear away that fill the disk."""
-        self._shredding = True
         with suppress(KitError), _translated:
             self._shredding = not self._log.empty()
 
