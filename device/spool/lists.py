@@ -2,7 +2,6 @@
 uplink brings the newest that the fleet has of that key. Whether it counts is for the agent to judge.
 """
 
-import hashlib
 from pathlib import Path
 
 from device.spool import safefile
@@ -41,9 +40,9 @@ class ListHatch:
         return kid if is_key_id(kid) else None
 
     def held(self) -> str:
-        """SHA-256 of the list that was brought; "" where there is none."""
+        """The list that was brought; "" where there is none."""
         data = safefile.take(self._at.list_brought, MAX_LIST)
-        return hashlib.sha256(data).hexdigest() if data is not None else ""
+        return data.decode("ascii", "replace") if data is not None else ""
 
     def store(self, token: str) -> None:
         """SpoolRefused empty, too-big."""

@@ -6,18 +6,24 @@ import threading
 
 import pytest
 
-from device.spool.lists import ListDesk
+from device.spool.lists import ListDesk, ListHatch
 from protocol.ids import new_ulid
 from tests.device.uplink.conftest import Site
 from tests.device.uplink.fleet_stand import Call, Handler
 from tests.mosquitto import until
 
 
-def receipt(packet_id: str, verdict: str = "accepted") -> str:
+def token(about: object) -> str:
+    """A JWS in form."""
+
     def part(value: object) -> str:
         return base64.urlsafe_b64encode(json.dumps(value).encode()).rstrip(b"=").decode()
 
-    return f"{part({'alg': 'ES256'})}.{part({'packet_id': packet_id, 'verdict': verdict})}.c2ln"
+    return f"{part({'alg': 'ES256'})}.{part(about)}.c2ln"
+
+
+def receipt(packet_id: str, verdict: str = "accepted") -> str:
+    return token({"packet_id": packet_id, "verdict": verdict})
 
 
 def test_bag_and_receipts_are_there_after_the_connect_and_confirmed(site: Site):
@@ -158,6 +164,22 @@ def test_the_list_that_the_agent_wants_is_brought_once_and_asked_for_by_its_key(
     until(lambda: desk.brought.exists() and desk.brought.read_text() == site.stand.list)
     asked = [call.path for call in site.stand.calls if "/recipients" in call.path]
     assert asked == ["/kit/v1/recipients?key=key-1&held="]
+
+
+@pytest.mark.parametrize("issued", ["2026-11-20T08:00:00Z", "no instant"])
+def test_a_list_is_not_replaced_by_one_that_was_issued_before_it(site: Site, issued: str):
+    """By a fleet that was put back from a copy: a kit that has used the newer one seals to no older one."""
+    newer, later = (token({"issued": f"2026-11-{day}T08:00:00Z"}) for day in (21, 22))
+    desk, hatch = ListDesk(site.settings.spool), ListHatch(site.settings.spool)
+    desk.want("key-1")
+    hatch.store(newer)
+    for offered, held in ((token({"issued": issued}), newer), (later, later)):
+        site.stand.list = offered
+        site.stand.calls.clear()
+        site.start()
+        until(lambda: any("/recipients" in call.path for call in site.stand.calls))
+        site.finish()
+        assert desk.brought.read_text() == held
 
 
 def test_a_fleet_that_knows_of_no_lists_holds_nothing_up(site: Site):
