@@ -29,24 +29,25 @@ class DayBags:
         self, spool: Spool, command_keys: Mapping[str, ec.EllipticCurvePublicKey], kit_id: str, clock: Clock
     ) -> None:
         self._spool, self._command_keys, self._kit_id, self._clock = spool, command_keys, kit_id, clock
-        self._refused = 0  # version of the bag that could not be read, so that it is complained of once
+        # Which bag could not be read, so that it is complained of once; and when, if a clock was wrong.
+        self._refused: tuple[int, date] | None = None
         self._lost: frozenset[str] = frozenset()
         self.unread: tuple[str, ...] = ()
 
     def begin(self) -> None:
         """Somebody has signed in, who is to hear of a bag that cannot be read."""
-        self._refused = 0
+        self._refused = None
 
     def take(self, session: Session, visits: Mapping[str, Visit]) -> Failure | None:
         """Open the bag in the spool when it is newer than the session's; what to complain of, once."""
-        found = self._spool.bag()
-        if found is not None and found[0] > session.bag_version and found[0] != self._refused:
+        found, now = self._spool.bag(), self._clock.now()
+        if found is not None and found[0] > session.bag_version and (found[0], now.date()) != self._refused:
             version, sealed = found
             try:
-                bag = read_bag(sealed, session.vault, self._command_keys, self._kit_id, self._clock.now())
+                bag = read_bag(sealed, session.vault, self._command_keys, self._kit_id, now)
             except KitError as problem:
                 log.warning("bag-refused", version=version, code=str(problem.code), detail=problem.detail)
-                self._refused = version
+                self._refused = version, now.date()
                 return Failure(problem.code, problem.remedy, "wish")
             session.take_bag(bag, visits)
         self._lost = frozenset(

@@ -1,6 +1,6 @@
 """What the desk shows, when and to whom: the officer's day, nothing while locked, the open visit's parts."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -8,6 +8,7 @@ import pytest
 from device.errors import Code, KitError, Refused
 from tests.device.agent.kit import COLLEAGUE, OFFICER, PIN, Desktop, Kit
 from tests.device.agent.peripherals import PHOTO
+from tests.device.agent.test_retention import SetClock
 from tests.device.agent.wishes import INFORM
 
 
@@ -104,6 +105,21 @@ def test_a_bag_of_another_kit_or_an_earlier_day_is_not_opened(kit: Kit, changes:
         top.desk.dismiss()
         kit.bring_bag(kit.visit())
         assert top.until(lambda now: now.visits).failure is None
+
+
+def test_a_bag_that_a_clock_ahead_took_for_an_old_one_is_taken_once_the_clock_is_right(kit: Kit) -> None:
+    kit.bring_bag(kit.visit())
+    clock = SetClock(timedelta(days=3650))
+    with Desktop(kit, clock=clock) as top:
+        top.desk.unlock(OFFICER, PIN)
+        seen = top.until(lambda now: now.failure)
+        assert seen.failure is not None
+        assert seen.failure.code is Code.BAG_UNREADABLE
+        top.desk.dismiss()
+        top.desk._ask(lambda office: office.look())
+        assert top.desk.now().failure is None, "it is said once"
+        clock.ahead = timedelta()
+        assert len(top.until(lambda now: now.visits, 10).visits) == 1
 
 
 def test_a_newer_bag_arrives_while_a_visit_is_open_and_the_visit_stays_as_it_was(kit: Kit) -> None:
