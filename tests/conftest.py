@@ -10,12 +10,17 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import HealthCheck, settings
 from playwright.sync_api import Browser, sync_playwright
 
 from tests.chromium import ARGUMENTS, EXECUTABLE
 from tests.device.drivers.eid.reader import VirtualReader
 
 LONGEST = 30
+
+# Hypothesis looks at the time, and the machine may do ten other things.
+settings.register_profile("patient", settings(), deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("patient")
 
 
 def pytest_make_parametrize_id(config: pytest.Config, val: object, argname: str) -> str | None:

@@ -178,6 +178,7 @@ def sweep(database: Database, dock: Dock, now: datetime) -> int:
 def _drop(db: Session, dock: Dock, row: Upload) -> None:
     """The bytes of an upload that is no application: also what was kept already when its commit failed."""
     (dock.parts / row.packet_id).unlink(missing_ok=True)
+    take_turn(db, f"blob {row.sha256}")  # the same bytes may be kept under their own name at this moment
     if not _known(db, row.sha256):
         dock.blobs.drop(row.sha256)
 
@@ -214,6 +215,7 @@ def _complete(database: Database, dock: Dock, packet_id: str, generation: int, n
             done.state, done.whole = "complete", None
             if application.blob_sha256 == row.sha256:  # not when it is over already: nobody would destroy it
                 # In here nobody else may touch the part; and last, so that what is refused was never kept.
+                take_turn(db, f"blob {row.sha256}")
                 dock.blobs.adopt(part, row.sha256)
     except FileNotFoundError:
         _check_lost(database, packet_id, generation)

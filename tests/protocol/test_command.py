@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import load_pem_public_key
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from protocol import canonical, signed
@@ -160,7 +160,6 @@ def test_the_literal_commands_are_judged_as_the_protocol_says() -> None:
 GOOD = (sign_command(command(), KEY, "command-1"), sign_desired(wish(), KEY, "command-1"))
 
 
-@settings(deadline=None)
 @given(st.one_of(st.text(max_size=200), st.from_regex(r"[A-Za-z0-9_-]{0,80}(\.[A-Za-z0-9_-]{0,80}){0,3}")))
 def test_whatever_is_brought_as_a_command_is_refused_and_nothing_else_happens(token: str) -> None:
     for verify in (verify_command, verify_desired):
@@ -168,7 +167,6 @@ def test_whatever_is_brought_as_a_command_is_refused_and_nothing_else_happens(to
             verify(token, KEYS, "kit-a", 0, NOW)
 
 
-@settings(deadline=None)
 @given(st.sampled_from(GOOD), st.integers(0, 2000), st.integers(0, 127))
 def test_a_command_with_one_other_character_is_refused(token: str, at: int, character: int) -> None:
     at %= len(token)
@@ -178,7 +176,6 @@ def test_a_command_with_one_other_character_is_refused(token: str, at: int, char
             (verify_command if token == GOOD[0] else verify_desired)(changed, KEYS, "kit-a", 0, NOW)
 
 
-@settings(deadline=None)
 @given(
     st.dictionaries(st.text(max_size=12), st.one_of(st.integers(1 - 2**53, 2**53 - 1), st.text(max_size=12)))
 )

@@ -193,8 +193,8 @@ class AnyVisitWithPin(AnyVisit):
 
 
 TestAnyVisit = AnyVisit.TestCase
-TestAnyVisit.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestAnyVisit.settings = settings(max_examples=120, stateful_step_count=40)
 TestAnyVisitWithPin = AnyVisitWithPin.TestCase
-TestAnyVisitWithPin.settings = settings(max_examples=120, stateful_step_count=40, deadline=None)
+TestAnyVisitWithPin.settings = settings(max_examples=120, stateful_step_count=40)
 TestAnyShortVisit = AnyShortVisit.TestCase
-TestAnyShortVisit.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)
+TestAnyShortVisit.settings = settings(max_examples=60, stateful_step_count=30)

@@ -47,7 +47,7 @@ def test_no_ink_is_no_picture() -> None:
             to_png(ink(*strokes))
 
 
-@settings(deadline=None, max_examples=10)
+@settings(max_examples=10)
 @given(st.lists(points, min_size=1, max_size=4))
 def test_any_ink_gives_well_formed_svg_and_a_png_twice_the_same(strokes: list[list[tuple[int, int]]]) -> None:
     root = ET.fromstring(to_svg(ink(*strokes)))

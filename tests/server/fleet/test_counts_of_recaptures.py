@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -208,7 +208,5 @@ def test_the_counts_are_conserved_however_often_parts_are_asked_again(ground: Gr
         settings=settings(
             max_examples=120 if "THUISLOKET_LONG" in os.environ else 20,
             stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=[HealthCheck.too_slow],
         ),
     )

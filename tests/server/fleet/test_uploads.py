@@ -323,7 +323,7 @@ def test_a_part_left_by_a_death_right_after_the_commit_does_not_stay(town: Town,
     assert begin(town, under_way, data).offset == 5
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(cuts=st.lists(st.tuples(st.integers(1, 9000), st.booleans()), max_size=12))
 def test_any_pattern_of_cuts_ends_in_the_same_bytes(
     ground: Any, tmp_path_factory: pytest.TempPathFactory, cuts: list[tuple[int, bool]]
