@@ -56,6 +56,7 @@ from device.agent.events import (
 )
 from device.agent.visit import Stage, Visit, is_begun, stage, wanted_finger
 from device.errors import Code, Refused
+from look.moments import ZONE
 from protocol.catalogue.schema import Service
 
 _STEPS: dict[Stage, frozenset[type[Wish]]] = {
@@ -94,10 +95,9 @@ def decide(visit: Visit, wish: Wish, service: Service) -> tuple[Event, ...]:
 
 
 def check_hour(procedure: str, service: Service, now: datetime) -> None:
-    """Refused not-now when it is too late in the day for this procedure. The kit's zone is that of its
-    municipality."""
+    """Refused not-now when it is too late in the day for this procedure, by the clock that the screens show."""
     rule = service.procedure(procedure)
-    if rule is not None and rule.before and now.astimezone().strftime("%H:%M") >= rule.before:
+    if rule is not None and rule.before and now.astimezone(ZONE).strftime("%H:%M") >= rule.before:
         raise Refused(Code.NOT_NOW, f"{procedure} is asked before {rule.before}")
 
 

@@ -28,6 +28,7 @@ from device.errors import Code, KitError, Refused
 from device.ports import LADDER
 from device.spool.spool import Spool
 from device.vault.database import Database
+from look.moments import ZONE
 from protocol.sealed.packet import Opened
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
 from tests.device.agent.peripherals import NUMBER, Bench
@@ -193,7 +194,7 @@ def test_an_urgent_card_is_refused_after_the_hour_of_the_catalogue(kit: Kit) -> 
 
     class AtNight:
         def now(self) -> object:
-            return now.astimezone().replace(hour=23, minute=30)
+            return now.astimezone(ZONE).replace(hour=23, minute=30)
 
         def monotonic(self) -> float:
             return time.monotonic()

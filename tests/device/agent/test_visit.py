@@ -1,13 +1,14 @@
 """The rules of a visit: what fits, what is refused, and that nothing incomplete is ever sealed."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import cast
 
 import msgspec
 import pytest
 
 from device.agent import events as facts
-from device.agent.deciding import MAY, decide
+from device.agent.deciding import MAY, check_hour, decide
 from device.agent.events import (
     Abandon,
     ChooseProcedure,
@@ -159,6 +160,17 @@ def test_a_card_that_is_rejected_or_not_genuine_or_of_another_is_not_kept(card: 
 )
 def test_what_the_entry_does_not_know_is_refused(before: Wish, wish: Wish) -> None:
     assert refusal(up_to(before), wish) is Code.NOT_NOW
+
+
+@pytest.mark.parametrize(
+    "three_in_belgium", [datetime(2026, 11, 23, 14, tzinfo=UTC), datetime(2027, 7, 5, 13, tzinfo=UTC)]
+)
+def test_an_urgent_card_is_asked_before_three_in_belgium(three_in_belgium: datetime) -> None:
+    """Whatever the zone of the system, which nobody sets: that of this machine is another one as a rule."""
+    check_hour("urgent", SERVICE, three_in_belgium - timedelta(minutes=1))
+    check_hour("normal", SERVICE, three_in_belgium)
+    with pytest.raises(Refused):
+        check_hour("urgent", SERVICE, three_in_belgium)
 
 
 def test_a_finger_that_was_excepted_is_not_excepted_twice() -> None:
