@@ -23,7 +23,6 @@ from provisioning.durable import write_secret
 
 ZONE = ZoneInfo("Europe/Brussels")
 FIRST_HOUR, MINUTES = 9, 45
-SEEN_BY_UPLINK_S = 20.0
 
 
 class DemoFailed(Exception):

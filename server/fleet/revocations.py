@@ -12,7 +12,7 @@ from typing import Literal, get_args
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from server.db.tables import Kit, Revocation, RevocationEffect
+from server.db.tables import Revocation, RevocationEffect
 from server.fleet import kits, outbox
 
 Reason = Literal["lost", "retired"]
@@ -98,11 +98,6 @@ def waiting(db: Session, kit_id: str) -> set[Effect]:
     """What has not yet taken effect. Empty for a kit that was never revoked."""
     found = standing(db, kit_id)
     return {line.effect for line in found.effects if line.state != "done"} if found else set()
-
-
-def is_retired(db: Session, kit_id: str) -> bool:
-    kit = db.get(Kit, kit_id)
-    return kit is not None and kit.retired is not None
 
 
 def _state(text: str) -> State:

@@ -325,10 +325,7 @@ def _late(place: Place, whole: Sealed) -> Sealed:
         ("supplement-unknown", _another),
         ("supplement-unknown", lambda place, whole: place.whole()),
         ("supplement-elsewhere", lambda place, whole: place.supplement(whole, tenant="0207458223")),
-        (
-            "supplement-parts",
-            lambda place, whole: place.supplement(whole, ("signature.png",), ("signature",)),
-        ),
+        ("supplement-parts", _signature),
         ("supplement-late", _late),
         ("supplement-other-person", lambda place, whole: place.supplement(whole, number=JOZEF)),
     ],

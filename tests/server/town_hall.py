@@ -22,12 +22,10 @@ NOBODY_S = 0.2  # between two tries at pages that are gone
 
 
 class TownHall:
-    """One browser. Each step is done again until a page has answered for it, as a person would.
-
-    `unanswered` counts how often none did."""
+    """One browser. Each step is done again until a page has answered for it, as a person would."""
 
     def __init__(self, town: Town, ports: Sequence[int]) -> None:
-        self._town, self._ports, self.unanswered = town, ports, 0
+        self._town, self._ports = town, ports
         self._client = httpx.Client(timeout=20.0, trust_env=False)
 
     def close(self) -> None:
@@ -62,7 +60,6 @@ class TownHall:
                 answer = self._client.post(url + path, data={**fields, "form_token": found[1]})
                 status = answer.status_code
             except httpx.TransportError:
-                self.unanswered += 1
                 time.sleep(NOBODY_S)
                 return False
             assert status in wanted, f"{path}: HTTP {status}"

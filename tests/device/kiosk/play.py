@@ -30,7 +30,7 @@ class Play:
     def card_busy(self) -> None:
         self.open()
         self.post("/step/card/read")
-        self.desk.progress(0.35, "reading-card")
+        self.desk.progress(0.35, "reading-identity")
 
     def who(self) -> None:
         self.card_busy()

@@ -17,7 +17,6 @@ from tests.device.drivers.eid.conftest import Bench, CardMaker, patience
 from tests.device.drivers.eid.recorded import recorded
 
 VERIFY, MSE, PSO = 0x20, 0x22, 0x2A
-RSA_SIGNATURE = {"1.1": 128, "1.7-rsa": 256}
 
 
 def prove(bench: Bench, pin: str | bytearray, last_try: bool = False) -> HolderProof:
