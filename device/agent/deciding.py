@@ -95,7 +95,7 @@ def decide(visit: Visit, wish: Wish, service: Service) -> tuple[Event, ...]:
 
 
 def check_hour(procedure: str, service: Service, now: datetime) -> None:
-    """Refused not-now when it is too late in the day for this procedure, by the clock that the screens show."""
+    """Refused not-now when it is too late in the day for this procedure, by the time that screens show."""
     rule = service.procedure(procedure)
     if rule is not None and rule.before and now.astimezone(ZONE).strftime("%H:%M") >= rule.before:
         raise Refused(Code.NOT_NOW, f"{procedure} is asked before {rule.before}")
