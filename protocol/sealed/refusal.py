@@ -13,10 +13,12 @@ class Fault(StrEnum):
     TRAILING_BYTES = "trailing-bytes"
     # what it says of itself
     MANIFEST_NOT_CANONICAL = "manifest-not-canonical"
-    MANIFEST_MALFORMED = "manifest-malformed"
     UNKNOWN_SUITE = "unknown-suite"
+    MANIFEST_MALFORMED = "manifest-malformed"
     SIGNATURES_MALFORMED = "signatures-malformed"
-    # who signed it, and when
+    # when it was made, and who signed it
+    FROM_THE_FUTURE = "from-the-future"
+    TOO_OLD = "too-old"
     KIT_SIGNATURE = "kit-signature"
     OFFICER_SIGNATURE = "officer-signature"
     CERTIFICATE_UNTRUSTED = "certificate-untrusted"
@@ -24,8 +26,6 @@ class Fault(StrEnum):
     CERTIFICATE_USAGE = "certificate-usage"
     UNKNOWN_ROLE = "unknown-role"
     WRONG_SIGNER = "wrong-signer"
-    TOO_OLD = "too-old"
-    FROM_THE_FUTURE = "from-the-future"
     # the sealed part
     GROUP_MISSING = "group-missing"
     PAYLOAD_DIGEST = "payload-digest"

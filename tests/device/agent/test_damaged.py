@@ -12,6 +12,7 @@ from device.vault.security_keys import SecurityKey, SecurityKeys
 from protocol.bag import BagVisit
 from protocol.identity import Role
 from tests.device.agent.kit import OFFICER, PIN, Desktop, Kit
+from tests.device.agent.peripherals import PHOTO
 from tests.device.vault.kit import small_files
 from tests.protocol.certificates import leaf
 
@@ -87,6 +88,8 @@ def test_damaged_under_the_officers_hands_it_is_asked_again_instead_of_sealed(ki
         seen = top.desk.now().visit
         assert seen is not None
         assert (failure.code, seen.step, seen.sealed) == (Code.CAPTURE_DAMAGED, "photo", "")
+        assert top.desk.now().visits[0].state == "open"
+        assert top.spool.offered() == []
 
 
 def test_a_disk_that_does_not_even_take_it_back_is_told_and_the_desk_works_on(kit: Kit) -> None:
@@ -100,6 +103,19 @@ def test_a_disk_that_does_not_even_take_it_back_is_told_and_the_desk_works_on(ki
         with small_files(4096):
             assert top.fails("seal").code is Code.VAULT_DAMAGED
         assert top.fails("seal").code is Code.CAPTURE_DAMAGED
+
+
+def test_damaged_after_it_was_read_it_is_sealed_as_it_was_kept(kit: Kit) -> None:
+    visit = kit.visit()
+    kit.bring_bag(visit)
+    with Desktop(kit) as top:
+        top.until_step(visit, "seal")
+        top.tidied()
+        goes_bad(kit, "photo")
+        sealed = top.capture("seal").visit
+        assert sealed is not None
+        parts = {part.name: part.data for part in kit.service.open(top.packet(sealed.packet_id)).parts}
+    assert parts["photo.jpg"] == PHOTO.jpeg
 
 
 def test_a_visit_whose_request_is_damaged_is_told_to_officer_and_fleet(kit: Kit) -> None:

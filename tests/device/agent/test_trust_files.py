@@ -13,7 +13,6 @@ from device.errors import Code, KitError
 from device.vault.database import Database
 from protocol.identity import Role
 from tests.device.agent.kit import KIT, OFFICER, PIN, Desktop, Kit, certificate_pem, key_pem
-from tests.device.agent.peripherals import PHOTO
 from tests.protocol.certificates import authority, leaf
 
 PEM = serialization.Encoding.PEM
@@ -77,44 +76,6 @@ def test_a_pinned_key_that_is_none_is_refused(tmp_path: Path, write: Callable[[P
     with pytest.raises(KitError) as wrong:
         read_public_key(tmp_path / "key.pem")
     assert wrong.value.code is Code.BAD_CONFIG
-
-
-def damage_photo(kit: Kit, record: str) -> None:
-    database = Database(kit.data / "vault.db")
-    with database.transaction() as tx:
-        tx.execute("UPDATE record SET sealed = zeroblob(200) WHERE record_id = ?", (record,))
-    database.close()
-
-
-def test_a_record_that_is_not_the_one_that_was_kept_is_never_sealed(kit: Kit) -> None:
-    visit = kit.visit()
-    kit.bring_bag(visit)
-    with Desktop(kit) as top:
-        top.until_step(visit, "seal")
-        top.tidied()
-        seen = top.desk.now().visit
-        assert seen is not None
-        damage_photo(kit, seen.photo_record)
-        top.desk._ask(lambda office: office.counter._sealer.forget())  # what was read before
-        failure = top.fails("seal")
-        assert failure.code is Code.CAPTURE_DAMAGED
-        assert top.desk.now().visits[0].state == "open"
-        assert top.spool.offered() == []
-
-
-def test_a_record_that_was_damaged_after_it_was_read_is_sealed_as_it_was_kept(kit: Kit) -> None:
-    visit = kit.visit()
-    kit.bring_bag(visit)
-    with Desktop(kit) as top:
-        top.until_step(visit, "seal")
-        top.tidied()
-        seen = top.desk.now().visit
-        assert seen is not None
-        damage_photo(kit, seen.photo_record)
-        sealed = top.capture("seal").visit
-        assert sealed is not None
-        parts = {part.name: part.data for part in kit.service.open(top.packet(sealed.packet_id)).parts}
-    assert parts["photo.jpg"] == PHOTO.jpeg
 
 
 def test_one_damaged_visit_keeps_nobody_from_the_others(kit: Kit) -> None:
