@@ -23,14 +23,14 @@ from protocol.sealed.outer import LARGEST
 from protocol.sealed.receipt import verify_receipt
 from protocol.sealed.recipients import verify_list
 from tests.competent.place import Desk, build_desk, write_holder
-from tests.protocol.certificates import NOW, YEAR, authority, issue, key_usage, leaf
+from tests.protocol.certificates import authority, issue, key_usage, leaf
 from tests.protocol.sealed.application import build_world
 
 pytestmark = pytest.mark.system
 TOKEN = "a-control-token-of-this-test"
 PATIENCE_S = 120.0  # on a machine that does ten other things
 REFUSED = (httpx.NetworkError, httpx.RemoteProtocolError)  # and no timeout
-TLS_ROOT = authority("TLS root", end=NOW + 10 * YEAR)
+TLS_ROOT = authority("TLS root")
 
 
 def server_certificate():

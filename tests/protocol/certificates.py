@@ -11,7 +11,8 @@ from cryptography.x509.oid import NameOID
 from protocol.identity import USE, Role, subject
 
 NOW = datetime(2026, 11, 23, 10, 0, tzinfo=UTC)
-YEAR = timedelta(days=365)
+DAY, YEAR = timedelta(days=1), timedelta(days=365)
+END = NOW + 20 * YEAR  # much of what is made here is judged by the clock of the day
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,7 @@ def issue(
     *,
     curve: ec.EllipticCurve | None = None,
     start: datetime = NOW - YEAR,
-    end: datetime = NOW + YEAR,
+    end: datetime = END,
     serial: int | None = None,
 ) -> Holder:
     key = ec.generate_private_key(curve or ec.SECP256R1())
@@ -71,7 +72,7 @@ def issue(
 
 
 def authority(
-    text: str, issuer: Holder | None = None, path_length: int | None = None, end: datetime = NOW + YEAR
+    text: str, issuer: Holder | None = None, path_length: int | None = None, end: datetime = END
 ) -> Holder:
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=True, path_length=path_length), True),
@@ -81,7 +82,7 @@ def authority(
 
 
 def leaf(
-    role: Role, name: str, issuer: Holder, *, start: datetime = NOW - YEAR, end: datetime = NOW + YEAR
+    role: Role, name: str, issuer: Holder, *, start: datetime = NOW - YEAR, end: datetime = END
 ) -> Holder:
     extensions: list[tuple[x509.ExtensionType, bool]] = [
         (x509.BasicConstraints(ca=False, path_length=None), True),
