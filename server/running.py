@@ -130,8 +130,8 @@ def run_work(config: Fleet) -> None:
     stop = _stopped()
     manager = Manager(database, config, utc_now)
 
-    def nightly(now: datetime) -> None:
-        night.care(database, config, utc_now, now, stop)
+    def nightly(now: datetime, is_halted: Callable[[], bool]) -> None:
+        night.care(database, config, utc_now, now, is_halted)
 
     managed = config.broker
     watch = Watch(database, managed, manager.place, utc_now) if managed is not None else None

@@ -189,6 +189,7 @@ class Worker:
     def _tidy_once(self, now: datetime) -> None:
         with self._database.writing(EVERYONE) as db:
             bags.renew(db, now)
+            bags.take_away(db, self._blobs)
             sign_in.sweep(db, now)
             throttle.sweep(db, now)
             ingest.sweep(db, now)

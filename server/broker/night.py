@@ -1,6 +1,5 @@
 """What the fleet does with its broker by night: fresh revocation lists, and the check."""
 
-import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
@@ -19,10 +18,15 @@ log = structlog.get_logger()
 
 
 def care(
-    database: Database, config: Fleet, clock: Callable[[], datetime], now: datetime, stop: threading.Event
+    database: Database,
+    config: Fleet,
+    clock: Callable[[], datetime],
+    now: datetime,
+    is_halted: Callable[[], bool],
 ) -> None:
     """Once a night, or as often as `broker.check_every_s` says: new lists where the authority is on this
-    machine, then every check of the broker. They are left when `stop` is set, and made another time."""
+    machine, then every check of the broker. They are left when `is_halted` says so, and made another
+    time."""
     if config.broker is None:
         return
     seconds = config.broker.check_every_s
@@ -35,7 +39,7 @@ def care(
         except BrokerProblem as problem:  # the check tells it too, by the life that is left in the list
             log.error("lists not renewed", code=problem.code, remedy=problem.remedy)
     try:
-        results = checks.run(database, config, clock, stop=stop)
+        results = checks.run(database, config, clock, is_halted=is_halted)
     except Halted:
         return
     log.info("broker checked", red=[result.name for result in results if not result.ok])

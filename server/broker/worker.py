@@ -26,14 +26,15 @@ log = structlog.get_logger()
 
 class BrokerWorker:
     """`nightly` is called once a day, by one process of however many, and `watch` (None where the broker is
-    somebody else's) by the same one."""
+    somebody else's) by the same one. What `nightly` does may take a minute: it hears whether to leave it,
+    because we are to stop, or because a kit was reported lost and waits for the broker."""
 
     def __init__(
         self,
         database: Database,
         manager: Manager,
         clock: Callable[[], datetime],
-        nightly: Callable[[datetime], None],
+        nightly: Callable[[datetime, Callable[[], bool]], None],
         watch: Watch | None = None,
     ) -> None:
         self._database, self._manager, self._clock, self._nightly = database, manager, clock, nightly
@@ -48,7 +49,7 @@ class BrokerWorker:
                     self._watch.look()
                 worked = self._work_one()
                 if leader.leads():
-                    self._by_the_clock()
+                    self._by_the_clock(lambda: stop.is_set() or self._is_wanted())
             except BrokerProblem as problem:
                 log.warning("broker not managed", code=problem.code, remedy=problem.remedy)
                 worked = False
@@ -59,7 +60,7 @@ class BrokerWorker:
                 stop.wait(IDLE_S)
         leader.leave()
 
-    def _by_the_clock(self) -> None:
+    def _by_the_clock(self, is_halted: Callable[[], bool]) -> None:
         now = self._clock()
         if self._agree_next is None or now >= self._agree_next:
             self._agree_next = now + AGAIN
@@ -67,7 +68,11 @@ class BrokerWorker:
             self._agree_next = now + AGREE_EVERY
             if added or removed or righted:
                 log.info("broker put right", added=added, removed=removed, righted=righted)
-        self._nightly(now)
+        self._nightly(now, is_halted)
+
+    def _is_wanted(self) -> bool:
+        with self._database.reading(EVERYONE) as db:
+            return outbox.presses(db, "broker", self._clock())
 
     def _work_one(self) -> bool:
         claim = self._next()

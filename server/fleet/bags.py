@@ -78,6 +78,15 @@ def build(
     return Built(version, replaced)
 
 
+def take_away(db: Session, blobs: BlobStore) -> None:
+    """The bags of kits that get none any more, with the names in them. One that is found gets a new one."""
+    gone = or_(Kit.retired.is_not(None), Kit.lost.is_not(None))
+    for kit in db.scalars(select(Kit).where(gone, Kit.bag_sha256.is_not(None)).with_for_update()):
+        assert kit.bag_sha256 is not None
+        blobs.drop(kit.bag_sha256)
+        kit.bag_sha256 = None
+
+
 def renew(db: Session, now: datetime) -> None:
     """Ask for a new bag for every kit whose bag is not today's: yesterday's names must not stay."""
     today = visits.local_day(now)

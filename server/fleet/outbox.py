@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
-from sqlalchemy import Select, delete, func, or_, select, update
+from sqlalchemy import Select, and_, delete, func, or_, select, update
 from sqlalchemy.orm import Session
 
 from server.db.notices import announce
@@ -75,6 +75,14 @@ def concerns(db: Session, queue: Queue, subject: str) -> bool:
 def due(db: Session, queues: Sequence[Queue], now: datetime) -> bool:
     """Whether there is anything to claim: a read, so that idle workers write nothing."""
     return db.scalar(_claimable(queues, now).with_only_columns(OutboxRow.row_id).limit(1)) is not None
+
+
+def presses(db: Session, queue: Queue, now: datetime) -> bool:
+    """Whether there is work that nobody has tried yet, or that somebody tries for the first time just now."""
+    new = and_(OutboxRow.attempts == 0, OutboxRow.run_after <= now)
+    first = and_(OutboxRow.attempts == 1, OutboxRow.lease_until > now)
+    query = select(OutboxRow.row_id).where(OutboxRow.queue == queue, or_(new, first))
+    return db.scalar(query.limit(1)) is not None
 
 
 def claim(db: Session, queues: Sequence[Queue], limit: int, now: datetime) -> list[Claim]:

@@ -1,6 +1,5 @@
 """All checks one after the other, and their results in the database."""
 
-import threading
 from collections.abc import Callable, Iterable
 from datetime import datetime
 
@@ -23,13 +22,13 @@ def run(
     config: Fleet,
     clock: Callable[[], datetime],
     only: Iterable[str] = (),
-    stop: threading.Event | None = None,
+    is_halted: Callable[[], bool] = lambda: False,
 ) -> tuple[Result, ...]:
     """Try the broker that `config` names, write the results down, and return them, in the order of the
     checks.
 
     With `only`, just these; what is known of the others stays. BrokerProblem where none can be tried. Halted
-    when `stop` is set before all were tried: nothing is written down then."""
+    when `is_halted` says so before all were tried: nothing is written down then."""
     manager = Manager(database, config, clock)
     settings = manager.settings
     stand = Stand(
@@ -38,7 +37,7 @@ def run(
         configuration.read(settings.configuration),
         Release(settings.release),
         clock(),
-        stop or threading.Event(),
+        is_halted,
     )
     wanted = set(only)
     with manager.alone():

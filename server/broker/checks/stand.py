@@ -1,9 +1,9 @@
 """What a check works with, and how it says that all is not well."""
 
-import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from server.settings import Fleet
 
 REFUSED = 0x80  # reason codes from here on are refusals
 NOBODY = 0x10  # taken, and nobody listens
+LOOK_S = 0.5
 
 
 class Red(Exception):
@@ -28,7 +29,7 @@ class Red(Exception):
 
 
 class Halted(Exception):
-    """Who checks is to stop: what was not tried yet is tried another time."""
+    """Who checks has something else to do: all is tried another time."""
 
 
 @dataclass(frozen=True)
@@ -44,19 +45,24 @@ class Result:
 
 @dataclass(frozen=True)
 class Stand:
-    """A broker to be tried, as whom, and what its configuration says."""
+    """A broker to be tried, as whom, and what its configuration says. `is_halted`: whether to leave it."""
 
     config: Fleet
     place: Place
     conf: Configuration
     release: Release
     now: datetime
-    stop: threading.Event = field(default_factory=threading.Event)
+    is_halted: Callable[[], bool]
 
     def rest(self, seconds: float) -> None:
-        """Halted when `stop` is set before or meanwhile."""
-        if self.stop.wait(seconds):
-            raise Halted
+        """Halted, before or meanwhile."""
+        until = time.monotonic() + seconds
+        while not self.is_halted():
+            left = until - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, LOOK_S))
+        raise Halted
 
     @property
     def one(self) -> Identity:

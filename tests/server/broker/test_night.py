@@ -7,13 +7,14 @@ import pytest
 
 from server.app import create_app
 from server.db.scope import EVERYONE
-from server.fleet import broker_health
+from server.fleet import broker_health, revocations
 from server.work import utc_now
 from tests.mosquitto import until
 from tests.server.broker.conftest import Managed
 from tests.server.broker.test_checks import NAMES, change
 from tests.server.browsing import Browser
 from tests.server.programs import PATIENCE_S, Program, alive, running
+from tests.server.town import KIT
 
 pytestmark = [pytest.mark.system, pytest.mark.timeout(400)]
 LONG = bool(os.environ.get("THUISLOKET_LONG"))
@@ -58,6 +59,26 @@ def test_the_job_worker_checks_the_broker_by_itself_and_red_keeps_production_shu
     assert "take-over" in refused.log.read_text()
     with managed.town.database.reading(EVERYONE) as db:
         assert not broker_health.is_stale(db, utc_now())
+
+
+def test_a_kit_that_is_lost_while_the_broker_is_checked_does_not_wait_for_the_end_of_it(
+    managed: Managed,
+) -> None:
+    managed.manager.agree()
+    managed.write_toml(authority=False)  # which is other tests' too, and is not to know of it
+    check_now(managed)
+    with running(managed.town, "work") as worker:
+        until(lambda: bool(worker.children()), PATIENCE_S, "the second broker")
+        with managed.town.database.writing(EVERYONE) as db:
+            revocations.begin(db, KIT, "lost", "vloot", utc_now())
+        until(lambda: has_ended(managed), PATIENCE_S, "the broker to hear of it")
+        assert red(managed) is None
+        until(lambda: red(managed) == [], PATIENCE_S, "the check to be made after it")
+
+
+def has_ended(managed: Managed) -> bool:
+    with managed.town.database.reading(EVERYONE) as db:
+        return "broker-session" not in revocations.waiting(db, KIT)
 
 
 @pytest.mark.parametrize("end", ["stop", "kill"])

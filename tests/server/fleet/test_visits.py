@@ -11,7 +11,7 @@ from protocol.lifecycle import VisitState
 from protocol.messages import VisitEvent
 from server.db.scope import EVERYONE
 from server.db.tables import Booking, Kit, KitTenant, OutboxRow, Request, Visit
-from server.fleet import bags, outbox, requests, status, visits
+from server.fleet import bags, kits, outbox, requests, status, visits
 from server.fleet.refused import Invalid, Refused
 from tests.server.fleet.test_ingest import say
 from tests.server.town import BRUGGE, DAMME, KIT, OTHER_KIT, Town
@@ -288,3 +288,26 @@ def test_whoever_asks_a_second_time_learns_nothing_of_the_first(town: Town) -> N
     town.plan(first.request_id)
     second = town.ask()
     assert ask(town, second.code) == "received"
+
+
+def test_a_kit_that_gets_no_bag_any_more_leaves_none_behind(town: Town) -> None:
+    town.plan()
+
+    def kept() -> int:
+        with town.database.writing(EVERYONE) as db:
+            bags.take_away(db, town.dock.blobs)
+        return sum(path.is_file() for path in town.dock.blobs.root.rglob("*"))
+
+    day_bag(town)
+    assert kept() == 1
+    for gone, back in ((kits.missing, kits.found), (kits.retire, None)):
+        with town.database.writing(EVERYONE) as db:
+            gone(db, KIT, NOW)
+        assert kept() == 0
+        with town.database.writing(EVERYONE) as db:
+            assert db.get_one(Kit, KIT).bag_sha256 is None
+            if back is not None:
+                back(db, KIT, NOW)
+        if back is not None:
+            assert day_bag(town)
+            assert kept() == 1
