@@ -23,7 +23,7 @@ from paho.mqtt.subscribeoptions import SubscribeOptions
 from protocol import access
 from provisioning import broker
 from server.broker.control import Control
-from server.broker.link import Identity, Link, Place
+from server.broker.link import Identity, Link, Place, end_loop
 from server.broker.tidy import TidySocket
 from tests.pki import Files, Pki
 
@@ -177,4 +177,4 @@ class Client:
 
     def close(self) -> None:
         self.client.disconnect()
-        self.client.loop_stop()
+        end_loop(self.client)

@@ -204,11 +204,11 @@ class Link:
         connection = self._client.socket()
         if isinstance(connection, socket.socket):
             connection.shutdown(socket.SHUT_RDWR)
-        self._client.loop_stop()
+        end_loop(self._client)
 
     def close(self) -> None:
         self._client.disconnect()
-        self._client.loop_stop()
+        end_loop(self._client)
 
     def __enter__(self) -> Self:
         return self.open()
@@ -240,6 +240,14 @@ class Link:
     def _on_disconnect(self, *_: Any) -> None:
         self._gone.set()
         self._welcome.put(None)
+
+
+def end_loop(client: Client) -> None:
+    """Stop paho's thread. Nothing that it called holds the client then, so that the pair of sockets of its
+    loop is closed with it, and not whenever somebody collects them all."""
+    client.loop_stop()
+    client.on_connect = client.on_disconnect = client.on_message = client.on_publish = None
+    client.on_subscribe = None
 
 
 def _heard(message: MQTTMessage) -> Heard:

@@ -24,6 +24,7 @@ from provisioning.demo import headless
 from provisioning.demo.cast import Citizen
 from provisioning.demo.progress import Progress
 from provisioning.demo.running import Demo
+from server.broker.link import end_loop
 from server.broker.steward import Manager
 from server.config import read
 from server.db.engine import Database
@@ -162,7 +163,7 @@ def listening_to_everything(demo: Demo) -> Iterator[Watcher]:
         yield Watcher(client, heard)
     finally:
         client.disconnect()
-        client.loop_stop()
+        end_loop(client)
 
 
 def test_nobody_but_the_service_learns_whose_application_it_is(staged: Staged) -> None:

@@ -5,6 +5,8 @@ import socket
 import struct
 import threading
 import warnings
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ from protocol import access
 from server.broker.link import Identity, Link, Place
 from server.broker.problem import BrokerProblem
 from tests.pki import Pki
+from tests.server.broker.conftest import Managed
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER: on, for 0 seconds
 
@@ -44,3 +47,32 @@ def test_a_handshake_that_the_broker_ends_is_refused_and_leaves_no_socket_open(
         assert problem.value.code == "refused"
         del problem, link
         gc.collect()  # an open socket would be told here, which is an error
+
+
+def sockets() -> int:
+    """How many this process has open."""
+    found = 0
+    for each in Path("/proc/self/fd").iterdir():
+        with suppress(FileNotFoundError):  # that of the listing itself
+            found += str(each.readlink()).startswith("socket:")
+    return found
+
+
+@pytest.mark.parametrize("end", [Link.close, Link.cut])
+def test_a_connection_that_is_over_leaves_no_socket_to_the_collector(
+    managed: Managed, end: Callable[[Link], None]
+) -> None:
+    managed.manager.agree()
+    settings = managed.town.config.broker
+    assert settings is not None
+    gc.collect()
+    gc.disable()
+    try:
+        before = sockets()
+        link = Link(managed.manager.place, Identity(access.ADMIN, settings.certificate, settings.key)).open()
+        assert sockets() > before
+        end(link)
+        del link
+        assert sockets() == before
+    finally:
+        gc.enable()
