@@ -30,7 +30,7 @@ from device.errors import Code, KitError, Remedy
 from device.kiosk import create_kiosk
 from device.kiosk.listener import Listener
 from device.spool.lists import ListDesk
-from device.spool.spool import Spool
+from device.spool.spool import Spool, room
 from protocol import shapes, signed
 
 log = structlog.get_logger()
@@ -69,7 +69,8 @@ def build(config: Config, passed: Passed = nothing) -> Agent:
     drivers = config.drivers
     spool, lists = Spool(config.spool), ListDesk(config.spool)
     list_key = read_public_key(config.trust_list_key)
-    lists.want(signed.key_id(list_key))
+    with room():
+        lists.want(signed.key_id(list_key))
     desk = Desk(
         Setup(
             kit=load_signer(config.kit_id, papers.certificate, papers.key if own is None else own),

@@ -6,7 +6,6 @@ from pathlib import Path
 
 from device.spool import safefile
 from device.spool.layout import MAX_LIST, Layout, SpoolRefused, bounded
-from device.spool.spool import room
 from protocol.ids import is_key_id
 
 
@@ -18,13 +17,12 @@ class ListDesk:
         self.brought = self._at.list_brought
 
     def want(self, kid: str) -> None:
-        """Whose list is used here. SpoolRefused bad-name; KitError disk-full."""
+        """Whose list is used here. SpoolRefused bad-name; OSError of the disk."""
         if not is_key_id(kid):
             raise SpoolRefused("bad-name", kid[:64])
         data = kid.encode("ascii")
         if safefile.take(self._at.list_wanted, MAX_LIST) != data:
-            with room():
-                safefile.put(self._at.list_wanted, data, writer="agent")
+            safefile.put(self._at.list_wanted, data, writer="agent")
 
 
 class ListHatch:

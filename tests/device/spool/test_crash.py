@@ -19,7 +19,7 @@ from device.spool import safefile
 from device.spool.hatch import Hatch
 from device.spool.lists import ListDesk, ListHatch
 from device.spool.records import Mark
-from device.spool.spool import Spool
+from device.spool.spool import Spool, room
 from protocol.ids import new_ulid
 
 # Runs one side's calls again and again, in a child each time that dies by SIGKILL at its n-th call that
@@ -28,7 +28,7 @@ VICTIM = textwrap.dedent(
     """
     import os, signal, sys
     from pathlib import Path
-    from device.spool.spool import Spool
+    from device.spool.spool import Spool, room
     from device.spool.hatch import Hatch
     folder, side, ids = Path(sys.argv[1]), sys.argv[2], sys.argv[3:]
     write = os.write
@@ -239,7 +239,7 @@ def test_whose_list_is_wanted_is_written_once_and_a_full_disk_is_said(small_disk
         while rest.write(bytes(4096)):
             pass
     desk.want("key-1")
-    with pytest.raises(KitError) as full:
+    with pytest.raises(KitError) as full, room():
         desk.want("key-2")
     assert full.value.code is Code.DISK_FULL
     assert ListHatch(small_disk / "spool").wanted() == "key-1"
